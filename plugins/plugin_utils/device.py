@@ -1,0 +1,186 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Talking with a board: one shell program out, its report back."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from shlex import quote
+
+from . import kcm
+from .board import Board
+from .client_log import ClientLog
+from .errors import PelionError
+from .items import ITEMS, Items
+
+_PROGRAM = Path(__file__).with_name("device_program.sh")
+
+UTILITY_TIMEOUT = 300
+"""Seconds after which a hanging utility is ended. It took 10 ms on x86, but may wait for randomness."""
+
+_WHAT_TO_DO = {
+    "no-utility": "There is no /opt/arm/pelion-provisioning-util on this board, so it cannot be provisioned. "
+    "Some MBL images of the 0.6 era lack it: update the board's image.",
+    "no-scratch": "This board has no /scratch, where the utility reads its input. Is it an MBL device?",
+    "no-run": "This board has no writable /run. Is it an MBL device, and is the user root?",
+    "locked": "Another provisioning run is at work on this board (process {detail}). Run again when it has ended.",
+    "stop-client": "mbl-cloud-client could not be stopped: {detail}",
+    "snapshot": "The board's present KCM could not be saved, so nothing was changed. "
+    "Is /config/user full or read-only? {detail}",
+    "inputs": "The items could not be written to /scratch/provisioning-certs. Is /scratch full or read-only?",
+    "inputs-taken": "/scratch/provisioning-certs exists and no memory could be mounted over it. "
+    "Another tool left it there: remove it from the board, it may hold private keys.",
+    "utility": "pelion-provisioning-util refused the credentials: {detail}",
+    "check": "The injection did not hold: {detail}",
+    "record": "The record could not be written to /config/user. Is it full or read-only?",
+    "put-back": "An earlier injection on this board was cut off, and the KCM that it held before could not be put "
+    "back. It is whole in /config/user/pal.before: move it to /config/user/pal, then run again.",
+}
+
+
+class DeviceError(PelionError):
+    """A board could not do what was asked; the fact ``reason`` is a word for scripts."""
+
+    @classmethod
+    def of(cls, reason: str, detail: str = "", *, undone: bool = False) -> DeviceError:
+        """For a reason of the device program. ``undone``: the board put its old KCM back."""
+        message = _WHAT_TO_DO[reason].format(detail=detail).strip()
+        if undone:
+            message += " The board's KCM is again as it was before."
+        return cls(message, reason=reason, undone=undone)
+
+
+class Device:
+    """A board that is reached by ``run``, which sends a text to its `/bin/sh` and returns what that printed."""
+
+    def __init__(self, run: Callable[[str], str], *, lock_timeout: int) -> None:
+        self._run = run
+        self._lock_timeout = lock_timeout
+
+    def inspect(self, *, may_change: bool) -> Board:
+        """One exchange, no secrets sent. Undoes what a cut-off run left, if it ``may_change`` the board.
+
+        Raises DeviceError.
+        """
+        values = {"certificate_files": " ".join(kcm.file_name(name) for name in kcm.CERTIFICATES)}
+        return _board(self._call("inspect", values, may_change=may_change))
+
+    def inject(self, items: Items, *, bootstrap: str, registration_timeout: int) -> ClientLog:
+        """One exchange: put ``items`` in the place of what the board holds, and restart its client.
+
+        ``bootstrap`` is ``as-is``, ``keep-identity`` or ``new-identity``. The answer is what the client said
+        within ``registration_timeout`` seconds. Raises DeviceError, the board then holding what it held.
+        """
+        values = {
+            "bootstrap": bootstrap,
+            "registration_timeout": str(registration_timeout),
+            "item_files": " ".join(kcm.file_name(name) for name in kcm.FACTORY_ITEMS),
+            "lwm2m_files": " ".join(kcm.file_name(name) for name in kcm.LWM2M_ITEMS),
+            "certificates": "\n".join(_expectations(items)),
+            "record_text": "\n".join(f"{key}={value}" for key, value in record_of(items).items()),
+        }
+        report = self._call("inject", values, functions=_write_items(items))
+        return ClientLog.of(report["log"])
+
+    def reconnect(self, *, registration_timeout: int) -> ClientLog:
+        """One exchange: restart the client, whose own pause between attempts grows to a week."""
+        report = self._call("reconnect", {"registration_timeout": str(registration_timeout)})
+        return ClientLog.of(report["log"])
+
+    def _call(
+        self, function: str, values: Mapping[str, str], *, functions: str = "", may_change: bool = True
+    ) -> Report:
+        values = {
+            **values,
+            "may_change": "yes" if may_change else "no",
+            "lock_timeout": str(self._lock_timeout),
+            "utility_timeout": str(UTILITY_TIMEOUT),
+        }
+        assignments = "".join(f"{name}={quote(value)}\n" for name, value in values.items())
+        call = f"{{\n{assignments}{functions}{function}\n}}\n"
+        return _report(self._run(_PROGRAM.read_text() + call))
+
+
+Report = Mapping[str, list[str]]
+"""The values of each key that the program reported, in order; an absent key has none."""
+
+
+def _report(text: str) -> Report:
+    report: dict[str, list[str]] = defaultdict(list)
+    for line in text.splitlines():
+        found = re.match(r"mbl:([a-zA-Z0-9#_-]+)=(.*)", line)
+        if found:
+            report[found[1]].append(found[2])
+    if report["error"]:
+        detail = " ".join(filter(None, report["detail"]))
+        raise DeviceError.of(report["error"][0], detail, undone=report["undone"] == ["yes"])
+    if not report["end"]:
+        raise DeviceError(
+            "The board's answer ended early. What was under way there is completed or undone by the board, "
+            "now or at the next run: run again.",
+            reason="cut-off",
+        )
+    return report
+
+
+def _board(report: Report) -> Board:
+    certificates = {}
+    for name in kcm.CERTIFICATES:
+        octets = " ".join(report[f"content-{kcm.file_name(name)}"]).split()
+        der = kcm.read_certificate(name, bytes(int(octet, 8) for octet in octets))
+        if der is not None:
+            certificates[name] = der
+    return Board(
+        has_utility=report["utility"] == ["yes"],
+        files=frozenset(report["item-file"]),
+        certificates=certificates,
+        kcm_digest=next(iter(report["kcm-digest"]), None),
+        record=dict(line.split("=", 1) for line in report["record"] if "=" in line),
+        status_code=int(report["status-code"][0]) if report["status-code"] else None,
+        status=" ".join(line.strip() for line in report["status"][1:]),
+        client_runs=report["client-runs"] == ["yes"],
+        log=ClientLog.of(report["log"]),
+        clock=datetime.fromtimestamp(int(report["time"][0]), timezone.utc),
+        recovered=bool(report["recovered"]),
+        interrupted=bool(report["interrupted"]),
+    )
+
+
+def record_of(items: Items) -> dict[str, str]:
+    """The record for ``items``, but for the digest of the KCM, which the board adds."""
+    return {
+        "format": "1",
+        "fingerprint": items.fingerprint,
+        "developer_certificate": hashlib.sha256(items.developer_certificate).hexdigest(),
+        "update_certificate": hashlib.sha256(items.update_certificate).hexdigest(),
+    }
+
+
+def _expectations(items: Items) -> list[str]:
+    """For each certificate: KCM file, offset and length of its DER there, SHA-256 of it."""
+    wanted = {
+        kcm.DEVELOPER_CERTIFICATE: items.developer_certificate,
+        kcm.BOOTSTRAP_CA: items.values["MBED_CLOUD_DEV_BOOTSTRAP_SERVER_ROOT_CA_CERTIFICATE"],
+        kcm.UPDATE_CERTIFICATE: items.update_certificate,
+    }
+    return [
+        f"{kcm.file_name(name)} {kcm.certificate_offset(name)} {len(der)} {hashlib.sha256(der).hexdigest()}"
+        for name, der in wanted.items()
+    ]
+
+
+def _write_items(items: Items) -> str:
+    """A shell function that writes the items' files.
+
+    The bytes are octal escapes for `printf`, which is built into the shell: no process shows them in its
+    arguments, and no board has `base64`.
+    """
+    lines = [
+        "printf '{}' >{}.bin".format("".join(f"\\{byte:03o}" for byte in items.values[name]), name) for name in ITEMS
+    ]
+    return 'write_items() (\ncd "$inputs" &&\n{}\n)\n'.format(" &&\n".join(lines))

@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has to be done so that a board holds the wanted items and is registered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from . import kcm
+from .board import Board, describe_certificate
+from .device import DeviceError, record_of
+from .items import Items
+
+REFUSE, KEEP_IDENTITY, NEW_IDENTITY = "refuse", "keep_identity", "new_identity"
+POLICIES = (REFUSE, KEEP_IDENTITY, NEW_IDENTITY)
+"""What to do with a board that has bootstrapped with another developer certificate than the wanted one."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``inject`` with these ``reasons``, else ``reconnect``, else nothing. ``bootstrap`` is for Device.inject."""
+
+    reasons: tuple[str, ...] = ()
+    reconnect: bool = False
+    bootstrap: str = "as-is"
+
+    @property
+    def inject(self) -> bool:
+        return bool(self.reasons)
+
+    @property
+    def changes(self) -> bool:
+        return self.inject or self.reconnect
+
+
+def plan(board: Board, items: Items, policy: str) -> Plan:
+    """Compare ``board`` with the wanted ``items``. Raises DeviceError where ``policy`` forbids what is needed."""
+    if not board.has_utility:
+        raise DeviceError.of("no-utility")
+    reasons = tuple(differences(board, items))
+    if not reasons:
+        return Plan(reconnect=not board.registered)
+    held = board.certificates.get(kcm.DEVELOPER_CERTIFICATE)
+    if not board.bootstrapped or held == items.developer_certificate:
+        return Plan(reasons)
+    if policy == REFUSE:
+        present = describe_certificate(held)
+        raise DeviceError(
+            "This board has already bootstrapped with the developer certificate "
+            f"{present['common_name'] if present else 'that is no longer there'}, and its client would ignore "
+            "another one. Set when_bootstrapped to keep_identity (it bootstraps again under its device id) or to "
+            "new_identity (factory reset: it becomes a new device in the cloud).",
+            reason="bootstrapped",
+            before=board.describe(),
+        )
+    return Plan(reasons, bootstrap="keep-identity" if policy == KEEP_IDENTITY else "new-identity")
+
+
+def differences(board: Board, items: Items) -> list[str]:
+    """Why the board is not proven to hold ``items``: texts for the user, none when it is."""
+    wanted = record_of(items)
+    found = []
+    if not board.record:
+        found.append("it has no record of what was injected")
+    elif board.record.get("fingerprint") != wanted["fingerprint"]:
+        found.append("other credentials were injected")
+    elif board.record.get("kcm") != board.kcm_digest:
+        found.append("its KCM was changed by another tool since")
+    for name, title, der in (
+        (kcm.DEVELOPER_CERTIFICATE, "developer", items.developer_certificate),
+        (kcm.UPDATE_CERTIFICATE, "update", items.update_certificate),
+    ):
+        if name not in board.certificates:
+            found.append(f"it holds no {title} certificate")
+        elif board.certificates[name] != der:
+            found.append(f"it holds another {title} certificate")
+    if board.missing_items:
+        found.append(f"its KCM lacks {', '.join(board.missing_items)}")
+    if board.status_code not in (0, None):
+        found.append(f"its status is not good: {board.status}")
+    return found

@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Key and Config Manager's files on a board.
+
+Observed on pelion-provisioning-util of MBL OS 0.10.0 (mbed-cloud-client 3.0.0) and of January 2020 (4.1.0):
+every item is a file in WORKING/, its factory copy in BACKUP/; certificates lie in them in plain.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789#_"
+_MAC_SIZE = 16
+
+DEVELOPER_CERTIFICATE = "Cert_mbed.BootstrapDeviceCert"
+BOOTSTRAP_CA = "Cert_mbed.BootstrapServerCACert"
+UPDATE_CERTIFICATE = "Cert_mbed.UpdateAuthCert"
+CERTIFICATES = (DEVELOPER_CERTIFICATE, BOOTSTRAP_CA, UPDATE_CERTIFICATE)
+
+FACTORY_ITEMS = (
+    "CfgParam_mbed.UseBootstrap",
+    "CfgParam_mbed.EndpointName",
+    DEVELOPER_CERTIFICATE,
+    BOOTSTRAP_CA,
+    "PrvKey_mbed.BootstrapDevicePrivateKey",
+    "CfgParam_mbed.BootstrapServerURI",
+    "CfgParam_mbed.Manufacturer",
+    "CfgParam_mbed.ModelNumber",
+    "CfgParam_mbed.SerialNumber",
+    "CfgParam_mbed.DeviceType",
+    "CfgParam_mbed.HardwareVersion",
+    "CfgParam_mbed.MemoryTotalKB",
+    UPDATE_CERTIFICATE,
+    "CfgParam_mbed.VendorId",
+    "CfgParam_mbed.ClassId",
+)
+"""Complete names (type prefix and item) of what `--provision` stores."""
+
+LWM2M_SERVER_URI = "CfgParam_mbed.LwM2MServerURI"
+LWM2M_ITEMS = (
+    LWM2M_SERVER_URI,
+    "Cert_mbed.LwM2MServerCACert",
+    "Cert_mbed.LwM2MDeviceCert",
+    "PrvKey_mbed.LwM2MDevicePrivateKey",
+    "CfgParam_sslsession",
+)
+"""What the client deletes when it wants to bootstrap again; mbed.InternalEndpoint, its identity, stays
+(mbed-cloud-client 4.1.0, source/ConnectorClient.cpp)."""
+
+
+def file_name(complete_name: str) -> str:
+    """The 8 characters under which the KCM keeps an item: 48 bits of SHA-256, 6 at a time."""
+    bits = int.from_bytes(hashlib.sha256(complete_name.encode()).digest()[:6], "big")
+    return "".join(_ALPHABET[(bits >> shift) & 63] for shift in range(42, -1, -6))
+
+
+def certificate_offset(complete_name: str) -> int:
+    """Where in its file the DER of a certificate begins, in bytes."""
+    return 6 + len(complete_name) + 2
+
+
+def read_certificate(complete_name: str, content: bytes) -> bytes | None:
+    """The DER in a certificate's file, or None when the file is not one of that item."""
+    if len(content) < certificate_offset(complete_name) + _MAC_SIZE:
+        return None
+    format_version, _mode, name_length = struct.unpack_from("<HHH", content)
+    if format_version != 1 or content[6 : 6 + name_length] != complete_name.encode():
+        return None
+    return content[certificate_offset(complete_name) : -_MAC_SIZE]
