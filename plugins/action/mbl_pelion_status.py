@@ -1,0 +1,30 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils._action import Action
+from ansible_collections.pelion.mbl.plugins.plugin_utils._device import DEVICE_ARGUMENTS, device_of
+
+
+class ActionModule(Action):
+    ARGUMENTS = {**DEVICE_ARGUMENTS}
+
+    def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        board = device_of(self, arguments["lock_timeout"]).inspect(may_change=False)
+        return {
+            "changed": False,
+            "configured": board.configured,
+            "status": board.status,
+            "registered": board.registered,
+            "device_id": board.log.device_id,
+            "client_running": board.client_runs,
+            "client_error": board.log.error,
+            "bootstrapped": board.bootstrapped,
+            "has_utility": board.has_utility,
+            "interrupted": board.interrupted,
+            "clock": board.clock.isoformat() if board.clock else None,
+            **board.describe(),
+        }

@@ -1,0 +1,171 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mbl_kcm_inject
+short_description: Put credentials into the secure storage of a Mbed Linux OS board
+version_added: 0.1.0
+author:
+  - The pelion.mbl contributors (@pelion)
+description:
+  - Takes a developer certificate and update resources from the team store, checks them by the rules that the board's
+    own software applies, and puts them into the Key and Config Manager (KCM) of the board, all or nothing. Then restarts
+    C(mbl-cloud-client) and waits until the board has registered.
+  - Nothing is sent and nothing restarts when the board is proven to hold them already and is registered.
+  - When the injection fails, is cut off, or the board loses its power, the board puts back what it held before, at once
+    or at the next contact.
+  - A board is asked in one exchange over one connection, and changed in a second one.
+options:
+  dev_cert:
+    description: Name of the developer certificate in the team store; see M(pelion.mbl.pelion_dev_cert).
+    type: str
+    required: true
+  update_resources:
+    description: Name of the update resources in the team store; see M(pelion.mbl.mbl_update_resources).
+    type: str
+    required: true
+  when_bootstrapped:
+    description:
+      - What to do with a board that has already bootstrapped with another developer certificate. Its client would ignore
+        a new one as long as it holds the credentials that it got then.
+      - V(refuse) fails and leaves the board as it is.
+      - V(keep_identity) removes those credentials, so that the board bootstraps again and keeps its device ID.
+      - V(new_identity) empties the board's secure storage first, so that it becomes a new device; its old entry in the
+        Device Directory stays until you remove it, for instance with M(pelion.mbl.pelion_device).
+    type: str
+    choices: [refuse, keep_identity, new_identity]
+    default: refuse
+  registration_timeout:
+    description: How long to wait for the board's registration after its client was started, in seconds; V(0) to not wait.
+    type: int
+    default: 120
+  lock_timeout:
+    description: How long to wait for another provisioning run on the same board, in seconds.
+    type: int
+    default: 60
+extends_documentation_fragment:
+  - pelion.mbl.attributes
+  - pelion.mbl.store
+attributes:
+  check_mode:
+    support: full
+    details: [The board is asked, not changed; not even what an earlier run left behind is tidied up.]
+  diff_mode:
+    support: full
+    details: [Shows certificates by name, fingerprint and end, never a secret.]
+  idempotent:
+    support: full
+notes:
+  - The board needs no Python. It needs its root user and C(/opt/arm/pelion-provisioning-util).
+  - The private key goes to the board over the connection's standard input and lies in memory there (where the board can
+    mount C(ramfs)) until the utility has read it.
+seealso:
+  - module: pelion.mbl.pelion_dev_cert
+  - module: pelion.mbl.mbl_update_resources
+  - module: pelion.mbl.mbl_pelion_status
+"""
+
+EXAMPLES = r"""
+- name: Provision the boards with the fleet's certificates
+  pelion.mbl.mbl_kcm_inject:
+    dev_cert: bench-2026
+    update_resources: bench-update
+
+- name: Move boards to another developer certificate, each keeping its device ID
+  pelion.mbl.mbl_kcm_inject:
+    dev_cert: bench-2027
+    update_resources: bench-update
+    when_bootstrapped: keep_identity
+"""
+
+RETURN = r"""
+device_id:
+  description: The board's ID in the Device Directory, from the log of its client; none when the board did not register.
+  type: str
+  returned: success
+  sample: 0161dbbcdd660a580a010c3403c00000
+registered:
+  description: Whether the board's client runs and last said that it registered.
+  type: bool
+  returned: success
+injected:
+  description: Whether the credentials were put on the board, or would be in check mode.
+  type: bool
+  returned: success
+reconnected:
+  description:
+    - Whether only the client was restarted, because the board holds the credentials but is not registered. The client's
+      own pause between two attempts grows to a week.
+  type: bool
+  returned: success
+recovered:
+  description: Whether an injection that was cut off earlier was undone first.
+  type: bool
+  returned: success
+reasons:
+  description: Why the board was not proven to hold the credentials already.
+  type: list
+  elements: str
+  returned: success
+  sample: [it has no record of what was injected, it holds no developer certificate]
+fingerprint:
+  description: SHA-256 over what should be on the board.
+  type: str
+  returned: success
+  sample: 9f2feb0f1ef425b292f2f94bdc8482494df430413ff97b19f3b0b1f5f0b2d5a5
+before:
+  description: What the board held, whoever put it there.
+  type: dict
+  returned: success
+  contains: &held
+    developer_certificate:
+      description: The bootstrap device certificate, none without one.
+      type: dict
+      contains: &certificate
+        common_name:
+          description: The subject's common name; of a developer certificate, the endpoint name.
+          type: str
+          sample: 0161dbbcdd660a580a010c3403c00000
+        account_id:
+          description: The subject's organizational unit; of a developer certificate, the account.
+          type: str
+          sample: 015843e32ec902420a015e0700000000
+        fingerprint:
+          description: SHA-256 of the certificate.
+          type: str
+          sample: 9f2feb0f1ef425b292f2f94bdc8482494df430413ff97b19f3b0b1f5f0b2d5a5
+        not_after:
+          description: Its end.
+          type: str
+          sample: '2036-11-20T07:00:00+00:00'
+    update_certificate:
+      description: The update authenticity certificate, none without one.
+      type: dict
+      contains: *certificate
+    provisioned_by:
+      description: Who put the present content there; none when there is none.
+      type: str
+      sample: pelion.mbl
+    missing_items:
+      description: Items that a provisioned board has and this one lacks.
+      type: list
+      elements: str
+      sample: [mbed.UpdateAuthCert]
+after:
+  description: What the board holds now, or would hold in check mode.
+  type: dict
+  returned: success
+  contains: *held
+reason:
+  description: A word for scripts that tells why a board failed.
+  type: str
+  returned: failure
+  sample: no-utility
+undone:
+  description: Whether the board put back what it held before.
+  type: bool
+  returned: failure
+"""
