@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.errors import AnsibleError
-from ansible.parsing.vault import VaultLib, match_encrypt_secret
+from ansible.parsing.vault import VaultLib, match_encrypt_secret, parse_vaulttext_envelope
 
 from .errors import PelionError
 
@@ -62,11 +62,28 @@ class Vault:
 
     def decrypt(self, text: bytes) -> bytes:
         """The plain bytes of a vault text. Raises VaultError when no secret of this run opens it."""
+        return self._open(text)[0]
+
+    def replace(self, old_text: bytes, plain: bytes) -> bytes:
+        """Vault text of ``plain`` under the secret and the vault id of ``old_text``.
+
+        Raises VaultError when no secret of this run opens ``old_text``.
+        """
+        _old_plain, label, secret = self._open(old_text)
+        return self._library.encrypt(plain, secret=secret, vault_id=label)
+
+    def _open(self, text: bytes) -> tuple[bytes, str | None, Any]:
+        """A vault text's content, the vault id that it is labelled with, and the secret that opens it."""
         self._require_secrets()
+        label = None
         try:
-            return self._library.decrypt(text)
-        except AnsibleError as error:
-            raise VaultError("none of the vault secrets given to this run opens it, or it is damaged") from error
+            _ciphertext, _version, _cipher, found = parse_vaulttext_envelope(text, default_vault_id="default")
+            label = None if found == "default" else found
+            plain, _secret_id, secret = self._library.decrypt_and_get_vault_id(text)
+        except (AnsibleError, ValueError, IndexError, TypeError) as error:  # the latter for damaged headers
+            written = f" (it was written with the vault id {label!r})" if label else ""
+            raise VaultError(f"is opened by none of this run's vault secrets{written}, or is damaged") from error
+        return bytes(plain), label, secret
 
     def _require_secrets(self) -> None:
         if not self._secrets:
