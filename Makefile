@@ -1,0 +1,19 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# make demo [DEVICES=5]   provision a simulated fleet, twice
+# make test               all checks and tests
+# make clean              end the lab, remove what was made
+DEVICES ?= 5
+
+.PHONY: demo test clean
+
+demo:
+	@tests/setup lab
+	@tests/simulator/demo $(DEVICES)
+
+test:
+	@tests/setup test
+	@tests/run
+
+clean:
+	@tests/clean
