@@ -1,0 +1,74 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``python -m cloud``: the cloud as a process of its own, until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+from pathlib import Path
+
+from .records import CERTIFICATES_OF_TIER
+from .service import Cloud
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="cloud", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="address of the API's listeners")
+    parser.add_argument("--https-port", type=int, default=0, help="0 takes any")
+    parser.add_argument("--http-port", type=int, default=0, help="0 takes any")
+    parser.add_argument("--bootstrap-host", default="::", help="address of the bootstrap server; :: takes IPv4 too")
+    parser.add_argument("--bootstrap-port", type=int, default=0, help="0 takes any")
+    parser.add_argument("--tier", default="1", choices=sorted(CERTIFICATES_OF_TIER), help="of the account")
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        required=True,
+        help="gets ca.pem, control.sock and, when all answers, cloud.json (which is also printed as one line)",
+    )
+    options = parser.parse_args()
+
+    stop = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, stop)  # before any thread is made, so that only sigwait() sees them
+    cloud = Cloud(
+        host=options.host,
+        https_port=options.https_port,
+        http_port=options.http_port,
+        bootstrap_host=options.bootstrap_host,
+        bootstrap_port=options.bootstrap_port,
+        state_dir=options.state_dir.absolute(),
+        tier=options.tier,
+    )
+    with cloud:
+        ready = options.state_dir / "cloud.json"
+        _write(ready, json.dumps(_facts(cloud)) + "\n")
+        print(ready.read_text(), end="", flush=True)
+        signal.sigwait(stop)
+        ready.unlink()
+
+
+def _facts(cloud: Cloud) -> dict[str, str | int]:
+    return {
+        "pid": os.getpid(),
+        "https_url": cloud.https_url,
+        "http_url": cloud.http_url,
+        "ca_path": str(cloud.ca_path),
+        "control_socket": str(cloud.control_socket),
+        "bootstrap_port": cloud.bootstrap_port,
+        "account_id": cloud.account_id,
+        "api_key": cloud.api_key,
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all, and for the owner only: there is an API key in it."""
+    unfinished = path.with_suffix(".new")
+    with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    unfinished.replace(path)
+
+
+if __name__ == "__main__":
+    main()

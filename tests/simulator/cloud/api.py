@@ -1,0 +1,269 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The service's HTTP API, as an ASGI application.
+
+Calls and answers: Pelion's OpenAPI document of 2020-07; see state.py for the rules behind them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from . import service_error as refuse
+from .issuing import pem
+from .queries import certificate_page, device_page, included
+from .records import ApiKey
+from .service_error import ServiceError, invalid
+from .state import State, certificate_der
+from .times import rfc3339
+
+_BOTH_KINDS = ("lwm2m", "bootstrap")
+# Fields of a device that PUT changes, with the longest value that each takes.
+_DEVICE_TEXTS = {
+    "name": 128,
+    "description": 2000,
+    "endpoint_name": 64,
+    "endpoint_type": 64,
+    "host_gateway": None,
+    "ca_id": 500,
+    "device_key": 512,
+}
+_MAX_ATTRIBUTES, _MAX_ATTRIBUTE = 5, 128
+
+Handler = Callable[[State, ApiKey, Request], Awaitable[Response]]
+
+
+def api(state: State) -> Starlette:
+    """The application. Without its trailing slash, ``/v3/devices/`` answers with a redirect."""
+
+    def route(method: str, path: str, handler: Handler) -> Route:
+        async def endpoint(request: Request) -> Response:
+            return await handler(state, state.authenticate(_bearer(request)), request)
+
+        return Route(path, endpoint, methods=[method])
+
+    developer, trusted, devices = "/v3/developer-certificates", "/v3/trusted-certificates", "/v3/devices/"
+    return Starlette(
+        routes=[
+            route("GET", "/v3/accounts/me", _get_account),
+            route("GET", "/v3/api-keys/me", _get_api_key),
+            route("POST", developer, _create_developer_certificate),
+            route("GET", developer + "/{id}", _get_developer_certificate),
+            route("GET", trusted, _list_certificates),
+            route("POST", trusted, _upload_certificate),
+            route("GET", trusted + "/{id}", _get_certificate),
+            route("PUT", trusted + "/{id}", _update_certificate),
+            route("DELETE", trusted + "/{id}", _delete_certificate),
+            route("GET", "/v3/server-credentials/{service}", _get_server_credentials),
+            route("GET", devices, _list_devices),
+            route("GET", devices + "{id}/", _get_device),
+            route("PUT", devices + "{id}/", _update_device),
+            route("DELETE", devices + "{id}/", _delete_device),
+        ],
+        exception_handlers={ServiceError: _refusal, HTTPException: _unrouted},
+    )
+
+
+def _bearer(request: Request) -> str:
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        raise refuse.unauthorized()
+    return key.strip()
+
+
+async def _refusal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ServiceError)
+    return JSONResponse(error.to_json(), error.status)
+
+
+async def _unrouted(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    kind = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "error")
+    return JSONResponse(
+        ServiceError(error.status_code, kind, f"{error.detail}.").to_json(), error.status_code, error.headers
+    )
+
+
+# --- account
+
+
+async def _get_account(state: State, key: ApiKey, request: Request) -> Response:
+    include = included(request.query_params, "limits", "policies", "sub_accounts")
+    return JSONResponse(state.accounts[key.account_id].to_json(include))
+
+
+async def _get_api_key(state: State, key: ApiKey, request: Request) -> Response:
+    return JSONResponse(key.to_json())
+
+
+# --- certificates
+
+
+async def _create_developer_certificate(state: State, key: ApiKey, request: Request) -> Response:
+    try:
+        body = await _body(request)
+        name, description = _name(body), _text(body, "description", 500)
+        made = state.create_developer_certificate(key, name, description)
+    except ServiceError as error:
+        # This call's examples show one object where the schema, and other calls, have an array.
+        if error.fields:
+            error.fields = error.fields[0]
+        raise
+    return JSONResponse(made.to_developer_json(state.security_file(made)), 201)
+
+
+async def _get_developer_certificate(state: State, key: ApiKey, request: Request) -> Response:
+    found = state.developer_certificate(key.account_id, request.path_params["id"])
+    return JSONResponse(found.to_developer_json(state.security_file(found)))
+
+
+async def _list_certificates(state: State, key: ApiKey, request: Request) -> Response:
+    return JSONResponse(certificate_page(state.certificates_of(key.account_id), _query(request)))
+
+
+async def _upload_certificate(state: State, key: ApiKey, request: Request) -> Response:
+    body = await _body(request)
+    changes = _certificate_changes(body)
+    for required in ("certificate", "name", "service"):
+        if body.get(required) is None:
+            raise invalid(required, f"Missing certificate {required}.")
+    made = state.upload_certificate(key, **{"description": None, **changes})
+    return JSONResponse(made.to_json(), 201)
+
+
+async def _get_certificate(state: State, key: ApiKey, request: Request) -> Response:
+    return JSONResponse(state.certificate(key.account_id, request.path_params["id"]).to_json())
+
+
+async def _update_certificate(state: State, key: ApiKey, request: Request) -> Response:
+    changes = _certificate_changes(await _body(request))
+    return JSONResponse(state.update_certificate(key.account_id, request.path_params["id"], changes).to_json())
+
+
+async def _delete_certificate(state: State, key: ApiKey, request: Request) -> Response:
+    state.delete_certificate(key.account_id, request.path_params["id"])
+    return Response(status_code=204)
+
+
+async def _get_server_credentials(state: State, key: ApiKey, request: Request) -> Response:
+    service = request.path_params["service"]
+    if service not in _BOTH_KINDS:
+        raise refuse.not_found(service)
+    uri, authority = (
+        (state.bootstrap_uri, state.bootstrap_ca) if service == "bootstrap" else (state.lwm2m_uri, state.lwm2m_ca)
+    )
+    return JSONResponse(
+        {
+            "object": "server-credentials",
+            "id": key.account_id,
+            "etag": "1",
+            "created_at": rfc3339(state.started_at),
+            "server_uri": f"{uri}?aid={key.account_id}",
+            "server_certificate": pem("CERTIFICATE", authority.certificate),
+        }
+    )
+
+
+def _certificate_changes(body: dict[str, Any]) -> dict[str, Any]:
+    """The known fields of an upload or update that are given, checked; the certificate as ``der``."""
+    changes: dict[str, Any] = {}
+    if "name" in body:
+        changes["name"] = _name(body)
+    if "description" in body:
+        changes["description"] = _text(body, "description", 500)
+    for field, choices in {"service": _BOTH_KINDS, "status": ("ACTIVE", "INACTIVE")}.items():
+        if body.get(field) is not None:
+            if body[field] not in choices:
+                raise invalid(field, f"{field} must be one of {', '.join(choices)}.")
+            changes[field] = body[field]
+    if body.get("enrollment_mode") is not None:
+        if not isinstance(body["enrollment_mode"], bool):
+            raise invalid("enrollment_mode", "enrollment_mode must be a boolean.")
+        changes["enrollment_mode"] = body["enrollment_mode"]
+    certificate = _text(body, "certificate", None)
+    if certificate is not None:
+        changes["der"] = certificate_der(certificate)
+    return changes
+
+
+# --- devices
+
+
+async def _list_devices(state: State, key: ApiKey, request: Request) -> Response:
+    return JSONResponse(device_page(state.devices_of(key.account_id), _query(request)))
+
+
+async def _get_device(state: State, key: ApiKey, request: Request) -> Response:
+    return JSONResponse(state.device(key.account_id, request.path_params["id"]).to_json())
+
+
+async def _update_device(state: State, key: ApiKey, request: Request) -> Response:
+    body = await _body(request)
+    changes: dict[str, Any] = {}
+    for field, longest in _DEVICE_TEXTS.items():
+        value = _text(body, field, longest)
+        if value is not None:
+            changes[field] = value
+    attributes = body.get("custom_attributes")
+    if attributes is not None:
+        changes["custom_attributes"] = _attributes(attributes)
+    return JSONResponse(state.update_device(key.account_id, request.path_params["id"], changes).to_json())
+
+
+async def _delete_device(state: State, key: ApiKey, request: Request) -> Response:
+    state.delete_device(key.account_id, request.path_params["id"])
+    return Response(status_code=204)
+
+
+def _attributes(attributes: Any) -> dict[str, str]:
+    if not isinstance(attributes, dict) or len(attributes) > _MAX_ATTRIBUTES:
+        raise invalid("custom_attributes", f"At most {_MAX_ATTRIBUTES} custom attributes are allowed.")
+    for name, value in attributes.items():
+        if not isinstance(value, str) or not 0 < len(name) <= _MAX_ATTRIBUTE or len(value) > _MAX_ATTRIBUTE:
+            raise invalid("custom_attributes", f"Keys and values are texts of at most {_MAX_ATTRIBUTE} characters.")
+        if name[0].isdigit():
+            raise invalid("custom_attributes", "Keys cannot begin with a number.")
+    return attributes
+
+
+# --- what requests carry
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    try:
+        body = json.loads(await request.body())
+    except ValueError:
+        raise invalid("body", "Invalid JSON.") from None
+    if not isinstance(body, dict):
+        raise invalid("body", "Invalid JSON.")
+    return body
+
+
+def _query(request: Request) -> dict[str, str]:
+    return dict(request.query_params)
+
+
+def _name(body: dict[str, Any]) -> str:
+    name = _text(body, "name", 100)
+    if not name:
+        raise invalid("name", "Missing certificate name.")
+    return name
+
+
+def _text(body: dict[str, Any], field: str, longest: int | None) -> str | None:
+    value = body.get(field)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise invalid(field, f"{field} must be a string.")
+    if longest is not None and len(value) > longest:
+        raise invalid(field, f"{field} must be at most {longest} characters long.")
+    return value

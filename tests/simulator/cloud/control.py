@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``/_lab/…``: the lab's hand on the cloud, on the plain listener and the control socket only.
+
+Each call takes and answers JSON; the bodies' keys are the parameters of the methods that they call.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from .bootstrap import BootstrapServer
+from .faults import Faults
+from .service_error import ServiceError
+from .state import State
+from .wire import CallLog
+
+
+def control(state: State, faults: Faults, log: CallLog, server: BootstrapServer) -> Starlette:
+    """The application, with absolute paths."""
+
+    def act(method: str, path: str, action: Callable[..., Any]) -> Route:
+        """Call ``action`` with the path's parameters and the body's members; answer with what it returns."""
+
+        async def endpoint(request: Request) -> Response:
+            body = await request.body()
+            return JSONResponse(action(**request.path_params, **(json.loads(body) if body else {})))
+
+        return Route("/_lab" + path, endpoint, methods=[method])
+
+    def add_account(**options: Any) -> dict[str, str]:
+        account, key = state.add_account(**options)
+        return {"id": account.id, "api_key": key}
+
+    return Starlette(
+        routes=[
+            act("GET", "/faults", faults.to_json),
+            act("POST", "/faults", lambda **fault: asdict(faults.add(**fault))),
+            act("DELETE", "/faults", faults.clear),
+            act("GET", "/calls", lambda: [asdict(call) for call in log.calls]),
+            act("GET", "/calls/counts", log.counts),
+            act("DELETE", "/calls", log.clear),
+            act("GET", "/attempts", lambda: [asdict(attempt) for attempt in list(server.attempts)]),
+            act("GET", "/state", state.snapshot),
+            act("POST", "/accounts", add_account),
+            act("PATCH", "/accounts/{account_id}", state.set_account),
+            act("POST", "/certificates", state.seed_certificates),
+            act("POST", "/certificates/{certificate_id}/expire", state.expire_certificate),
+            act("POST", "/devices", state.seed_devices),
+            act("PATCH", "/devices/{device_id}", state.set_device),
+        ],
+        exception_handlers=dict.fromkeys((TypeError, ValueError, KeyError, ServiceError), _bad_call),
+    )
+
+
+async def _bad_call(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)

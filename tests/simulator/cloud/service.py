@@ -1,0 +1,131 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The simulated Device Management service as a whole."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from pathlib import Path
+from types import TracebackType
+
+import trustme
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .api import api
+from .bootstrap import BOOTSTRAP_HOST, LWM2M_HOST, BootstrapServer
+from .control import control
+from .faults import Faults
+from .listening import Listeners, bind
+from .state import State
+from .wire import CallLog, Wire
+
+
+class Cloud:
+    """A service with one account, which runs from ``start`` (or ``with``) to ``stop``.
+
+    ``https_url`` and ``http_url``: the API. ``ca_path``: PEM file of the CA that the former's certificate
+    is of. ``api_key``, ``account_id``: the account. ``bootstrap_port``: of the bootstrap and LwM2M server,
+    whose hosts are ``bootstrap.lab.pelion.test`` and ``lwm2m.lab.pelion.test``. ``control_socket``: Unix
+    socket that serves ``/_lab/…``, as the plain listener does.
+
+    ``state``, ``faults``, ``log`` and ``attempts`` are for tests that share the process.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        https_port: int = 0,
+        http_port: int = 0,
+        bootstrap_host: str = "127.0.0.1",
+        bootstrap_port: int = 0,
+        state_dir: Path | None = None,
+        tier: str = "1",
+    ) -> None:
+        self._host = host
+        self._ports = https_port, http_port
+        self._bootstrap_address = bootstrap_host, bootstrap_port
+        self._state_dir = state_dir
+        self._tier = tier
+
+    def start(self) -> None:
+        self._temporary = None if self._state_dir else tempfile.TemporaryDirectory(prefix="lab-cloud-")
+        directory = Path(self._temporary.name) if self._temporary else self._state_dir
+        assert directory is not None
+        directory.mkdir(parents=True, exist_ok=True)
+
+        bootstrap_listener = bind(*self._bootstrap_address)
+        self.bootstrap_port: int = bootstrap_listener.getsockname()[1]
+        self.state = State(
+            f"coaps://{BOOTSTRAP_HOST}:{self.bootstrap_port}", f"coaps://{LWM2M_HOST}:{self.bootstrap_port}"
+        )
+        account, self.api_key = self.state.add_account(self._tier)
+        self.account_id = account.id
+        self.faults = Faults()
+        self.log = CallLog()
+        self._bootstrap_server = BootstrapServer(self.state, bootstrap_listener)
+        self.attempts = self._bootstrap_server.attempts
+
+        self._authority = trustme.CA()
+        self.ca_path = directory / "ca.pem"
+        self._authority.cert_pem.write_to_path(str(self.ca_path))
+        self._wire = Wire(api(self.state), self.faults, self.log)
+        self._listeners = Listeners()
+        https_port, http_port = self._ports
+        self.https_url = self._listen_tls(self._authority, ("localhost", "127.0.0.1", "::1"), https_port)
+        plain = bind(self._host, http_port)
+        self.http_url = f"http://127.0.0.1:{plain.getsockname()[1]}"
+        self.control_socket = directory / "control.sock"
+        self._listeners.add(
+            _with_control(self._wire, control(self.state, self.faults, self.log, self._bootstrap_server)),
+            plain,
+            _bind_unix(self.control_socket),
+        )
+
+    def stop(self) -> None:
+        self._listeners.stop()
+        self._bootstrap_server.stop()
+        self.control_socket.unlink(missing_ok=True)
+        if self._temporary:
+            self._temporary.cleanup()
+
+    def __enter__(self) -> Cloud:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def wrong_name_url(self) -> str:
+        """URL of one more listener, whose certificate of the known CA is another host's."""
+        return self._listen_tls(self._authority, ("other.lab.pelion.test",), 0)
+
+    def unknown_ca_url(self) -> str:
+        """URL of one more listener, whose certificate is of a CA that nobody knows."""
+        return self._listen_tls(trustme.CA(), ("localhost", "127.0.0.1", "::1"), 0)
+
+    def _listen_tls(self, authority: trustme.CA, names: tuple[str, ...], port: int) -> str:
+        listener = bind(self._host, port)
+        self._listeners.add(self._wire, listener, tls=authority.issue_cert(*names))
+        return f"https://localhost:{listener.getsockname()[1]}"
+
+
+def _with_control(wire: ASGIApp, control: ASGIApp) -> ASGIApp:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        chosen = control if scope["path"].startswith("/_lab/") else wire
+        await chosen(scope, receive, send)
+
+    return app
+
+
+def _bind_unix(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    os.chmod(path, 0o600)
+    listener.listen(64)
+    return listener

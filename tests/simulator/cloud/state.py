@@ -1,0 +1,389 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The service's memory and its rules; every other part asks here."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, TypeVar
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from . import service_error as refuse
+from .issuing import DEVELOPER_DAYS, Authority, Identity, issue_developer
+from .records import (
+    CERTIFICATES_OF_TIER,
+    DEVELOPER_MODE,
+    DEVICES_PER_DEVELOPER_CERTIFICATE,
+    Account,
+    ApiKey,
+    Device,
+    TrustedCertificate,
+)
+from .security_file import security_file
+from .service_error import ServiceError, invalid
+from .times import now
+
+DEVICE_STATES = ("unenrolled", "cloud_enrolling", "bootstrapped", "registered", "deregistered")
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _atomic(method: _F) -> _F:
+    @wraps(method)
+    def locked(self: State, *args: Any, **kwargs: Any) -> Any:
+        with self._lock:
+            return method(self, *args, **kwargs)
+
+    return locked  # type: ignore[return-value]
+
+
+class BootstrapError(Exception):
+    """Why a device was sent away; the text is for the device's log."""
+
+
+class State:
+    """Accounts, API keys, trusted certificates and devices, each in the order of creation.
+
+    Methods that the API calls raise ServiceError; those that devices reach raise BootstrapError.
+    Safe to use from several threads.
+    """
+
+    def __init__(self, bootstrap_uri: str, lwm2m_uri: str) -> None:
+        self._lock = threading.RLock()
+        self.bootstrap_uri = bootstrap_uri
+        self.lwm2m_uri = lwm2m_uri
+        self.bootstrap_ca = Authority("Lab bootstrap root CA")
+        self.lwm2m_ca = Authority("Lab LwM2M root CA")
+        self.started_at = now()
+        self.accounts: dict[str, Account] = {}
+        self.certificates: dict[str, TrustedCertificate] = {}
+        self.devices: dict[str, Device] = {}
+        self._keys: dict[str, ApiKey] = {}
+
+    # --- accounts and keys
+
+    @_atomic
+    def add_account(self, tier: str = "1") -> tuple[Account, str]:
+        """A new account, and an API key for it."""
+        account = Account(new_id(), tier, CERTIFICATES_OF_TIER[tier])
+        self.accounts[account.id] = account
+        return account, self.add_api_key(account.id)
+
+    @_atomic
+    def add_api_key(self, account_id: str) -> str:
+        """A new key, of the form ``ak_1<account><key id><secret>``."""
+        key_id = new_id()
+        shown = "ak_1" + base64.b64encode(account_id.encode()).decode().rstrip("=") + key_id
+        key = shown + secrets.token_hex(16)
+        self._keys[key] = ApiKey(key_id, account_id, new_id(), shown)
+        return key
+
+    @_atomic
+    def revoke_api_key(self, key: str) -> None:
+        self._keys.pop(key, None)
+
+    @_atomic
+    def authenticate(self, key: str) -> ApiKey:
+        try:
+            return self._keys[key]
+        except KeyError:
+            raise refuse.unauthorized() from None
+
+    @_atomic
+    def set_account(self, account_id: str, tier: str | None = None, certificate_limit: int | None = None) -> None:
+        account = self.accounts[account_id]
+        if tier is not None:
+            account.tier, account.certificate_limit = tier, CERTIFICATES_OF_TIER[tier]
+        if certificate_limit is not None:
+            account.certificate_limit = certificate_limit
+
+    # --- trusted certificates
+
+    @_atomic
+    def certificates_of(self, account_id: str) -> list[TrustedCertificate]:
+        return [certificate for certificate in self.certificates.values() if certificate.account_id == account_id]
+
+    @_atomic
+    def certificate(self, account_id: str, certificate_id: str) -> TrustedCertificate:
+        found = self.certificates.get(certificate_id)
+        if found is None or found.account_id != account_id:
+            raise refuse.not_found(certificate_id)
+        return found
+
+    @_atomic
+    def developer_certificate(self, account_id: str, certificate_id: str) -> TrustedCertificate:
+        found = self.certificate(account_id, certificate_id)
+        if not found.is_developer:
+            raise refuse.not_found(certificate_id)
+        return found
+
+    @_atomic
+    def create_developer_certificate(self, key: ApiKey, name: str, description: str | None) -> TrustedCertificate:
+        self._check_new(key.account_id, name)
+        return self._issue_developer(key.account_id, name, description, key.owner)
+
+    @_atomic
+    def upload_certificate(
+        self,
+        key: ApiKey,
+        name: str,
+        description: str | None,
+        service: str,
+        der: bytes,
+        status: str = "ACTIVE",
+        enrollment_mode: bool = False,
+    ) -> TrustedCertificate:
+        self._check_new(key.account_id, name, der)
+        uploaded = TrustedCertificate(
+            new_id(), key.account_id, name, description, service, der, key.owner, None, None, status, enrollment_mode
+        )
+        self.certificates[uploaded.id] = uploaded
+        return uploaded
+
+    @_atomic
+    def update_certificate(
+        self, account_id: str, certificate_id: str, changes: Mapping[str, Any]
+    ) -> TrustedCertificate:
+        """``changes``: any of name, description, service, status, enrollment_mode, der."""
+        found = self.certificate(account_id, certificate_id)
+        changes = dict(changes)
+        der = changes.pop("der", None)
+        if found.is_developer and (der is not None or changes.get("service", found.service) != found.service):
+            raise invalid("certificate", "A developer certificate cannot be replaced.")
+        if changes.get("name", found.name) != found.name:
+            self._check_unique(account_id, changes["name"])
+        if der is not None:
+            found.hold(der)
+        for field, value in changes.items():
+            setattr(found, field, value)
+        found.changed()
+        return found
+
+    @_atomic
+    def delete_certificate(self, account_id: str, certificate_id: str) -> None:
+        del self.certificates[self.certificate(account_id, certificate_id).id]
+
+    def security_file(self, certificate: TrustedCertificate) -> str:
+        """``security_file_content`` of a developer certificate."""
+        assert certificate.endpoint_name and certificate.private_key
+        return security_file(
+            certificate.endpoint_name,
+            certificate.account_id,
+            f"{self.bootstrap_uri}?aid={certificate.account_id}",
+            certificate.der,
+            certificate.private_key,
+            self.bootstrap_ca.certificate,
+            self.lwm2m_ca.certificate,
+        )
+
+    def _check_new(self, account_id: str, name: str, der: bytes | None = None) -> None:
+        self._check_unique(account_id, name, der)
+        limit = self.accounts[account_id].certificate_limit
+        if len(self.certificates_of(account_id)) >= limit:
+            raise refuse.certificate_limit(limit)
+
+    def _check_unique(self, account_id: str, name: str, der: bytes | None = None) -> None:
+        if any(other.name == name or other.der == der for other in self.certificates_of(account_id)):
+            raise refuse.duplicate()
+
+    def _issue_developer(
+        self, account_id: str, name: str, description: str | None, owner: str | None, days: int = DEVELOPER_DAYS
+    ) -> TrustedCertificate:
+        endpoint_name = new_id()
+        identity = issue_developer(account_id, endpoint_name, days_left=days)
+        made = TrustedCertificate(
+            id=new_id(),
+            account_id=account_id,
+            name=name,
+            description=description,
+            service="bootstrap",
+            der=identity.certificate,
+            owner_id=owner,
+            private_key=identity.private_key,
+            endpoint_name=endpoint_name,
+        )
+        self.certificates[made.id] = made
+        return made
+
+    # --- the device directory
+
+    @_atomic
+    def devices_of(self, account_id: str) -> list[Device]:
+        return [device for device in self.devices.values() if device.account_id == account_id]
+
+    @_atomic
+    def device(self, account_id: str, device_id: str) -> Device:
+        found = self.devices.get(device_id)
+        if found is None or found.account_id != account_id:
+            raise refuse.not_found(device_id)
+        return found
+
+    @_atomic
+    def update_device(self, account_id: str, device_id: str, changes: Mapping[str, Any]) -> Device:
+        found = self.device(account_id, device_id)
+        for field, value in changes.items():
+            setattr(found, field, value)
+        found.changed()
+        return found
+
+    @_atomic
+    def delete_device(self, account_id: str, device_id: str) -> None:
+        found = self.device(account_id, device_id)
+        if found.device_execution_mode != DEVELOPER_MODE:
+            raise ServiceError(
+                400, "validation_error", "Bad Request. Only devices with a developer certificate can be deleted."
+            )
+        del self.devices[found.id]
+
+    # --- what devices ask
+
+    @_atomic
+    def bootstrap(self, der: bytes, request: Mapping[str, Any]) -> tuple[Device, Identity]:
+        """The directory entry of the device that presented ``der``, and its new LwM2M credentials."""
+        fingerprint = hashlib.sha256(der).hexdigest()
+        certificate = next((c for c in self.certificates.values() if c.fingerprint == fingerprint), None)
+        if certificate is None or not certificate.is_developer:
+            raise BootstrapError("the certificate is not known to any account")
+        if certificate.status != "ACTIVE":
+            raise BootstrapError(f"the developer certificate {certificate.id} is inactive")
+        if not certificate.valid:
+            raise BootstrapError(f"the developer certificate {certificate.id} has expired")
+        if _text(request, "endpoint_name") != certificate.endpoint_name:
+            raise BootstrapError("the endpoint name is not the certificate's")
+        if _text(request, "aid") != certificate.account_id:
+            raise BootstrapError("the account of the URI is not the certificate's")
+        device = self.devices.get(_text(request, "iep"))
+        if device is None or device.account_id != certificate.account_id:
+            device = None
+        taken = sum(other.ca_id == certificate.id and other is not device for other in self.devices.values())
+        if taken >= DEVICES_PER_DEVELOPER_CERTIFICATE:
+            raise BootstrapError(
+                f"the developer certificate {certificate.id} has its {DEVICES_PER_DEVELOPER_CERTIFICATE} devices"
+            )
+        if device is None:
+            device = Device(new_id(), certificate.account_id, certificate.id, "bootstrapped", DEVELOPER_MODE)
+            self.devices[device.id] = device
+        credentials = self.lwm2m_ca.issue_device(device.id)
+        device.state = "bootstrapped"
+        device.ca_id = certificate.id
+        device.device_execution_mode = DEVELOPER_MODE
+        device.device_key = hashlib.sha256(credentials.certificate).hexdigest()
+        device.serial_number = _text(request, "serial_number")
+        device.endpoint_type = _text(request, "device_type")
+        device.vendor_id = _text(request, "vendor_id")
+        device.device_class = _text(request, "class_id")
+        device.bootstrapped_timestamp = now()
+        device.bootstrap_expiration = certificate.not_after
+        device.connector_expiration = x509.load_der_x509_certificate(credentials.certificate).not_valid_after_utc
+        device.changed()
+        return device, credentials
+
+    @_atomic
+    def register(self, der: bytes) -> Device:
+        """The entry of the device that presented the LwM2M certificate ``der``, now registered."""
+        certificate = x509.load_der_x509_certificate(der)
+        if not self.lwm2m_ca.issued(certificate):
+            raise BootstrapError("the certificate is none of the LwM2M server's")
+        names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+        device = self.devices.get(str(names[0].value)) if names else None
+        if device is None:
+            raise BootstrapError("the device is not in the directory")
+        device.state = "registered"
+        device.changed()
+        return device
+
+    # --- for tests: what no API call does
+
+    @_atomic
+    def seed_certificates(
+        self,
+        count: int,
+        prefix: str = "seeded-",
+        *,
+        account_id: str | None = None,
+        days_left: int = DEVELOPER_DAYS,
+    ) -> list[str]:
+        """Ids of ``count`` new developer certificates ``<prefix>0`` …, whatever the account's limit."""
+        account_id = account_id or self._first_account()
+        return [
+            self._issue_developer(account_id, f"{prefix}{number}", None, None, days_left).id for number in range(count)
+        ]
+
+    @_atomic
+    def seed_devices(
+        self,
+        count: int,
+        certificate_id: str | None = None,
+        *,
+        account_id: str | None = None,
+        state: str = "registered",
+        device_execution_mode: int = DEVELOPER_MODE,
+    ) -> list[str]:
+        """Ids of ``count`` new directory entries."""
+        account_id = account_id or self._first_account()
+        made = [
+            Device(new_id(), account_id, certificate_id, _device_state(state), device_execution_mode)
+            for _ in range(count)
+        ]
+        for device in made:
+            device.bootstrapped_timestamp = device.created_at
+        self.devices.update((device.id, device) for device in made)
+        return [device.id for device in made]
+
+    @_atomic
+    def set_device(self, device_id: str, **changes: Any) -> None:
+        """Set fields of a directory entry, such as ``state="deregistered"``."""
+        if "state" in changes:
+            _device_state(changes["state"])
+        self.update_device(self.devices[device_id].account_id, device_id, changes)
+
+    @_atomic
+    def expire_certificate(self, certificate_id: str, days_left: int = 0) -> None:
+        """Reissue a developer certificate, for a new key, so that it ends in ``days_left`` days (or has ended)."""
+        certificate = self.certificates[certificate_id]
+        assert certificate.endpoint_name
+        identity = issue_developer(certificate.account_id, certificate.endpoint_name, days_left=days_left)
+        certificate.private_key = identity.private_key
+        certificate.hold(identity.certificate)
+
+    @_atomic
+    def snapshot(self) -> dict[str, Any]:
+        """All certificates and devices as JSON, for "nothing was changed" in tests; no private key is in it."""
+        return {
+            "certificates": [certificate.to_json() for certificate in self.certificates.values()],
+            "devices": [device.to_json() for device in self.devices.values()],
+        }
+
+    def _first_account(self) -> str:
+        return next(iter(self.accounts))
+
+
+def certificate_der(pem: str) -> bytes:
+    """Raises ServiceError (400) when ``pem`` is no certificate."""
+    try:
+        return x509.load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)
+    except ValueError:
+        raise invalid("certificate", "Invalid X.509 certificate.") from None
+
+
+def new_id() -> str:
+    return secrets.token_hex(16)
+
+
+def _text(request: Mapping[str, Any], field: str) -> str:
+    value = request.get(field, "")
+    if not isinstance(value, str):
+        raise BootstrapError(f"{field} of the request is no text")
+    return value
+
+
+def _device_state(state: str) -> str:
+    if state not in DEVICE_STATES:
+        raise ValueError(f"{state!r} is none of {', '.join(DEVICE_STATES)}")
+    return state

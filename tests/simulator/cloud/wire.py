@@ -1,0 +1,147 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Between the sockets and the API: the log of requests, and the faults."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from .faults import Answer, Faults, apply
+
+_TRANSPORT = "lab.transport"
+_ID = re.compile(r"\b[0-9a-f]{32}\b")
+
+
+class WireProtocol(HttpToolsProtocol):
+    """HTTP of uvicorn that lets the application get at its connection, to cut it."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope[_TRANSPORT] = self.transport  # type: ignore[typeddict-unknown-key]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request that arrived. ``connection`` is the client's address; ``status`` is None when none was sent."""
+
+    method: str
+    path: str
+    query: str
+    status: int | None
+    connection: str
+    seconds: float
+
+
+class CallLog:
+    """The latest requests to the API. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls: deque[Call] = deque(maxlen=20_000)
+
+    def add(self, call: Call) -> None:
+        with self._lock:
+            self._calls.append(call)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._calls.clear()
+
+    @property
+    def calls(self) -> list[Call]:
+        with self._lock:
+            return list(self._calls)
+
+    def counts(self) -> Counter[str]:
+        """``GET /v3/trusted-certificates/{id}`` -> how often."""
+        return Counter(f"{call.method} {_ID.sub('{id}', call.path)}" for call in self.calls)
+
+
+class Wire:
+    """The ASGI application that serves ``api`` through ``faults`` and writes ``log``."""
+
+    def __init__(self, api: ASGIApp, faults: Faults, log: CallLog) -> None:
+        self._api = api
+        self._faults = faults
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        start = time.monotonic()
+        exchange = _WireExchange(self._api, scope, receive, send)
+        try:
+            await apply(self._faults.take(scope["method"], scope["path"]), exchange)
+        finally:
+            client = scope["client"]
+            self._log.add(
+                Call(
+                    scope["method"],
+                    scope["path"],
+                    scope["query_string"].decode(),
+                    exchange.status,
+                    "{}:{}".format(*client) if client else "",
+                    time.monotonic() - start,
+                )
+            )
+
+
+class _WireExchange:
+    def __init__(self, api: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        self._api = api
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self.status: int | None = None
+
+    async def answer(self) -> Answer:
+        messages: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            messages.append(message)
+
+        await self._api(self._scope, self._receive, keep)
+        head, *parts = messages
+        headers = {name.decode(): value.decode() for name, value in head.get("headers", [])}
+        headers.pop("content-length", None)
+        return Answer(head["status"], b"".join(part.get("body", b"") for part in parts), headers)
+
+    async def reply(
+        self, answer: Answer, chunks: AsyncIterator[bytes] | None = None, length: int | None = None
+    ) -> None:
+        self.status = answer.status
+        headers = dict(answer.headers)
+        if chunks is None:
+            length = len(answer.body)
+        if length is not None and answer.status != 204:
+            headers["content-length"] = str(length)
+        await self._send(
+            {
+                "type": "http.response.start",
+                "status": answer.status,
+                "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+            }
+        )
+        if chunks is None:
+            await self._send({"type": "http.response.body", "body": answer.body})
+            return
+        sent = 0
+        async for chunk in chunks:
+            if self._scope[_TRANSPORT].is_closing():
+                return
+            await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+            sent += len(chunk)
+        if length is None or sent == length:
+            await self._send({"type": "http.response.body", "body": b""})
+
+    async def cut(self) -> None:
+        self._scope[_TRANSPORT].close()
+        # Until it is closed, so that the server does not take the missing end for a mistake of ours.
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
