@@ -1,15 +1,19 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""pelion_dev_cert: see plugins/modules/pelion_dev_cert.py."""
-
 from __future__ import annotations
 
 from typing import Any
 
-from ..plugin_utils._action import Action
-from ..plugin_utils._pelion_options import PELION_ARGUMENTS, find_key, open_api
-from ..plugin_utils._store_options import STORE_ARGUMENTS, open_stores
-from ..plugin_utils.developer_certificates import DeveloperCertificateKeeper, Outcome, check_request, from_store
+from ansible_collections.pelion.mbl.plugins.plugin_utils._action import Action
+from ansible_collections.pelion.mbl.plugins.plugin_utils._pelion_options import PELION_ARGUMENTS, find_key, open_api
+from ansible_collections.pelion.mbl.plugins.plugin_utils._store_options import STORE_ARGUMENTS, open_stores
+from ansible_collections.pelion.mbl.plugins.plugin_utils.developer_certificates import (
+    DeveloperCertificateKeeper,
+    Outcome,
+    check_request,
+    from_store,
+)
+from ansible_collections.pelion.mbl.plugins.plugin_utils.vault import Vault
 
 
 class ActionModule(Action):
@@ -29,21 +33,26 @@ class ActionModule(Action):
         outcome = self._outcome(arguments)
         for warning in outcome.warnings:
             self.warn(warning)
-        return {
+        result = {
             "changed": outcome.changed,
             "source": outcome.source,
             "devices": outcome.devices,
             **outcome.facts,
-            "diff": {"before": outcome.before, "after": outcome.after},
         }
+        if self._task.diff:
+            result["diff"] = {"before": outcome.before, "after": outcome.after}
+        return result
 
     def _outcome(self, arguments: dict[str, Any]) -> Outcome:
         name, state, verify = arguments["name"], arguments["state"], arguments["verify"]
         stores = open_stores(self, arguments)
         if verify is None:
             verify = find_key(arguments, stores) is not None
-        if state == "present" and not verify and (stored := from_store(stores.team, name)):
-            return stored
+        if state == "present":
+            if not verify and (stored := from_store(stores.team, name)):
+                return stored
+            # A certificate that is made and then cannot be kept would be a bad surprise.
+            Vault.of_this_run(self._loader, arguments["vault_id"]).encrypt(b"")
         with open_api(self, arguments, stores) as api:
             keeper = DeveloperCertificateKeeper(api, stores.team, name, dry_run=self.check_mode)
             if state == "absent":

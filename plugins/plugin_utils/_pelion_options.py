@@ -58,15 +58,20 @@ def find_key(arguments: dict[str, Any], stores: Any) -> ApiKey | None:
     return key
 
 
-def open_api(action: Action, arguments: dict[str, Any], stores: Any) -> PelionApi:
-    """The client that the options describe. Raises PelionError when there is no API key."""
+def require_key(arguments: dict[str, Any], stores: Any) -> ApiKey:
+    """As find_key; raises PelionError when there is no API key."""
     key = find_key(arguments, stores)
     if key is None:
         raise PelionError(
             "No API key: give api_key, set PELION_API_KEY, or save one with pelion.mbl.pelion_api_key. "
             "Keys are made in the portal, under access management."
         )
-    return connect(action, arguments, key)
+    return key
+
+
+def open_api(action: Action, arguments: dict[str, Any], stores: Any) -> PelionApi:
+    """The client that the options describe, with the key that require_key gives."""
+    return connect(action, arguments, require_key(arguments, stores))
 
 
 def connect(action: Action, arguments: dict[str, Any], key: ApiKey) -> PelionApi:

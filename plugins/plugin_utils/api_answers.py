@@ -60,6 +60,11 @@ def take_time(answer: Mapping[str, Any], name: str) -> datetime | None:
     return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
 
 
+def time_text(moment: datetime | None) -> str | None:
+    """``moment`` as the service writes it: 2018-02-14T15:24:14Z."""
+    return moment and moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 @dataclass(frozen=True)
 class Account:
     """The account that a key belongs to; ``tier`` is "0" for free accounts."""

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import Any
 
-from .api_answers import CertificateFile, DeveloperCertificate
+from .api_answers import CertificateFile, DeveloperCertificate, time_text
 from .developer_credentials import DeveloperCredentials
 from .errors import PelionError
 from .pelion_api import ApiError, PelionApi
@@ -64,11 +63,6 @@ def describe_credentials(credentials: DeveloperCredentials) -> dict[str, Any]:
         "not_before": time_text(credentials.not_before),
         "not_after": time_text(credentials.not_after),
     }
-
-
-def time_text(moment: datetime) -> str:
-    """``moment`` as the service writes it: 2018-02-14T15:24:14Z."""
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def from_store(store: Store, name: str) -> Outcome | None:
@@ -228,10 +222,11 @@ class DeveloperCertificateKeeper:
             outcome.after["store"] = {}
             outcome.facts = {"name": self._name}
             return outcome
-        file, outcome.source = self._create(description)
-        credentials = self._read(file)
-        outcome.after["cloud"] |= {"id": file.id, "fingerprint": credentials.fingerprint}
-        return self._keep(outcome, credentials)
+        with self._store.locked():  # so that it is certain, before a certificate is made, that it can be kept
+            file, outcome.source = self._create(description)
+            credentials = self._read(file)
+            outcome.after["cloud"] |= {"id": file.id, "fingerprint": credentials.fingerprint}
+            return self._keep(outcome, credentials)
 
     def _create(self, description: str | None) -> tuple[CertificateFile, str]:
         try:

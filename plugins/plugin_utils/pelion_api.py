@@ -78,7 +78,7 @@ class PelionApi:
 
     def certificate_file(self, certificate_id: str) -> CertificateFile:
         """A developer certificate with its private key."""
-        path = f"/v3/developer-certificates/{_id(certificate_id)}"
+        path = f"/v3/developer-certificates/{require_id(certificate_id)}"
         return self._read("GET", path, self._transport.call("GET", path), CertificateFile.from_answer)
 
     def create_developer_certificate(self, name: str, description: str | None = None) -> CertificateFile:
@@ -89,11 +89,11 @@ class PelionApi:
 
     def update_trusted_certificate(self, certificate_id: str, changes: Mapping[str, str]) -> None:
         """Change ``description`` or ``status`` (ACTIVE, INACTIVE)."""
-        self._transport.call("PUT", f"/v3/trusted-certificates/{_id(certificate_id)}", body=changes)
+        self._transport.call("PUT", f"/v3/trusted-certificates/{require_id(certificate_id)}", body=changes)
 
     def delete_trusted_certificate(self, certificate_id: str) -> None:
         """Delete a certificate; one that is gone already is as good."""
-        self._delete(f"/v3/trusted-certificates/{_id(certificate_id)}")
+        self._delete(f"/v3/trusted-certificates/{require_id(certificate_id)}")
 
     def devices(self, filters: Mapping[str, str | int]) -> Iterator[Device]:
         """The directory's entries under ``filters`` (``state__eq``, ``id__in``, …), page by page."""
@@ -104,17 +104,13 @@ class PelionApi:
         """How many entries ``devices`` would give, in one call."""
         return self._count("/v3/devices/", filters)
 
-    def device(self, device_id: str) -> Device:
-        path = f"/v3/devices/{_id(device_id)}/"
-        return self._read("GET", path, self._transport.call("GET", path), Device.from_answer)
-
     def update_device(self, device_id: str, body: Mapping[str, Any]) -> None:
         """Replace what a user may change of a device's entry."""
-        self._transport.call("PUT", f"/v3/devices/{_id(device_id)}/", body=body)
+        self._transport.call("PUT", f"/v3/devices/{require_id(device_id)}/", body=body)
 
     def delete_device(self, device_id: str) -> None:
         """Delete the entry of a device with a developer certificate; one that is gone already is as good."""
-        self._delete(f"/v3/devices/{_id(device_id)}/")
+        self._delete(f"/v3/devices/{require_id(device_id)}/")
 
     def _delete(self, path: str) -> None:
         try:
@@ -159,8 +155,8 @@ def _take_entries(page: Mapping[str, Any]) -> list[dict[str, Any]]:
     return entries
 
 
-def _id(text: str) -> str:
-    """``text`` when it is an id, since it becomes a part of a path."""
+def require_id(text: str) -> str:
+    """``text`` when it is an id (it becomes a part of a path); raises PelionError when it is none."""
     if not ID.fullmatch(text):
         raise PelionError(f"An id has 32 hexadecimal digits (0-9, a-f); {text!r} is none.")
     return text

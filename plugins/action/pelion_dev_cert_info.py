@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils._action import Action
+from ansible_collections.pelion.mbl.plugins.plugin_utils._pelion_options import PELION_ARGUMENTS, open_api
+from ansible_collections.pelion.mbl.plugins.plugin_utils._store_options import STORE_ARGUMENTS, open_stores
+from ansible_collections.pelion.mbl.plugins.plugin_utils.certificate_overview import CertificateOverview
+from ansible_collections.pelion.mbl.plugins.plugin_utils.certificate_plan import PlannedBoard, plan_certificates
+from ansible_collections.pelion.mbl.plugins.plugin_utils.developer_certificates import check_request
+from ansible_collections.pelion.mbl.plugins.plugin_utils.pelion_api import PelionApi
+
+BOARD_ARGUMENTS = {
+    "name": {"type": "str", "required": True},
+    "fingerprint": {"type": "str"},
+    "device_id": {"type": "str"},
+}
+PLAN_ARGUMENTS = {
+    "name": {"type": "str", "required": True},
+    "spread": {"type": "bool", "default": False},
+    "create": {"type": "bool", "default": True},
+    "boards": {"type": "list", "elements": "dict", "required": True, "options": BOARD_ARGUMENTS},
+}
+
+
+class ActionModule(Action):
+    ARGUMENTS = {**PELION_ARGUMENTS, **STORE_ARGUMENTS, "plan": {"type": "dict", "options": PLAN_ARGUMENTS}}
+
+    def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        stores = open_stores(self, arguments)
+        wanted = arguments["plan"]
+        if wanted:
+            check_request(wanted["name"], None)
+        with open_api(self, arguments, stores) as api:
+            overview = CertificateOverview.take(api, stores.team)
+            for error in overview.unreadable:
+                self.warn(error)
+            result: dict[str, Any] = {"changed": False, "certificates": overview.describe()}
+            if wanted:
+                result["plan"] = _plan(api, overview, wanted)
+        return result
+
+
+def _plan(api: PelionApi, overview: CertificateOverview, wanted: dict[str, Any]) -> dict[str, Any]:
+    left = api.account().certificates_limit - api.trusted_certificate_count() if wanted["create"] else 0
+    plan = plan_certificates(
+        wanted["name"],
+        [
+            PlannedBoard(board["name"], board["fingerprint"], overview.counts(board["device_id"], board["fingerprint"]))
+            for board in wanted["boards"]
+        ],
+        overview.planned(),
+        spread=wanted["spread"],
+        certificates_left=max(left, 0),
+    )
+    return {"assignments": plan.assignments, "certificates": plan.certificates, "create": plan.create}

@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils._action import Action
+from ansible_collections.pelion.mbl.plugins.plugin_utils._pelion_options import PELION_ARGUMENTS, open_api
+from ansible_collections.pelion.mbl.plugins.plugin_utils._store_options import STORE_ARGUMENTS, open_stores
+from ansible_collections.pelion.mbl.plugins.plugin_utils.devices import (
+    STATES,
+    describe_device,
+    find_devices,
+    wait_for_state,
+)
+from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.pelion_api import PelionApi
+
+
+class ActionModule(Action):
+    ARGUMENTS = {
+        **PELION_ARGUMENTS,
+        **STORE_ARGUMENTS,
+        "ids": {"type": "list", "elements": "str"},
+        "names": {"type": "list", "elements": "str"},
+        "states": {"type": "list", "elements": "str", "choices": list(STATES)},
+        "certificate": {"type": "str"},
+        "wait_for_state": {"type": "str", "choices": list(STATES)},
+        "wait_timeout": {"type": "int", "default": 300},
+    }
+    RULES = {
+        "required_by": {"wait_for_state": ["ids"]},
+        "mutually_exclusive": [["wait_for_state", other] for other in ("names", "states", "certificate")],
+    }
+
+    def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        with open_api(self, arguments, open_stores(self, arguments)) as api:
+            if arguments["wait_for_state"]:
+                devices = wait_for_state(api, arguments["ids"], arguments["wait_for_state"], arguments["wait_timeout"])
+            else:
+                devices = find_devices(
+                    api,
+                    ids=arguments["ids"],
+                    names=arguments["names"],
+                    states=arguments["states"],
+                    certificate_id=_certificate_id(api, arguments["certificate"]),
+                )
+        return {"changed": False, "devices": [describe_device(device) for device in devices]}
+
+
+def _certificate_id(api: PelionApi, name: str | None) -> str | None:
+    if name is None:
+        return None
+    for certificate in api.developer_certificates(name):
+        return certificate.id
+    raise PelionError(f"There is no developer certificate {name!r} in the cloud.")
