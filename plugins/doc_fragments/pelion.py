@@ -40,7 +40,7 @@ options:
     description:
       - How often a call is repeated after a lost connection, or after the API's 429, 500, 502, 503 or 504, with
         growing pauses or as long as its C(Retry-After) says (a minute at the most).
-      - Calls that make or change something are not repeated once they were sent.
+      - Calls that make or change something are not repeated once they were sent; deletions are.
     type: int
     default: 4
 requirements:

@@ -1,6 +1,7 @@
+#!/usr/bin/python
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Documentation of pelion_dev_cert, which plugins/action/pelion_dev_cert.py carries out on the controller."""
+from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pelion_dev_cert
