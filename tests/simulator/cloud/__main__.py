@@ -41,12 +41,18 @@ def main() -> None:
         state_dir=options.state_dir.absolute(),
         tier=options.tier,
     )
-    with cloud:
+    try:
+        cloud.start()
+    except OSError as error:
+        parser.exit(1, f"cloud: {error.strerror}\n")
+    try:
         ready = options.state_dir / "cloud.json"
         _write(ready, json.dumps(_facts(cloud)) + "\n")
         print(ready.read_text(), end="", flush=True)
         signal.sigwait(stop)
         ready.unlink()
+    finally:
+        cloud.stop()
 
 
 def _facts(cloud: Cloud) -> dict[str, str | int]:

@@ -240,7 +240,9 @@ def _attributes(attributes: Any) -> dict[str, str]:
 async def _body(request: Request) -> dict[str, Any]:
     try:
         body = json.loads(await request.body())
-    except ValueError:
+        # JSON can spell halves of surrogate pairs, which are no text and could not be sent back.
+        json.dumps(body, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
         raise invalid("body", "Invalid JSON.") from None
     if not isinstance(body, dict):
         raise invalid("body", "Invalid JSON.")

@@ -15,6 +15,7 @@ import socket
 import socketserver
 import struct
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_private_key
 from OpenSSL import SSL
 
+from .faults import Faults
 from .issuing import Authority
 from .state import BootstrapError, State
 from .times import now, rfc3339
@@ -32,6 +34,22 @@ BOOTSTRAP_HOST = "bootstrap.lab.pelion.test"
 LWM2M_HOST = "lwm2m.lab.pelion.test"
 _TIMEOUT = 10  # seconds for each read or write
 _LONGEST_REQUEST = 64 * 1024
+
+
+def _latency(connection: SSL.Connection) -> None:
+    """Nothing but the time that any fault can take."""
+
+
+def _cut(connection: SSL.Connection) -> None:
+    raise ConnectionAbortedError("cut on demand")
+
+
+def _refuse(connection: SSL.Connection, *, reason: str) -> None:
+    raise BootstrapError(reason)
+
+
+#: Faults for devices, after the handshake; their method is ``bootstrap`` or ``register``.
+DEVICE_FAULTS = {"latency": _latency, "cut": _cut, "refuse": _refuse}
 
 
 @dataclass(frozen=True)
@@ -51,6 +69,7 @@ class BootstrapServer:
     def __init__(self, state: State, listener: socket.socket) -> None:
         self._state = state
         self.attempts: deque[Attempt] = deque(maxlen=10_000)
+        self.faults = Faults(DEVICE_FAULTS)
         self._contexts = {
             BOOTSTRAP_HOST: _context(state.bootstrap_ca, BOOTSTRAP_HOST),
             LWM2M_HOST: _context(state.lwm2m_ca, LWM2M_HOST),
@@ -58,7 +77,7 @@ class BootstrapServer:
         self._first_context = self._contexts[BOOTSTRAP_HOST]
         self._first_context.set_tlsext_servername_callback(self._choose_context)
         self._server = _Server(listener, self._serve)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -81,6 +100,9 @@ class BootstrapServer:
             connection.do_handshake()
             message = _read_line(connection)
             request = str(message.get("request"))
+            for fault in self.faults.take(request, "/"):
+                time.sleep(fault.seconds)
+                DEVICE_FAULTS[fault.kind](connection, **fault.options)
             answer = self._answer(connection, request, message)
             device_id = answer["device_id"]
         except BootstrapError as refusal:

@@ -9,7 +9,7 @@ import inspect
 import itertools
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
@@ -139,7 +139,9 @@ async def _redirect(exchange: Exchange, *, location: str, status: int = 302) -> 
     await exchange.reply(Answer(status, b"", {"location": location}))
 
 
-_KINDS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
+Kinds = dict[str, Callable[..., Any]]
+
+API_FAULTS: Kinds = {
     "latency": _latency,
     "status": _status,
     "cut": _cut,
@@ -156,9 +158,9 @@ _KINDS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
 class Fault:
     """What is to go wrong.
 
-    ``method`` and ``path`` (a shell pattern) say for which requests; ``skip`` so many of them are left alone
+    ``method`` and ``path`` (shell patterns) say for which requests; ``skip`` so many of them are left alone
     first, then ``times`` (None: all) are hit. ``seconds`` pass before anything is done. ``options``
-    are those of the kind, see the functions above.
+    are the keyword parameters of the kind's function.
     """
 
     kind: str
@@ -169,19 +171,15 @@ class Fault:
     seconds: float = 0.0
     options: dict[str, Any] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        if self.kind not in _KINDS:
-            raise ValueError(f"no fault {self.kind!r}; there are {', '.join(_KINDS)}")
-        inspect.signature(_KINDS[self.kind]).bind(None, **self.options)
-
     def matches(self, method: str, path: str) -> bool:
         return fnmatchcase(method, self.method) and fnmatchcase(path, self.path)
 
 
 class Faults:
-    """The faults that are switched on, in the order in which they were. Safe to use from several threads."""
+    """The faults of ``kinds`` that are switched on, in that order. Safe to use from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: Kinds) -> None:
+        self._kinds = kinds
         self._lock = threading.Lock()
         self._faults: list[Fault] = []
 
@@ -197,6 +195,9 @@ class Faults:
         **options: Any,
     ) -> Fault:
         """Switch a fault on; see Fault. Raises ValueError or TypeError for what makes no sense."""
+        if kind not in self._kinds:
+            raise ValueError(f"no fault {kind!r}; there are {', '.join(self._kinds)}")
+        inspect.signature(self._kinds[kind]).bind(None, **options)
         fault = Fault(kind, method, path, times, skip, seconds, options)
         with self._lock:
             self._faults.append(fault)
@@ -231,7 +232,7 @@ async def apply(faults: list[Fault], exchange: Exchange) -> None:
     """Answer ``exchange`` as ``faults`` (of Faults.take) have it; with none, as the service does."""
     await asyncio.sleep(sum(fault.seconds for fault in faults))
     last = faults[-1] if faults else Fault("latency")
-    await _KINDS[last.kind](exchange, **last.options)
+    await API_FAULTS[last.kind](exchange, **last.options)
 
 
 def _places(document: Any, place: str, missing: bool = False) -> list[tuple[Any, Any]]:

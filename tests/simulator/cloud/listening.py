@@ -26,7 +26,7 @@ class Listeners:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._running: list[tuple[uvicorn.Server, asyncio.Future[None]]] = []
+        self._servers: list[uvicorn.Server] = []
 
     def add(self, app: ASGIApp, *sockets: socket.socket, tls: trustme.LeafCert | None = None) -> None:
         """Serve ``app`` on ``sockets``, which must be bound."""
@@ -49,26 +49,40 @@ class Listeners:
             if time.monotonic() > deadline:
                 raise TimeoutError("the lab's cloud did not start")
             time.sleep(0.002)
-        self._running.append((server, future))
+        self._servers.append(server)
 
     def stop(self) -> None:
-        for server, _ in self._running:
-            server.should_exit = server.force_exit = True
-        for _, future in self._running:
-            future.result()
+        """Close all listeners and connections, whatever is going on there."""
+        # Not by uvicorn's own way out, which waits for what still answers, such as a flood without end.
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
+    async def _close(self) -> None:
+        for server in self._servers:
+            for listener in server.servers:
+                listener.close()
+            for connection in list(server.server_state.connections):
+                connection.transport.abort()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening TCP socket; ``::`` also takes IPv4."""
+    """A listening TCP socket; ``::`` also takes IPv4. Raises OSError that names the address."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6:
         listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-    listener.bind((host, port))
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise OSError(error.errno, f"cannot listen on {host} port {port}: {error.strerror}") from None
     listener.listen(256)
     return listener
 

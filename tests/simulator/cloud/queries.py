@@ -19,6 +19,7 @@ from .times import now, parse
 
 _PAGING = {"limit", "after", "order", "include"}
 _LIMIT_MIN, _LIMIT_DEFAULT, _LIMIT_MAX = 2, 50, 1000
+_EXPIRE_MAX = 100_000  # days; what lies farther off cannot be reckoned with
 
 _DEVICE_TIMES = {
     "bootstrap_expiration_date",
@@ -146,7 +147,7 @@ def _certificate_test(name: str, value: str) -> Callable[[TrustedCertificate], b
         return lambda certificate: certificate.valid == valid
     if name == "expire__eq":
         # "Expire filter in days": taken as ending within that many days, or ended.
-        end = now() + timedelta(days=_number(name, value))
+        end = now() + timedelta(days=_days(name, value))
         return lambda certificate: certificate.not_after <= end
     if name in ("issuer__like", "subject__like"):
         field = name.removesuffix("__like")
@@ -218,6 +219,10 @@ def _number(name: str, value: str) -> int:
         return int(value)
     except ValueError:
         raise invalid(name, f"{name} must be a number.") from None
+
+
+def _days(name: str, value: str) -> int:
+    return max(-_EXPIRE_MAX, min(_number(name, value), _EXPIRE_MAX))
 
 
 def _boolean(name: str, value: str) -> bool:

@@ -44,6 +44,7 @@ class Account:
             "created_at": rfc3339(self.created_at),
         }
         if "limits" in include:
+            # The name is inferred from that of the field in the answer of an exceeded limit.
             answer["limits"] = {"cert-count": str(self.certificate_limit)}
         if "policies" in include:
             answer["policies"] = []
@@ -104,6 +105,7 @@ class TrustedCertificate:
         self.subject = parsed.subject.rfc4514_string()
         self.issuer = parsed.issuer.rfc4514_string()
         self.not_after = parsed.not_valid_after_utc
+        self.pem = pem("CERTIFICATE", der)
         self.fingerprint = hashlib.sha256(der).hexdigest()
         self.changed()
 
@@ -136,7 +138,7 @@ class TrustedCertificate:
             "status": self.status,
             "device_execution_mode": self.execution_mode,
             "enrollment_mode": self.enrollment_mode,
-            "certificate": pem("CERTIFICATE", self.der),
+            "certificate": self.pem,
             "certificate_fingerprint": self.fingerprint,
             "issuer": self.issuer,
             "subject": self.subject,
@@ -156,7 +158,7 @@ class TrustedCertificate:
             "name": self.name,
             "description": self.description,
             "created_at": rfc3339(self.created_at),
-            "developer_certificate": pem("CERTIFICATE", self.der),
+            "developer_certificate": self.pem,
             "developer_private_key": pem("PRIVATE KEY", self.private_key),
             "security_file_content": security_file_content,
         }

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -16,10 +17,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from .api import api
 from .bootstrap import BOOTSTRAP_HOST, LWM2M_HOST, BootstrapServer
 from .control import control
-from .faults import Faults
+from .faults import API_FAULTS, Faults
 from .listening import Listeners, bind
 from .state import State
 from .wire import CallLog, Wire
+
+_OWN_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 class Cloud:
@@ -30,7 +33,8 @@ class Cloud:
     whose hosts are ``bootstrap.lab.pelion.test`` and ``lwm2m.lab.pelion.test``. ``control_socket``: Unix
     socket that serves ``/_lab/…``, as the plain listener does.
 
-    ``state``, ``faults``, ``log`` and ``attempts`` are for tests that share the process.
+    For tests that share the process: ``state``; ``faults``, ``device_faults`` (see faults.py, bootstrap.py);
+    ``log``, the API's calls; ``attempts`` of devices to bootstrap or register.
     """
 
     def __init__(
@@ -51,45 +55,52 @@ class Cloud:
         self._tier = tier
 
     def start(self) -> None:
-        self._temporary = None if self._state_dir else tempfile.TemporaryDirectory(prefix="lab-cloud-")
-        directory = Path(self._temporary.name) if self._temporary else self._state_dir
-        assert directory is not None
-        directory.mkdir(parents=True, exist_ok=True)
+        """Raises OSError when a port cannot be had; then nothing is left running."""
+        with ExitStack() as running:
+            if self._state_dir is None:
+                directory = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="lab-cloud-")))
+            else:
+                directory = self._state_dir
+                directory.mkdir(parents=True, exist_ok=True)
+            self._start(running, directory)
+            self._running = running.pop_all()
 
-        bootstrap_listener = bind(*self._bootstrap_address)
-        self.bootstrap_port: int = bootstrap_listener.getsockname()[1]
+    def stop(self) -> None:
+        self._running.close()
+
+    def _start(self, running: ExitStack, directory: Path) -> None:
+        devices = bind(*self._bootstrap_address)
+        self.bootstrap_port: int = devices.getsockname()[1]
         self.state = State(
             f"coaps://{BOOTSTRAP_HOST}:{self.bootstrap_port}", f"coaps://{LWM2M_HOST}:{self.bootstrap_port}"
         )
         account, self.api_key = self.state.add_account(self._tier)
         self.account_id = account.id
-        self.faults = Faults()
+        server = BootstrapServer(self.state, devices)
+        running.callback(server.stop)
+        self.attempts = server.attempts
+        self.device_faults = server.faults
+
+        self.faults = Faults(API_FAULTS)
         self.log = CallLog()
-        self._bootstrap_server = BootstrapServer(self.state, bootstrap_listener)
-        self.attempts = self._bootstrap_server.attempts
+        self._wire = Wire(api(self.state), self.faults, self.log)
+        self._listeners = Listeners()
+        running.callback(self._listeners.stop)
 
         self._authority = trustme.CA()
         self.ca_path = directory / "ca.pem"
         self._authority.cert_pem.write_to_path(str(self.ca_path))
-        self._wire = Wire(api(self.state), self.faults, self.log)
-        self._listeners = Listeners()
         https_port, http_port = self._ports
-        self.https_url = self._listen_tls(self._authority, ("localhost", "127.0.0.1", "::1"), https_port)
+        self.https_url = self._listen_tls(self._authority, _OWN_NAMES, https_port)
         plain = bind(self._host, http_port)
         self.http_url = f"http://127.0.0.1:{plain.getsockname()[1]}"
         self.control_socket = directory / "control.sock"
+        running.callback(self.control_socket.unlink, missing_ok=True)
         self._listeners.add(
-            _with_control(self._wire, control(self.state, self.faults, self.log, self._bootstrap_server)),
+            _with_control(self._wire, control(self.state, self.faults, self.log, server)),
             plain,
             _bind_unix(self.control_socket),
         )
-
-    def stop(self) -> None:
-        self._listeners.stop()
-        self._bootstrap_server.stop()
-        self.control_socket.unlink(missing_ok=True)
-        if self._temporary:
-            self._temporary.cleanup()
 
     def __enter__(self) -> Cloud:
         self.start()
@@ -106,7 +117,7 @@ class Cloud:
 
     def unknown_ca_url(self) -> str:
         """URL of one more listener, whose certificate is of a CA that nobody knows."""
-        return self._listen_tls(trustme.CA(), ("localhost", "127.0.0.1", "::1"), 0)
+        return self._listen_tls(trustme.CA(), _OWN_NAMES, 0)
 
     def _listen_tls(self, authority: trustme.CA, names: tuple[str, ...], port: int) -> str:
         listener = bind(self._host, port)

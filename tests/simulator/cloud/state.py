@@ -337,17 +337,18 @@ class State:
         return [device.id for device in made]
 
     @_atomic
-    def set_device(self, device_id: str, **changes: Any) -> None:
-        """Set fields of a directory entry, such as ``state="deregistered"``."""
-        if "state" in changes:
-            _device_state(changes["state"])
-        self.update_device(self.devices[device_id].account_id, device_id, changes)
+    def set_device_state(self, device_id: str, state: str) -> None:
+        """Put a directory entry into ``state``, such as ``deregistered``. Raises ValueError for an unknown one."""
+        device = self.devices[device_id]
+        device.state = _device_state(state)
+        device.changed()
 
     @_atomic
-    def expire_certificate(self, certificate_id: str, days_left: int = 0) -> None:
-        """Reissue a developer certificate, for a new key, so that it ends in ``days_left`` days (or has ended)."""
+    def reissue_certificate(self, certificate_id: str, days_left: int = 0) -> None:
+        """Make a developer certificate anew, for a new key, so that it ends in ``days_left`` days; 0: it has ended."""
         certificate = self.certificates[certificate_id]
-        assert certificate.endpoint_name
+        if certificate.endpoint_name is None:
+            raise ValueError(f"{certificate_id} is no developer certificate")
         identity = issue_developer(certificate.account_id, certificate.endpoint_name, days_left=days_left)
         certificate.private_key = identity.private_key
         certificate.hold(identity.certificate)

@@ -84,7 +84,7 @@ class Wire:
                 Call(
                     scope["method"],
                     scope["path"],
-                    scope["query_string"].decode(),
+                    scope["query_string"].decode("latin-1"),
                     exchange.status,
                     "{}:{}".format(*client) if client else "",
                     time.monotonic() - start,
