@@ -17,13 +17,13 @@ options:
         where the stores are.
       - It is created when needed, for the group that it then belongs to (mode 2770). A store that everybody
         may write to is refused.
-    type: str
+    type: path
   user_store:
     description:
       - Directory of what belongs to one user, the API key above all.
       - Without it, the environment variable E(PELION_USER_STORE) says it, else the key C(user) of
         C(~/.mbl-stores.json), else it is C(~/.mbl-store/user).
-    type: str
+    type: path
   vault_id:
     description:
       - The vault id that new entries are encrypted with.

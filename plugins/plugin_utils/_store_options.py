@@ -15,8 +15,8 @@ from .store_places import find_places, write_places
 from .vault import Vault
 
 STORE_ARGUMENTS: dict[str, Any] = {
-    "team_store": {"type": "str"},
-    "user_store": {"type": "str"},
+    "team_store": {"type": "path"},
+    "user_store": {"type": "path"},
     "vault_id": {"type": "str"},
 }
 

@@ -26,7 +26,7 @@ from typing import Any, Protocol, TypeVar
 import yaml
 
 from .errors import PelionError
-from .vault import Vault, VaultError
+from .vault import NoSecretError, Vault, VaultError
 
 FORMAT = 1
 MAX_BYTES = 1024 * 1024
@@ -178,6 +178,8 @@ class Store:
             raise _unusable(path, name, "is not an Ansible Vault file (empty, truncated, or decrypted in place)")
         try:
             plain = self._vault.decrypt(text)
+        except NoSecretError:
+            raise
         except VaultError as error:
             raise _unusable(path, name, str(error).rstrip(".")) from error
         try:
@@ -271,6 +273,7 @@ class Store:
     def _create_directory(self) -> None:
         if self._inspect():
             return
+        self._vault.require_secrets()
         with _disk_errors(self.directory):
             self.directory.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(FileExistsError):  # made by another process just now

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -41,8 +40,13 @@ REQUIRED = (UPDATE_CERTIFICATE, VENDOR_ID, CLASS_ID)
 class SigningPair:
     """An update certificate (DER) and its private key (PEM)."""
 
-    certificate: bytes
+    certificate: bytes = field(repr=False)
     private_key: bytes = field(repr=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate's DER, 64 hex digits."""
+        return sha256_hex(self.certificate)
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class UpdateResources:
         values = {key: file.constants[key].value for key in REQUIRED}
         resources = cls(values, private_key, source=source)
         resources._require_rules()
-        _require_consistent(file, resources.certificate)
+        _require_consistent(file, resources)
         return resources
 
     def check(self, now: datetime | None = None, warn_days: int = 30) -> list[str]:
@@ -112,6 +116,11 @@ class UpdateResources:
     @property
     def class_id(self) -> uuid.UUID:
         return uuid.UUID(bytes=self.values[CLASS_ID])
+
+    @property
+    def public_point(self) -> bytes:
+        """The public key as 65 bytes: 4, X, Y."""
+        return self.certificate.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
 
     @property
     def not_before(self) -> datetime:
@@ -184,11 +193,12 @@ class UpdateResources:
         return cls(values, private_key, former, source)
 
 
-def _require_consistent(file: CSource, certificate: x509.Certificate) -> None:
+def _require_consistent(file: CSource, resources: UpdateResources) -> None:
     """The files state some of the certificate's properties again; an edited file disagrees with itself."""
-    der = certificate.public_bytes(Encoding.DER)
-    point = certificate.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-    derived = {"arm_uc_default_fingerprint": hashlib.sha256(der).digest(), "arm_uc_update_public_key": point}
+    derived = {
+        "arm_uc_default_fingerprint": bytes.fromhex(resources.fingerprint),
+        "arm_uc_update_public_key": resources.public_point,
+    }
     for name, value in derived.items():
         stated = file.constants.get(name)
         # manifest-tool 2.x writes a single 0 for a fingerprint that nothing uses.

@@ -20,6 +20,10 @@ class VaultError(PelionError):
     """A text could not be encrypted or decrypted."""
 
 
+class NoSecretError(VaultError):
+    """The run was given no vault secret at all."""
+
+
 class Vault:
     """Encrypts and decrypts with a list of ``(vault id, secret)`` pairs.
 
@@ -48,7 +52,7 @@ class Vault:
         Raises VaultError when the run has no vault secret, or none of that id.
         """
         wanted = vault_id or self._vault_id
-        self._require_secrets()
+        self.require_secrets()
         try:
             found_id, secret = match_encrypt_secret(self._secrets, encrypt_vault_id=wanted)
         except AnsibleError as error:
@@ -74,7 +78,7 @@ class Vault:
 
     def _open(self, text: bytes) -> tuple[bytes, str | None, Any]:
         """A vault text's content, the vault id that it is labelled with, and the secret that opens it."""
-        self._require_secrets()
+        self.require_secrets()
         label = None
         try:
             _ciphertext, _version, _cipher, found = parse_vaulttext_envelope(text, default_vault_id="default")
@@ -85,9 +89,10 @@ class Vault:
             raise VaultError(f"is opened by none of this run's vault secrets{written}, or is damaged") from error
         return bytes(plain), label, secret
 
-    def _require_secrets(self) -> None:
+    def require_secrets(self) -> None:
+        """Raise NoSecretError when the run was given no secret."""
         if not self._secrets:
-            raise VaultError(
+            raise NoSecretError(
                 "The stores hold keys and are kept in Ansible Vault, but this run was given no vault secret. "
                 "Add --ask-vault-pass, --vault-password-file FILE or --vault-id ID@SOURCE, "
                 "or set vault_password_file in ansible.cfg."

@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""mbl_update_resources: see plugins/modules/mbl_update_resources.py."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+from ..plugin_utils._action import Action
+from ..plugin_utils._given_files import read_given_file
+from ..plugin_utils._store_options import STORE_ARGUMENTS, open_stores
+from ..plugin_utils.signing_files import SigningFiles
+from ..plugin_utils.update_certificate import DEFAULT_VALID_DAYS, common_name, derive_ids, parse_id
+from ..plugin_utils.update_keeper import UpdateKeeper
+from ..plugin_utils.update_resources import UpdateResources
+
+
+class ActionModule(Action):
+    ARGUMENTS = {
+        **STORE_ARGUMENTS,
+        "name": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "src": {"type": "str"},
+        "private_key_src": {"type": "str", "no_log": False},
+        "vendor_domain": {"type": "str"},
+        "device_class": {"type": "str"},
+        "vendor_id": {"type": "str"},
+        "class_id": {"type": "str"},
+        "subject": {"type": "str"},
+        "valid_days": {"type": "int", "default": DEFAULT_VALID_DAYS},
+        "renew_before_days": {"type": "int"},
+        "warn_days": {"type": "int", "default": 30},
+        "export_dir": {"type": "path"},
+    }
+    RULES = {
+        "mutually_exclusive": [
+            ["src", "vendor_domain", "vendor_id"],
+            ["src", "subject"],
+            ["src", "renew_before_days"],
+        ],
+        "required_together": [["vendor_domain", "device_class"], ["vendor_id", "class_id"]],
+        "required_by": {"private_key_src": ["src"]},
+    }
+
+    def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        stores = open_stores(self, arguments)
+        keeper = UpdateKeeper(stores.team, arguments["name"], dry_run=self.check_mode)
+        exported: list[str] = []
+        if arguments["state"] == "absent":
+            outcome = keeper.absent()
+        else:
+            files = self._signing_files(arguments)
+            outcome = keeper.present(
+                given=self._given(arguments),
+                ids=_ids(arguments),
+                subject=_subject(arguments),
+                valid_days=arguments["valid_days"],
+                renew_before_days=arguments["renew_before_days"],
+                warn_days=arguments["warn_days"],
+                require=files.require_possible if files else None,
+            )
+            for notice in outcome.notices:
+                self.warn(notice)
+            if files and outcome.resources:
+                exported = files.write(outcome.resources, dry_run=self.check_mode)
+        return {
+            "changed": outcome.changed or bool(exported),
+            "name": arguments["name"],
+            "source": outcome.origin,
+            "exported": exported,
+            **outcome.after,
+            "diff": {"before": outcome.before, "after": outcome.after},
+        }
+
+    def _given(self, arguments: dict[str, Any]) -> UpdateResources | None:
+        src, key_src = arguments["src"], arguments["private_key_src"]
+        if not src:
+            return None
+        text = read_given_file(self, "src", src)
+        key = read_given_file(self, "private_key_src", key_src) if key_src else None
+        return UpdateResources.from_c_source(text, src, private_key=key)
+
+    def _signing_files(self, arguments: dict[str, Any]) -> SigningFiles | None:
+        if not arguments["export_dir"]:
+            return None
+        directory = Path(self._loader.path_dwim(arguments["export_dir"]))
+        return SigningFiles(directory, arguments["vendor_domain"], arguments["device_class"])
+
+
+def _ids(arguments: dict[str, Any]) -> tuple[uuid.UUID, uuid.UUID] | None:
+    if arguments["vendor_domain"]:
+        return derive_ids(arguments["vendor_domain"], arguments["device_class"])
+    if arguments["vendor_id"]:
+        return parse_id("vendor_id", arguments["vendor_id"]), parse_id("class_id", arguments["class_id"])
+    return None
+
+
+def _subject(arguments: dict[str, Any]) -> str | None:
+    domain = arguments["vendor_domain"]
+    return arguments["subject"] or (common_name(domain) if domain else None)

@@ -1,0 +1,179 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of mbl_update_resources, which plugins/action/mbl_update_resources.py carries out on the controller."""
+
+DOCUMENTATION = r"""
+module: mbl_update_resources
+short_description: Make sure of update resources in the team store
+version_added: 0.1.0
+description:
+  - Update resources are what lets a board accept updates, an update certificate and the ids of its vendor and
+    its device class. They are what the manifest tool writes to C(update_default_resources.c).
+  - Takes them from such a file, or makes them as the manifest tool does, and keeps them in the team store for
+    M(pelion.mbl.mbl_kcm_inject), with the private key that signs updates.
+  - No private key that the store holds is ever dropped while the entry exists. When a certificate is followed by
+    another one, the earlier key stays in the entry, because boards that still have the earlier certificate take only
+    updates that its key signed.
+  - Runs on the controller; it needs no device. Use it once per fleet, with C(run_once).
+author:
+  - The pelion.mbl contributors (@pelion)
+options:
+  name:
+    description: The entry's name in the team store.
+    type: str
+    required: true
+  state:
+    description:
+      - V(present), the entry is in the team store. Without O(src) and without ids, it must be there already.
+      - V(absent), it is not, and its private key is gone.
+    type: str
+    choices: [present, absent]
+    default: present
+  src:
+    description:
+      - A file C(update_default_resources.c) of any manifest tool from 1.3 to 2.6, also one in Ansible Vault.
+      - A relative path is looked for as the C(src) of M(ansible.builtin.copy) is, in C(files) of the role and of the
+        playbook above all.
+    type: str
+  private_key_src:
+    description:
+      - The private key (PEM) that belongs to O(src), such as C(.update-certificates/default.key.pem) or
+        C(.manifest-dev-tool/dev.key.pem), to be kept in the store, too. Found as O(src) is.
+    type: str
+  vendor_domain:
+    description:
+      - A domain of the vendor, such as V(example.com), of which the vendor id is derived as by manifest-tool 1.x's
+        C(init -d).
+    type: str
+  device_class:
+    description:
+      - The name of the device class, of which, with the vendor id, the class id is derived as by manifest-tool 1.x's
+        C(init -m).
+    type: str
+  vendor_id:
+    description: The vendor id, a UUID.
+    type: str
+  class_id:
+    description: The class id, a UUID.
+    type: str
+  subject:
+    description:
+      - The subject of a certificate that is made, as in RFC 4514. It does not matter to one that exists.
+      - Without it, it is the subject of the certificate that is followed, else V(CN=VENDOR_DOMAIN), else
+        V(CN=localhost), as with the manifest tool.
+    type: str
+  valid_days:
+    description: How many days a certificate that is made is valid. It does not matter to one that exists.
+    type: int
+    default: 7300
+  renew_before_days:
+    description:
+      - Make a new certificate under the same ids when the one in the store ends in fewer days than this.
+        The boards then need it injected before the old one ends.
+      - Without it, no certificate is followed by another, and one that has ended is an error.
+        A board whose update certificate has ended does not start its client.
+    type: int
+  warn_days:
+    description: Warn when the certificate ends in fewer days than this.
+    type: int
+    default: 30
+  export_dir:
+    description:
+      - A directory to write what the signing tools need, C(update_default_resources.c) and certificate, key and
+        settings in the layouts of manifest-tool 1.x (C(.update-certificates), C(.manifest_tool.json)) and of
+        manifest-dev-tool 2.x (C(.manifest-dev-tool)).
+      - The key is written in clear, with the mode 0600. Another key or certificate that is there is not overwritten.
+      - A relative path is relative to the playbook.
+    type: path
+extends_documentation_fragment:
+  - pelion.mbl.attributes
+  - pelion.mbl.store
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+seealso:
+  - module: pelion.mbl.pelion_dev_cert
+  - module: pelion.mbl.pelion_store_info
+  - module: pelion.mbl.mbl_kcm_inject
+"""
+
+EXAMPLES = r"""
+- name: Take the file that the manifest tool wrote, and its key
+  pelion.mbl.mbl_update_resources:
+    name: gateway
+    src: update_default_resources.c
+    private_key_src: .update-certificates/default.key.pem
+  run_once: true
+  delegate_to: localhost
+
+- name: Make update resources for a device class, and a new certificate half a year before the old one ends
+  pelion.mbl.mbl_update_resources:
+    name: gateway
+    vendor_domain: example.com
+    device_class: gateway
+    valid_days: 3650
+    renew_before_days: 180
+
+- name: Write what manifest-tool needs to sign an update
+  pelion.mbl.mbl_update_resources:
+    name: gateway
+    export_dir: ~/signing/gateway
+"""
+
+RETURN = r"""
+name:
+  description: The entry's name.
+  returned: success
+  type: str
+  sample: gateway
+source:
+  description: Where the resources came from, V(store), V(file) or V(made).
+  returned: success
+  type: str
+  sample: store
+vendor_id:
+  description: The vendor id.
+  returned: when O(state=present)
+  type: str
+  sample: cfbff0d1-9375-5685-968c-48ce8b15ae17
+class_id:
+  description: The class id.
+  returned: when O(state=present)
+  type: str
+  sample: dddd16dc-89ba-57bf-821b-db7f8a06c389
+fingerprint:
+  description: SHA-256 of the certificate's DER encoding, in hexadecimal; null in check mode for one that would be made.
+  returned: when O(state=present)
+  type: str
+  sample: 4bf5122f344554c53bde2ebb8cd2b7e3d1600ad631c385a5d7cce23c7785459a
+subject:
+  description: The certificate's subject.
+  returned: when O(state=present)
+  type: str
+  sample: CN=example.com
+not_before:
+  description: When its validity begins, in UTC; null in check mode for one that would be made.
+  returned: when O(state=present)
+  type: str
+  sample: "2026-11-23T07:00:00Z"
+not_after:
+  description: When its validity ends, in UTC; null in check mode for one that would be made.
+  returned: when O(state=present)
+  type: str
+  sample: "2046-11-18T07:00:00Z"
+has_private_key:
+  description: Whether the store holds the private key that signs updates. The key itself is never returned.
+  returned: when O(state=present)
+  type: bool
+  sample: true
+exported:
+  description: The files below O(export_dir) that were written, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+"""

@@ -1,0 +1,31 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that a task names, found where Ansible's own modules would find them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ansible.errors import AnsibleError
+
+from ._action import Action
+from .c_source import read_c_file
+from .errors import PelionError
+from .vault import Vault
+
+
+def read_given_file(action: Action, option: str, path: str) -> bytes:
+    """The content of the file that ``option`` names as ``path``, decrypted if it is an Ansible Vault file.
+
+    A relative path is looked for in the role's and the playbook's ``files`` and beside them, as copy's
+    ``src`` is. Raises PelionError when there is none, CSourceError when it cannot be a small file.
+    """
+    try:
+        found = Path(action._find_needle("files", path))
+    except AnsibleError as error:
+        searched = ", ".join(action._task.get_search_path() or [])
+        raise PelionError(f"{option}: there is no file {path!r}. Searched in files/ and beside: {searched}") from error
+    content = read_c_file(found)
+    if content.startswith(b"$ANSIBLE_VAULT;"):
+        return Vault.of_this_run(action._loader).decrypt(content)
+    return content
