@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 from ansible_collections.pelion.mbl.plugins.plugin_utils._action import Action
 from ansible_collections.pelion.mbl.plugins.plugin_utils._device import DEVICE_ARGUMENTS, device_of
 from ansible_collections.pelion.mbl.plugins.plugin_utils._store_options import STORE_ARGUMENTS, open_stores
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board import describe_certificate
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board import Board, describe_certificate
 from ansible_collections.pelion.mbl.plugins.plugin_utils.developer_credentials import DeveloperCredentials
+from ansible_collections.pelion.mbl.plugins.plugin_utils.device import Device
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
-from ansible_collections.pelion.mbl.plugins.plugin_utils.injection import POLICIES, REFUSE, plan
+from ansible_collections.pelion.mbl.plugins.plugin_utils.injection import POLICIES, REFUSE, Plan, plan
 from ansible_collections.pelion.mbl.plugins.plugin_utils.items import Items
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store import Store
 from ansible_collections.pelion.mbl.plugins.plugin_utils.update_resources import UpdateResources
@@ -30,43 +31,65 @@ class ActionModule(Action):
     }
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        team = open_stores(self, arguments).team
-        developer = self._stored(team, DeveloperCredentials, arguments["dev_cert"], "pelion_dev_cert")
-        update = self._stored(team, UpdateResources, arguments["update_resources"], "mbl_update_resources")
-        items = Items.of(developer.values, update.values)
-
+        items = self._items(arguments)
         device = device_of(self, arguments["lock_timeout"])
         board = device.inspect(may_change=not self.check_mode)
         if board.interrupted:
             self.warn("An injection was cut off on this board; a run without --check puts back what it held before.")
+        if items is None:
+            return self._result(board, Plan(reasons=("the team store does not have its credentials yet",)), None)
         work = plan(board, items, arguments["when_bootstrapped"])
-        after = {
+        result = self._result(board, work, items)
+        if work.changes and not self.check_mode:
+            self._carry_out(device, work, items, arguments["registration_timeout"], result)
+        return result
+
+    def _items(self, arguments: dict[str, Any]) -> Items | None:
+        """What should be on the board; None in check mode when an earlier task would have made it."""
+        team = open_stores(self, arguments).team
+        developer = self._stored(team, DeveloperCredentials, arguments["dev_cert"], "pelion_dev_cert")
+        update = self._stored(team, UpdateResources, arguments["update_resources"], "mbl_update_resources")
+        return Items.of(developer.values, update.values) if developer and update else None
+
+    def _stored(self, store: Store, kind: type[Stored], name: str, module: str) -> Stored | None:
+        found = store.read(kind, name)
+        if found is not None:
+            for warning in found.check():
+                self.warn(warning)
+        elif not self.check_mode:
+            raise PelionError(f"The team store has no {kind.KIND} named {name!r}. Run pelion.mbl.{module} first.")
+        return found
+
+    def _result(self, board: Board, work: Plan, items: Items | None) -> dict[str, Any]:
+        before = board.describe()
+        after = items and {
             "developer_certificate": describe_certificate(items.developer_certificate),
             "update_certificate": describe_certificate(items.update_certificate),
             "provisioned_by": "pelion.mbl",
             "missing_items": [],
         }
+        fingerprint = items and items.fingerprint
         result: dict[str, Any] = {
             "changed": work.changes or board.recovered,
             "injected": work.inject,
             "reconnected": work.reconnect,
             "recovered": board.recovered,
             "reasons": list(work.reasons),
-            "fingerprint": items.fingerprint,
-            "before": board.describe(),
+            "fingerprint": fingerprint,
+            "before": before,
             "after": after,
             "registered": board.registered,
             "device_id": board.log.device_id,
         }
         if self._task.diff:
             result["diff"] = {
-                "before": board.describe() | {"fingerprint": board.record.get("fingerprint")},
-                "after": after | {"fingerprint": items.fingerprint},
+                "before": before | {"fingerprint": board.record.get("fingerprint")},
+                "after": (after or {}) | {"fingerprint": fingerprint},
             }
-        if self.check_mode or not work.changes:
-            return result
+        return result
 
-        timeout = arguments["registration_timeout"]
+    def _carry_out(self, device: Device, work: Plan, items: Items, timeout: int, result: dict[str, Any]) -> None:
+        """The second exchange; completes ``result``."""
         if work.inject:
             log = device.inject(items, bootstrap=work.bootstrap, registration_timeout=timeout)
         else:
@@ -74,19 +97,9 @@ class ActionModule(Action):
         result |= {"registered": bool(log.registered), "device_id": log.device_id}
         if timeout and not log.registered:
             did = "The credentials are on the board, but it" if work.inject else "The board"
+            said = f"Its client says: {log.error}." if log.error else "Its client says nothing of it."
             raise PelionError(
-                f"{did} did not register within {timeout} seconds. "
-                + (f"Its client says: {log.error}. " if log.error else "Its client says nothing of it. ")
-                + "Look at /var/log/mbl-cloud-client.log there, at its network and at its clock, then run again.",
+                f"{did} did not register within {timeout} seconds. {said} Look at /var/log/mbl-cloud-client.log there, "
+                "at its network and at its clock, then run again.",
                 **result,
             )
-        return result
-
-    def _stored(self, store: Store, kind: type[Stored], name: str, module: str) -> Stored:
-        """What the store holds under ``name``, checked."""
-        found = store.read(kind, name)
-        if found is None:
-            raise PelionError(f"The team store has no {kind.KIND} named {name!r}. Run pelion.mbl.{module} first.")
-        for warning in found.check():
-            self.warn(warning)
-        return found

@@ -1,6 +1,7 @@
 #!/usr/bin/python
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ author:
   - The pelion.mbl contributors (@pelion)
 description:
   - Takes a developer certificate and update resources from the team store, checks them by the rules that the board's
-    own software applies, and puts them into the Key and Config Manager (KCM) of the board, all or nothing. Then restarts
-    C(mbl-cloud-client) and waits until the board has registered.
+    own software applies, and puts them into the Key and Config Manager (KCM) of the board, all or nothing. Then
+    restarts C(mbl-cloud-client) and waits until the board has registered.
   - Nothing is sent and nothing restarts when the board is proven to hold them already and is registered.
   - When the injection fails, is cut off, or the board loses its power, the board puts back what it held before, at once
     or at the next contact.
@@ -29,8 +30,8 @@ options:
     required: true
   when_bootstrapped:
     description:
-      - What to do with a board that has already bootstrapped with another developer certificate. Its client would ignore
-        a new one as long as it holds the credentials that it got then.
+      - What to do with a board that has already bootstrapped with another developer certificate. Its client would
+        ignore a new one as long as it holds the credentials that it got then.
       - V(refuse) fails and leaves the board as it is.
       - V(keep_identity) removes those credentials, so that the board bootstraps again and keeps its device ID.
       - V(new_identity) empties the board's secure storage first, so that it becomes a new device; its old entry in the
@@ -39,7 +40,7 @@ options:
     choices: [refuse, keep_identity, new_identity]
     default: refuse
   registration_timeout:
-    description: How long to wait for the board's registration after its client was started, in seconds; V(0) to not wait.
+    description: How long to wait for the registration after the client was started, in seconds; V(0) to not wait.
     type: int
     default: 120
   lock_timeout:
@@ -52,7 +53,9 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: [The board is asked, not changed; not even what an earlier run left behind is tidied up.]
+    details:
+      - The board is asked, not changed; not even what an earlier run left behind is tidied up.
+      - Credentials that the team store does not have yet are taken for those that an earlier task would have made.
   diff_mode:
     support: full
     details: [Shows certificates by name, fingerprint and end, never a secret.]

@@ -1,6 +1,7 @@
 #!/usr/bin/python
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ version_added: 0.1.0
 author:
   - The pelion.mbl contributors (@pelion)
 description:
-  - Asks a board, in one exchange, whether it is configured for Pelion Device Management, with which certificates, whoever
-    put them there, and what its C(mbl-cloud-client) says of its registration. Changes nothing.
+  - Asks a board, in one exchange, whether it is configured for Pelion Device Management, with which certificates,
+    whoever put them there, and what its C(mbl-cloud-client) says of its registration. Changes nothing.
   - It does not ask the cloud. For what the Device Directory says, give the device IDs of all boards in one call to
     M(pelion.mbl.pelion_device_info).
 options:
@@ -49,8 +50,8 @@ EXAMPLES = r"""
 RETURN = r"""
 configured:
   description:
-    - Whether the board's utility calls it configured and no item is missing. The utility alone overlooks missing items of
-      the update certificate.
+    - Whether the board's utility calls it configured and no item is missing. The utility alone overlooks missing items
+      of the update certificate.
   type: bool
   returned: success
 status:
