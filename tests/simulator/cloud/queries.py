@@ -159,6 +159,8 @@ def _device_test(name: str, value: str) -> Callable[[Device], bool]:
     field, _, operator = name.partition("__")
     if field == "custom_attributes":
         attribute, _, operator = operator.partition("__")
+        if operator not in ("", "eq", "neq"):
+            raise invalid(name, f"Unknown parameter: {name}.")
         return _compare(name, operator or "eq", value, lambda device: device.custom_attributes.get(attribute))
     if field not in _DEVICE_FIELDS:
         raise invalid(name, f"Unknown parameter: {name}.")
