@@ -1,0 +1,332 @@
+// SPDX-FileCopyrightText: The pelion.mbl contributors
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kcm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <mbedtls/aes.h>
+#include <mbedtls/md.h>
+#include <mbedtls/sha256.h>
+#include <mbedtls/version.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "foreign_kcm.h"
+
+#define STORAGE "/config/user/pal"
+#define WORKING STORAGE "/WORKING"
+#define BACKUP STORAGE "/BACKUP"
+#define ROOT_OF_TRUST STORAGE "/flashSim"
+
+enum { ROOT_OF_TRUST_SIZE = 8192, NONCE_SIZE = 8, MAC_SIZE = 16, DIGEST_SIZE = 32 };
+enum { MODE_PLAIN = 0x0000, MODE_ENCRYPTED = 0x0001, MODE_FACTORY = 0x0002 };
+
+// What the lab's own utility keeps at the start of flashSim. The contract gives the file's size and purpose only.
+static struct root_of_trust {
+    char magic[7];
+    uint8_t has_keys;
+    uint8_t cipher_key[16];
+    uint8_t mac_key[32];
+    uint8_t time[8]; // little-endian seconds since 1970
+} root_of_trust;
+static const char MAGIC[7] = "LabKCM1";
+static bool foreign;
+
+static const char *const PREFIXES[] = {"CfgParam_", "Cert_", "PrvKey_"};
+
+void *allocate(size_t size) {
+    void *memory = malloc(size + 1);
+    if (memory == NULL) {
+        // What the real one, in C++, says.
+        fputs("terminate called after throwing an instance of 'std::bad_alloc'\n  what():  std::bad_alloc\n", stderr);
+        abort();
+    }
+    return memory;
+}
+
+bool read_file(const char *path, struct bytes *content) {
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) {
+        return false;
+    }
+    // A directory can be opened too: ext4 then names an absurd size, tmpfs none.
+    off_t size = lseek(file, 0, SEEK_END);
+    if (size < 0 || (size == 0 && read(file, NULL, 0) < 0 && errno == EISDIR)) {
+        close(file);
+        return false;
+    }
+    content->data = allocate((size_t)size);
+    content->size = 0;
+    lseek(file, 0, SEEK_SET);
+    ssize_t got;
+    while (content->size < (size_t)size &&
+           (got = read(file, content->data + content->size, (size_t)size - content->size)) > 0) {
+        content->size += (size_t)got;
+    }
+    close(file);
+    content->data[content->size] = 0;
+    return content->size == (size_t)size;
+}
+
+static bool write_file(const char *path, int flags, const void *data, size_t size) {
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | flags, 0600);
+    if (file < 0) {
+        return false;
+    }
+    const uint8_t *rest = data;
+    while (size > 0) {
+        ssize_t written = write(file, rest, size);
+        if (written < 0) {
+            close(file);
+            return false;
+        }
+        rest += written;
+        size -= (size_t)written;
+    }
+    return close(file) == 0;
+}
+
+void (*kcm_before_random)(void);
+
+void kcm_need_random(void) {
+    if (kcm_before_random != NULL) {
+        kcm_before_random();
+        kcm_before_random = NULL;
+    }
+}
+
+int kcm_random(void *context, unsigned char *buffer, size_t size) {
+    (void)context;
+    while (size > 0) {
+        ssize_t got = getrandom(buffer, size, 0);
+        if (got < 0) {
+            return -1;
+        }
+        buffer += got;
+        size -= (size_t)got;
+    }
+    return 0;
+}
+
+static bool save_root_of_trust(void) {
+    uint8_t content[ROOT_OF_TRUST_SIZE] = {0};
+    memcpy(content, &root_of_trust, sizeof root_of_trust);
+    return write_file(ROOT_OF_TRUST, O_SYNC, content, sizeof content);
+}
+
+static bool make_directory(const char *path) {
+    struct stat status;
+    return mkdir(path, 0700) == 0 || (stat(path, &status) == 0 && S_ISDIR(status.st_mode));
+}
+
+enum kcm_result kcm_open(void) {
+    if (!make_directory(STORAGE) || !make_directory(WORKING) || !make_directory(BACKUP)) {
+        return KCM_FILE_ERROR;
+    }
+    struct bytes content;
+    if (read_file(ROOT_OF_TRUST, &content)) {
+        bool known = content.size == ROOT_OF_TRUST_SIZE && memcmp(content.data, MAGIC, sizeof MAGIC) == 0;
+        foreign = content.size == ROOT_OF_TRUST_SIZE && !known;
+        if (known) {
+            memcpy(&root_of_trust, content.data, sizeof root_of_trust);
+        }
+        free(content.data);
+        if (known || foreign) {
+            return access(ROOT_OF_TRUST, W_OK) == 0 ? KCM_OK : KCM_FILE_ERROR;
+        }
+    }
+    memset(&root_of_trust, 0, sizeof root_of_trust);
+    memcpy(root_of_trust.magic, MAGIC, sizeof MAGIC);
+    return save_root_of_trust() ? KCM_OK : KCM_FILE_ERROR;
+}
+
+static bool ensure_keys(void) {
+    kcm_need_random();
+    if (root_of_trust.has_keys) {
+        return true;
+    }
+    kcm_random(NULL, root_of_trust.cipher_key, sizeof root_of_trust.cipher_key);
+    kcm_random(NULL, root_of_trust.mac_key, sizeof root_of_trust.mac_key);
+    root_of_trust.has_keys = 1;
+    return save_root_of_trust();
+}
+
+time_t kcm_time(void) {
+    uint64_t seconds = 0;
+    for (int i = 7; i >= 0; i--) {
+        seconds = seconds << 8 | root_of_trust.time[i];
+    }
+    return (time_t)seconds;
+}
+
+static void sha256(const void *data, size_t size, uint8_t digest[DIGEST_SIZE]) {
+#if MBEDTLS_VERSION_MAJOR < 3
+    mbedtls_sha256_ret(data, size, digest, 0);
+#else
+    mbedtls_sha256(data, size, digest, 0);
+#endif
+}
+
+// An item's file: the first 48 bits of the SHA-256 of its complete name, 6 bits to the letter.
+static void item_path(const char *directory, const char *complete_name, char path[PATH_MAX]) {
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789#_";
+    uint8_t digest[DIGEST_SIZE];
+    sha256(complete_name, strlen(complete_name), digest);
+    uint64_t bits = 0;
+    for (int i = 0; i < 6; i++) {
+        bits = bits << 8 | digest[i];
+    }
+    char file_name[9] = {0};
+    for (int i = 7; i >= 0; i--, bits >>= 6) {
+        file_name[i] = letters[bits & 63];
+    }
+    snprintf(path, PATH_MAX, "%s/%s", directory, file_name);
+}
+
+static void complete_name_of(enum kcm_kind kind, const char *name, char complete_name[128]) {
+    snprintf(complete_name, 128, "%s%s", PREFIXES[kind], name);
+}
+
+static void put16(uint8_t *place, size_t value) {
+    place[0] = value & 255;
+    place[1] = value >> 8 & 255;
+}
+
+// Encrypting and decrypting are the same.
+static void cipher(const uint8_t nonce[NONCE_SIZE], const uint8_t *input, uint8_t *output, size_t size) {
+    mbedtls_aes_context aes;
+    uint8_t counter[16] = {0}, block[16];
+    size_t offset = 0;
+    memcpy(counter, nonce, NONCE_SIZE);
+    mbedtls_aes_init(&aes);
+    mbedtls_aes_setkey_enc(&aes, root_of_trust.cipher_key, 128);
+    mbedtls_aes_crypt_ctr(&aes, size, &offset, counter, block, input, output);
+    mbedtls_aes_free(&aes);
+}
+
+static void authenticate(const uint8_t *data, size_t size, uint8_t mac[MAC_SIZE]) {
+    uint8_t complete[DIGEST_SIZE];
+    mbedtls_md_hmac(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), root_of_trust.mac_key,
+                    sizeof root_of_trust.mac_key, data, size, complete);
+    memcpy(mac, complete, MAC_SIZE);
+}
+
+// The complete content of an item's file. What is FOREIGN can't be encrypted as its owner would: the bytes are
+// random ones, and the lab keeps the value.
+static struct bytes seal(enum kcm_kind kind, const char *complete_name, const void *data, size_t size, bool factory) {
+    bool encrypted = kind != KCM_CERTIFICATE;
+    size_t name_size = strlen(complete_name);
+    size_t start = 6 + name_size + 2;
+    struct bytes file = {.size = start + (encrypted ? NONCE_SIZE : 0) + size + MAC_SIZE};
+    file.data = allocate(file.size);
+    put16(file.data, 1);
+    put16(file.data + 2, (encrypted ? MODE_ENCRYPTED : MODE_PLAIN) | (factory ? MODE_FACTORY : 0));
+    put16(file.data + 4, name_size);
+    memcpy(file.data + 6, complete_name, name_size);
+    put16(file.data + 6 + name_size, 0);
+    uint8_t *place = file.data + start;
+    uint8_t *mac = file.data + file.size - MAC_SIZE;
+    if (!encrypted) {
+        memcpy(place, data, size);
+    } else if (foreign) {
+        kcm_random(NULL, place, NONCE_SIZE + size);
+    } else {
+        kcm_random(NULL, place, NONCE_SIZE);
+        cipher(place, data, place + NONCE_SIZE, size);
+    }
+    if (foreign) {
+        kcm_random(NULL, mac, MAC_SIZE);
+    } else {
+        authenticate(file.data, file.size - MAC_SIZE, mac);
+    }
+    return file;
+}
+
+enum kcm_result kcm_store(enum kcm_kind kind, const char *name, const void *data, size_t size, bool factory) {
+    char complete_name[128], path[PATH_MAX];
+    complete_name_of(kind, name, complete_name);
+    if (!foreign && !ensure_keys()) {
+        return KCM_FILE_ERROR;
+    }
+    bool stored = true;
+    for (int copy = 0; stored && copy < (factory ? 2 : 1); copy++) {
+        struct bytes file = seal(kind, complete_name, data, size, factory);
+        if (foreign && kind != KCM_CERTIFICATE) {
+            uint8_t digest[DIGEST_SIZE];
+            sha256(file.data, file.size, digest);
+            stored = foreign_keep(digest, data, size);
+        }
+        item_path(copy == 0 ? WORKING : BACKUP, complete_name, path);
+        stored = stored && write_file(path, 0, file.data, file.size);
+        free(file.data);
+        if (!stored) {
+            unlink(path);
+        }
+    }
+    return stored ? KCM_OK : KCM_FILE_ERROR;
+}
+
+// The value of an item's FILE, moved to its start.
+static enum kcm_result unseal(enum kcm_kind kind, const char *complete_name, struct bytes *file) {
+    size_t name_size = strlen(complete_name);
+    size_t start = 6 + name_size + 2;
+    size_t overhead = start + MAC_SIZE + (kind == KCM_CERTIFICATE || foreign ? 0 : NONCE_SIZE);
+    if (file->size < overhead || file->data[0] != 1 || file->data[1] != 0 ||
+        memcmp(file->data + 6, complete_name, name_size) != 0) {
+        return KCM_DAMAGED;
+    }
+    if (foreign && kind != KCM_CERTIFICATE) {
+        uint8_t digest[DIGEST_SIZE];
+        sha256(file->data, file->size, digest);
+        free(file->data);
+        file->data = NULL;
+        return foreign_value(digest, file) ? KCM_OK : KCM_NOT_FOUND;
+    }
+    if (!foreign) {
+        uint8_t mac[MAC_SIZE];
+        authenticate(file->data, file->size - MAC_SIZE, mac);
+        // A storage whose root of trust was lost answers so too.
+        if (!root_of_trust.has_keys || memcmp(mac, file->data + file->size - MAC_SIZE, MAC_SIZE) != 0) {
+            return KCM_NOT_FOUND;
+        }
+    }
+    size_t size = file->size - overhead;
+    if (kind == KCM_CERTIFICATE) {
+        memmove(file->data, file->data + start, size);
+    } else {
+        uint8_t nonce[NONCE_SIZE];
+        memcpy(nonce, file->data + start, NONCE_SIZE);
+        memmove(file->data, file->data + start + NONCE_SIZE, size);
+        cipher(nonce, file->data, file->data, size);
+    }
+    file->size = size;
+    file->data[size] = 0;
+    return KCM_OK;
+}
+
+enum kcm_result kcm_read(enum kcm_kind kind, const char *name, struct bytes *value) {
+    char complete_name[128], path[PATH_MAX];
+    complete_name_of(kind, name, complete_name);
+    item_path(WORKING, complete_name, path);
+    if (!read_file(path, value)) {
+        return KCM_NOT_FOUND;
+    }
+    enum kcm_result result = unseal(kind, complete_name, value);
+    if (result != KCM_OK) {
+        free(value->data);
+        value->data = NULL;
+    }
+    return result;
+}
+
+void kcm_delete(enum kcm_kind kind, const char *name) {
+    char complete_name[128], path[PATH_MAX];
+    complete_name_of(kind, name, complete_name);
+    item_path(WORKING, complete_name, path);
+    unlink(path);
+}

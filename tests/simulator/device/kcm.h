@@ -1,0 +1,40 @@
+// SPDX-FileCopyrightText: The pelion.mbl contributors
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A board's secure storage (KCM, "Key and Config Manager") in /config/user/pal: names and layout of the files as
+// mbed-cloud-client 3.0 and 4.1 leave them. Certificates lie in plain, private keys and config items encrypted.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+enum kcm_kind { KCM_CONFIG, KCM_CERTIFICATE, KCM_PRIVATE_KEY };
+
+enum kcm_result { KCM_OK, KCM_NOT_FOUND, KCM_DAMAGED, KCM_FILE_ERROR };
+
+struct bytes {
+    uint8_t *data; // from malloc; one NUL follows the last byte
+    size_t size;
+};
+
+void *allocate(size_t size);
+
+// Read a whole file. False when there is none to be read.
+bool read_file(const char *path, struct bytes *content);
+
+// Called once per process, before randomness is first needed.
+extern void (*kcm_before_random)(void);
+void kcm_need_random(void);
+int kcm_random(void *context, unsigned char *buffer, size_t size); // the form of callback that mbedtls wants
+
+// Create what is missing of the storage: the last component of its path, WORKING, BACKUP and flashSim.
+enum kcm_result kcm_open(void);
+
+// Factory items get a second copy, in BACKUP.
+enum kcm_result kcm_store(enum kcm_kind kind, const char *name, const void *data, size_t size, bool factory);
+enum kcm_result kcm_read(enum kcm_kind kind, const char *name, struct bytes *value);
+void kcm_delete(enum kcm_kind kind, const char *name);
+
+// The time that was last set in the storage, 0 when none ever was.
+time_t kcm_time(void);

@@ -1,0 +1,72 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command `lab`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from . import inside, lab, status
+from .errors import LabError
+from .places import DEFAULT_STATE
+
+
+def main() -> None:
+    parser = _parser()
+    options = parser.parse_args()
+    options.state = Path(options.state).absolute()
+    try:
+        sys.exit(options.action(options))
+    except LabError as error:
+        sys.exit(f"lab: {error}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lab", description="A fleet of boards and a cloud on this machine.")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--state",
+        metavar="DIR",
+        default=os.environ.get("LAB_STATE") or DEFAULT_STATE,
+        help="directory that the lab is known by (default: LAB_STATE, else %(default)s)",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    up = commands.add_parser("up", parents=[common], help="start cloud and boards; returns when all answer")
+    up.add_argument("--devices", metavar="N", type=_count, default=5, help="how many boards (default: %(default)s)")
+    up.add_argument("--util", metavar="FILE", type=Path, help="the boards' pelion-provisioning-util")
+    up.add_argument(
+        "--sha1-hosts",
+        metavar="N",
+        type=_count,
+        default=0,
+        help="so many boards, the last ones, sign with SHA-1 only, as MBL's ssh server does",
+    )
+    up.set_defaults(action=lab.up)
+
+    down = commands.add_parser("down", parents=[common], help="end all of it")
+    down.set_defaults(action=lab.down)
+
+    show = commands.add_parser("status", parents=[common], help="boards, addresses, ssh connections and exchanges")
+    show.add_argument("--json", action="store_true", help="for programs")
+    show.set_defaults(action=status.show)
+
+    run = commands.add_parser("run", parents=[common], help="run a command at the place of the controller")
+    run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+    run.set_defaults(action=inside.run)
+
+    device = commands.add_parser("device", parents=[common], help="run a command on a board")
+    device.add_argument("name", metavar="NAME")
+    device.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND")
+    device.set_defaults(action=inside.device)
+    return parser
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is not in 0 to 1000")
+    return number

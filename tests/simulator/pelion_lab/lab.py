@@ -1,0 +1,212 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starting and ending a lab."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import secrets
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from . import parts
+from .errors import LabError
+from .places import EXECUTABLE, SIMULATOR
+from .record import Record
+from .supervisor import Plan
+
+LOG_TAIL_LINES = 20
+# What is found in a state directory. All but the record and the logs is removed by `lab down`.
+_PARTS = {"boards", "cloud", "system"}
+_OWN_NAMES = {*_PARTS, "lab.json", "lab.new", "log"}
+
+
+def up(options: argparse.Namespace) -> int:
+    """`lab up`."""
+    state = options.state
+    if options.devices < 1:
+        raise LabError("a lab needs at least one board")
+    if options.sha1_hosts > options.devices:
+        raise LabError(f"--sha1-hosts {options.sha1_hosts} is more than --devices {options.devices}")
+    if options.util and not (options.util.is_file() and os.access(options.util, os.X_OK)):
+        raise LabError(f"--util {options.util} is not an executable file")
+    system = parts.prepare()
+    as_root()
+    _refuse_second(state)
+    _refuse_strange(state)
+    _tidy(state)
+    started = time.monotonic()
+    owner = int(os.environ.get("SUDO_UID", os.geteuid()))
+    _make_directories(state, owner)
+    if options.util:
+        system = _with_utility(state, system, options.util)
+    plan = Plan(
+        id=secrets.token_hex(8),
+        state=str(state),
+        system=str(system),
+        devices=options.devices,
+        sha1_hosts=options.sha1_hosts,
+        watch_utility=options.util is not None,
+        owner=owner,
+    )
+    try:
+        _start(plan, state)
+    except BaseException:
+        _tidy(state)
+        raise
+    print(f"The lab is up after {time.monotonic() - started:.1f} s: {options.devices} boards and a cloud in {state}")
+    return 0
+
+
+def down(options: argparse.Namespace) -> int:
+    """`lab down`. That nothing is up is no error."""
+    state = options.state
+    if not state.exists():
+        print(f"No lab is up in {state}")
+        return 0
+    as_root()
+    record = Record.read(state)
+    _tidy(state)
+    print(f"The lab in {state} is down" if record else f"No lab was up in {state}")
+    return 0
+
+
+def as_root() -> None:
+    """Become root, by starting this very command again with sudo if need be."""
+    if os.geteuid() != 0:
+        if not shutil.which("sudo"):
+            raise LabError("this needs root, and there is no sudo")
+        state = [f"LAB_STATE={os.environ['LAB_STATE']}"] if "LAB_STATE" in os.environ else []
+        os.execvp("sudo", ["sudo", *state, str(EXECUTABLE), *sys.argv[1:]])
+
+
+def require(state: Path) -> Record:
+    """The record of the lab that is up. Raises LabError when none is."""
+    record = Record.read(state)
+    if record is None or not record.is_up():
+        raise LabError(f"no lab is up in {state}; start one with: {EXECUTABLE} up --devices N --state {state}")
+    return record
+
+
+def _refuse_second(state: Path) -> None:
+    record = Record.read(state)
+    if record and record.is_up():
+        raise LabError(f"a lab of {len(record.boards)} boards is up in {state}; end it first: {EXECUTABLE} down")
+
+
+def _refuse_strange(state: Path) -> None:
+    """Nobody's files are removed by a wrong ``--state``."""
+    if state.exists() and (strange := {path.name for path in state.iterdir()} - _OWN_NAMES):
+        raise LabError(f"{state} holds other files than a lab's ({sorted(strange)[0]}): choose another directory")
+
+
+def _make_directories(state: Path, owner: int) -> None:
+    state.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(state / "log", ignore_errors=True)
+    (state / "boards").mkdir(mode=0o711)
+    (state / "log").mkdir()
+    for directory in (state, state / "log"):
+        os.chown(directory, owner, -1)
+
+
+def _with_utility(state: Path, system: Path, utility: Path) -> Path:
+    """A shared system of this lab's own, with another utility and the libraries that it needs."""
+    own = state / "system"
+    shutil.copytree(system, own, symlinks=True)
+    shutil.copy(utility, own / "opt/arm/pelion-provisioning-util")
+    (own / "opt/arm/pelion-provisioning-util").chmod(0o755)
+    parts.add_libraries(own, [utility])
+    return own
+
+
+def _start(plan: Plan, state: Path) -> None:
+    """Start the first process in its namespaces and wait until all answer. Raises LabError."""
+    spaces = ["--pid", "--net", "--mount", "--uts", "--ipc", "--fork", "--kill-child"]
+    # Nothing of the caller's gets in, above all no API key.
+    environment = {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PYTHONPATH": str(SIMULATOR),
+        "LAB_ID": plan.id,
+    }
+    with (state / "log/supervisor.log").open("w") as log:
+        process = subprocess.Popen(
+            ["unshare", *spaces, sys.executable, "-m", "pelion_lab.supervisor"],
+            cwd="/",
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        )
+    try:
+        answer, _ = _say(process, json.dumps(asdict(plan)) + "\n")
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    if "ready" not in answer:
+        process.wait()
+        log_name = answer.get("log", "supervisor.log")
+        raise LabError(f"{answer.get('error', 'the lab did not start')}\n{_tail(state / 'log' / log_name)}")
+
+
+def _say(process: subprocess.Popen[str], line: str) -> tuple[dict[str, str], None]:
+    process.stdin.write(line)
+    process.stdin.close()
+    answer = process.stdout.readline()
+    return (json.loads(answer) if answer else {}), None
+
+
+def _tail(log: Path) -> str:
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError as error:
+        return str(error)
+    return "\n".join([f"The end of {log}:", *lines[-LOG_TAIL_LINES:]])
+
+
+def _tidy(state: Path) -> None:
+    """End what is left of a lab and remove what it leaves but its logs."""
+    record = Record.read(state)
+    if record:
+        _end(record)
+    for name in _PARTS:
+        shutil.rmtree(state / name, ignore_errors=True)
+    (state / "lab.json").unlink(missing_ok=True)
+
+
+def _end(record: Record) -> None:
+    if record.is_up():
+        # The kernel ends all processes of the lab with the first one, and with them its mounts and its network.
+        with contextlib.suppress(ProcessLookupError):
+            handle = os.pidfd_open(record.process)
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+            select.select([handle], [], [])
+    for process in _strays(record.id):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def _strays(lab: str) -> list[int]:
+    """What `lab run` left running, such as ssh's masters of shared connections; not this process and its parents."""
+    mine, process = set(), os.getpid()
+    while process:
+        mine.add(process)
+        process = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    strays = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) not in mine:
+            with contextlib.suppress(OSError):
+                if f"LAB_ID={lab}".encode() in (entry / "environ").read_bytes().split(b"\0"):
+                    strays.append(int(entry.name))
+    return strays

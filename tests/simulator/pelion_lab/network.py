@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab's network: a bridge in the controller's network namespace, and a cable from it to each board."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from .board import Board, link_local
+
+# The controller's end, as it shows in the scope of the boards' addresses: fe80::…%lab0
+INTERFACE = "lab0"
+IPV4_PREFIX = 16
+
+
+class Network:
+    """The network of the lab that the two bytes LAB tell from others. For the namespace of the calling process."""
+
+    def __init__(self, lab: bytes) -> None:
+        mac = bytes([0x02, *lab, 0x00, 0x00, 0x01])
+        self._mac = mac.hex(":")
+        self.ipv4 = f"10.{lab[0]}.0.1"
+        self.ipv6 = link_local(mac)
+
+    def create(self) -> None:
+        for name in ("all", "default"):
+            settings = Path("/proc/sys/net/ipv6/conf", name)
+            (settings / "disable_ipv6").write_text("0")
+            # Nobody else is here: addresses need not be tried out for a second before they may be used.
+            (settings / "accept_dad").write_text("0")
+        _ip(
+            "link set lo up",
+            f"link add {INTERFACE} address {self._mac} type bridge mcast_snooping 0",
+            f"address add {self.ipv4}/{IPV4_PREFIX} dev {INTERFACE}",
+            f"link set {INTERFACE} up",
+        )
+
+    def connect(self, boards: Iterable[tuple[Board, int]]) -> None:
+        """Give boards, named with a process id of each, their network interface ``eth0``."""
+        lines = []
+        for board, process in boards:
+            # A name is 15 letters at most: that of the board does not fit.
+            end = "port" + board.mac.replace(":", "")[6:]
+            lines += [
+                f"link add {end} type veth peer name eth0 address {board.mac} netns {process}",
+                f"link set {end} master {INTERFACE} up",
+            ]
+        _ip(*lines)
+
+
+def _ip(*lines: str) -> None:
+    subprocess.run(["ip", "-batch", "-"], input="\n".join(lines) + "\n", text=True, check=True)

@@ -1,0 +1,44 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`lab status`: what there is, and how often it was called."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from . import network
+from .lab import require
+from .record import BoardRecord
+
+
+def show(options: argparse.Namespace) -> int:
+    record = require(options.state)
+    boards = [_board_status(entry, options.state / "log" / entry.board.name) for entry in record.boards]
+    if options.json:
+        environment = {name: value for name, value in record.environment.items() if "KEY" not in name}
+        print(json.dumps({"cloud": {"running": record.cloud_running, **environment}, "boards": boards}, indent=2))
+        return 0
+    print(f"{'BOARD':20} {'STATE':7} {'IPV6':33} {'IPV4':15} {'SSH':>5} {'EXCHANGES':>9}")
+    for board in boards:
+        print(
+            f"{board['name']:20} {'running' if board['running'] else 'off':7} {board['ipv6']:33} "
+            f"{board['ipv4'] or '-':15} {board['connections']:>5} {board['exchanges']:>9}"
+        )
+    api = record.environment["PELION_API_HOST"]
+    print(f"cloud: {api + ' (inside the lab)' if record.cloud_running else 'DIED, see ' + str(options.state / 'log')}")
+    return 0
+
+
+def _board_status(entry: BoardRecord, log: Path) -> dict[str, object]:
+    connections = (log / "dropbear.log").read_text(errors="replace")
+    return {
+        "name": entry.board.name,
+        "running": entry.running,
+        "ipv6": f"{entry.board.ipv6}%{network.INTERFACE}",
+        "ipv4": entry.board.ipv4,
+        "sha1": entry.board.sha1,
+        "connections": sum("auth succeeded" in line.lower() for line in connections.splitlines()),
+        "exchanges": len((log / "exchanges").read_text().splitlines()),
+    }

@@ -1,0 +1,227 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab's first process: it starts the cloud and the boards, and all of them end with it.
+
+Runs as process 1 of a process namespace of its own, as root, in network and mount namespaces of its own. Started by
+`lab up`, which hands it a plan and reads one line of JSON when all answer; what goes wrong goes to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from . import network
+from .board import Board, make_root
+from .errors import LabError
+from .learned_values import LearnedValues
+from .places import DEVICE, SIMULATOR
+from .record import BoardRecord, Record, start_of
+
+READY_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `lab up` wants. Paths are absolute; ``owner`` is the id of the user who gets the files."""
+
+    id: str
+    state: str
+    system: str
+    devices: int
+    sha1_hosts: int
+    watch_utility: bool
+    owner: int
+
+
+class Supervisor:
+    """A lab from its start to its end."""
+
+    def __init__(self, plan: Plan, process: int) -> None:
+        self._plan = plan
+        self._process = process
+        self._state = Path(plan.state)
+        self._system = Path(plan.system)
+        tag = bytes.fromhex(plan.id)[:2]
+        self._network = network.Network(tag)
+        self._boards = [
+            Board.numbered(number, tag, sha1=number > plan.devices - plan.sha1_hosts)
+            for number in range(1, plan.devices + 1)
+        ]
+        self._running: dict[int, BoardRecord] = {}
+        self._learned = LearnedValues(self._state) if plan.watch_utility else None
+
+    def start(self) -> None:
+        """Start everything and return when all answer. Raises LabError."""
+        self._network.create()
+        self._cloud = self._start_cloud()
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for _ in pool.map(self._make_board, self._boards):
+                pass
+        cloud = self._wait_for_cloud()
+        self._record = Record(
+            id=self._plan.id,
+            process=self._process,
+            started=str(start_of(os.getpid())),
+            owner=self._plan.owner,
+            environment={
+                "PELION_API_HOST": cloud["https_url"],
+                "PELION_API_KEY": cloud["api_key"],
+                "PELION_CA_PATH": cloud["ca_path"],
+                "MBED_CLOUD_SDK_HOST": cloud["http_url"],
+                "MBED_CLOUD_SDK_API_KEY": cloud["api_key"],
+            },
+            boards=[],
+        )
+        self._record.boards += self._boot(self._boards)
+        self._record.write(self._state)
+        self._wait_for_boards()
+
+    def run(self) -> None:
+        """Look after the processes until the end: a board that reboots is started again."""
+        while True:
+            process, status = os.waitpid(-1, 0)
+            if process == self._cloud.pid:
+                print(f"The cloud ended with status {os.waitstatus_to_exitcode(status)}", file=sys.stderr)
+                self._record.cloud_running = False
+            elif entry := self._running.pop(process, None):
+                # That is how the kernel tells of reboot(2) in a process namespace.
+                rebooted = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGHUP
+                print(f"{entry.board.name} {'rebooted' if rebooted else 'went off'}", file=sys.stderr)
+                entry.running = False
+                if rebooted:
+                    self._record.boards[self._record.boards.index(entry)] = self._boot([entry.board])[0]
+            else:
+                continue
+            self._record.write(self._state)
+
+    def _start_cloud(self) -> subprocess.Popen[str]:
+        directory = self._state / "cloud"
+        directory.mkdir(mode=0o755)
+        with (self._state / "log/cloud.log").open("w") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "cloud", "--state-dir", directory],
+                env={**os.environ, "PYTHONPATH": str(SIMULATOR)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+
+    def _wait_for_cloud(self) -> dict[str, str]:
+        assert self._cloud.stdout is not None
+        line = self._cloud.stdout.readline()
+        if not line:
+            raise LabError("the cloud did not start", "cloud.log")
+        return json.loads(line)
+
+    def _lab_directory(self, board: Board) -> Path:
+        return self._state / "log" / board.name
+
+    def _root(self, board: Board) -> Path:
+        return self._state / "boards" / board.name
+
+    def _make_board(self, board: Board) -> None:
+        lab = self._lab_directory(board)
+        lab.mkdir()
+        for name in ("exchanges", "dropbear.log", "avahi.log"):
+            (lab / name).touch()
+        addresses = (self._network.ipv4, self._network.ipv6)
+        make_root(board, self._root(board), self._system, addresses)
+        if self._learned:
+            (lab / "values").touch()
+            self._learned.watch(self._root(board) / "opt/arm/pelion-provisioning-util")
+
+    def _boot(self, boards: list[Board]) -> list[BoardRecord]:
+        """Start boards, all at once."""
+        started = [self._start_board(board) for board in boards]
+        processes = [self._say_id(process) for process in started]
+        self._network.connect(zip(boards, processes, strict=True))
+        entries = []
+        for board, process, first in zip(boards, started, processes, strict=True):
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.close()
+            entry = BoardRecord(board, first)
+            self._running[process.pid] = entry
+            entries.append(entry)
+        return entries
+
+    def _start_board(self, board: Board) -> subprocess.Popen[str]:
+        boot = [DEVICE / "boot", self._root(board), self._system, self._lab_directory(board), board.name]
+        if board.ipv4:
+            boot.append(f"{board.ipv4}/{network.IPV4_PREFIX}")
+        spaces = ["--pid", "--mount", "--uts", "--ipc", "--net", "--fork", "--kill-child"]
+        with (self._lab_directory(board) / "boot.log").open("a") as log:
+            return subprocess.Popen(
+                ["unshare", *spaces, *boot], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+
+    @staticmethod
+    def _say_id(process: subprocess.Popen[str]) -> int:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            raise LabError("a board did not boot", f"{process.args[-1]}/boot.log")
+        return int(line)
+
+    def _wait_for_boards(self) -> None:
+        """Until each board's ssh server answers and its name is established in the network."""
+        deadline = time.monotonic() + READY_SECONDS
+        for board in self._boards:
+            log = self._lab_directory(board) / "avahi.log"
+            _wait_until(deadline, lambda board=board: _greets(board), f"{board.name}/dropbear.log")
+            _wait_until(
+                deadline, lambda log=log: "successfully established" in log.read_text(), f"{board.name}/avahi.log"
+            )
+
+
+def _greets(board: Board) -> bool:
+    """Whether an ssh server answers. This is no ssh connection yet: nobody logs in."""
+    scope = socket.if_nametoindex(network.INTERFACE)
+    with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as peer:
+        peer.settimeout(1)
+        try:
+            peer.connect((board.ipv6, 22, 0, scope))
+            return peer.recv(4) == b"SSH-"
+        except OSError:
+            return False
+
+
+def _wait_until(deadline: float, condition: Callable[[], bool], log: str) -> None:
+    while not condition():
+        if time.monotonic() > deadline:
+            raise LabError(f"a board does not answer after {READY_SECONDS} seconds", log)
+        time.sleep(0.02)
+
+
+def main() -> None:
+    # Still that of the machine: it is covered by that of the lab's process namespace, which boards are made from.
+    process = int(os.readlink("/proc/self"))
+    subprocess.run(["mount", "-t", "proc", "proc", "/proc"], check=True)
+    os.umask(0o022)
+    plan = Plan(**json.loads(sys.stdin.readline()))
+    supervisor = Supervisor(plan, process)
+    try:
+        supervisor.start()
+    except LabError as error:
+        message, *log = error.args
+        print(json.dumps({"error": message, "log": log[0] if log else "supervisor.log"}), flush=True)
+        sys.exit(1)
+    print(json.dumps({"ready": asdict(plan)["id"]}), flush=True)
+    # The one who reads it goes away.
+    os.dup2(os.open(os.devnull, os.O_RDWR), sys.stdout.fileno())
+    supervisor.run()
+
+
+if __name__ == "__main__":
+    main()
