@@ -20,8 +20,9 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import yaml
 
@@ -45,6 +46,16 @@ class Storable(Protocol):
 
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Found(Generic[T]):
+    """One entry's file. Without ``entry``, ``error`` tells why; ``name`` may then be unknown."""
+
+    path: Path
+    name: str | None
+    entry: T | None
+    error: PelionError | None = None
 
 
 class StoreError(PelionError):
@@ -83,7 +94,7 @@ class Store:
         """
         path = self.path(kind, name)
         text = self._text(path, name)
-        return None if text is None else self._entry(kind, name, path, text)
+        return None if text is None else self._entry(kind, path, text, name)[1]
 
     def write(self, name: str, entry: Storable) -> bool:
         """Store ``entry``; True when that changed the store. An entry keeps the vault id that it has.
@@ -94,7 +105,7 @@ class Store:
         document = {"format": FORMAT, "kind": entry.KIND, "name": name, "entry": entry.to_document()}
         with self.locked():
             old_text = self._text(path, name)
-            if old_text is not None and self._document(type(entry), name, path, old_text) == document:
+            if old_text is not None and self._document(type(entry), path, old_text, name) == document:
                 return False
             plain = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True).encode()
             text = self._vault.encrypt(plain) if old_text is None else self._vault.replace(old_text, plain)
@@ -116,16 +127,20 @@ class Store:
 
     def names(self, kind: type) -> list[str]:
         """The names of all entries of that kind. Raises StoreError when a very long one cannot be read."""
-        return sorted(self._long_name(kind, path) if name is None else name for path, name in self.files(kind))
+        return sorted(name or self._long_name(kind, path) for path, name in self._files(kind))
 
-    def files(self, kind: type) -> list[tuple[Path, str | None]]:
-        """The entries' files with the names that they stand for; None where only the content tells the name."""
-        if not self._inspect():
-            return []
-        suffix = _suffix(kind)
-        with _disk_errors(self.directory):
-            found = sorted(file for file in os.listdir(self.directory) if file.endswith(suffix))
-        return [(self.directory / file, _name(file.removesuffix(suffix))) for file in found if file != suffix]
+    def entries(self, kind: type[T], only: str | None = None) -> list[Found[T]]:
+        """All entries of that kind, or the one called ``only``; the unusable ones with what is wrong with them."""
+        files = self._files(kind) if only is None else [(self.path(kind, only), only)]
+        found: list[Found[T]] = []
+        for path, name in files:
+            try:
+                text = self._text(path, name or path.name)
+                if text is not None:
+                    found.append(Found(path, *self._entry(kind, path, text, name)))
+            except StoreError as error:
+                found.append(Found(path, name, None, error))
+        return found
 
     def path(self, kind: type, name: str) -> Path:
         """Where an entry lies; inside the directory for every name."""
@@ -173,47 +188,58 @@ class Store:
             raise _unusable(path, name, f"is larger than {MAX_BYTES} bytes, so no entry of this store")
         return text
 
-    def _document(self, kind: type, name: str, path: Path, text: bytes) -> dict[str, Any]:
+    def _files(self, kind: type) -> list[tuple[Path, str | None]]:
+        """The entries' files with the names that they stand for; None where only the content tells the name."""
+        if not self._inspect():
+            return []
+        suffix = _suffix(kind)
+        with _disk_errors(self.directory):
+            found = sorted(file for file in os.listdir(self.directory) if file.endswith(suffix) and file != suffix)
+        return [(self.directory / file, _name(file.removesuffix(suffix))) for file in found]
+
+    def _document(self, kind: type, path: Path, text: bytes, shown: str) -> dict[str, Any]:
+        """What a file holds, proven to be what its name says. ``shown`` is how errors call the entry."""
         if not text.startswith(b"$ANSIBLE_VAULT;"):
-            raise _unusable(path, name, "is not an Ansible Vault file (empty, truncated, or decrypted in place)")
+            raise _unusable(path, shown, "is not an Ansible Vault file (empty, truncated, or decrypted in place)")
         try:
             plain = self._vault.decrypt(text)
         except NoSecretError:
             raise
         except VaultError as error:
-            raise _unusable(path, name, str(error).rstrip(".")) from error
+            raise _unusable(path, shown, str(error)) from error
         try:
-            document = yaml.safe_load(plain)
+            document = yaml.load(plain, Loader=_Loader)
         except (yaml.YAMLError, ValueError, RecursionError):
             # Without the cause: it quotes the content.
-            raise _unusable(path, name, "holds no YAML") from None
+            raise _unusable(path, shown, "holds no YAML") from None
         if not isinstance(document, dict) or not isinstance(document.get("entry"), dict):
-            raise _unusable(path, name, "does not hold what this collection writes")
+            raise _unusable(path, shown, "does not hold what this collection writes")
         if document.get("format") != FORMAT:
-            raise _unusable(
-                path, name, f"has the format {document.get('format')!r}, and this version knows format {FORMAT} only"
-            )
-        if document.get("kind") != kind.KIND:  # type: ignore[attr-defined]
-            raise _unusable(path, name, f"holds {document.get('kind')!r}, which is something else than its name says")
+            problem = f"has the format {document.get('format')!r}, and this version knows format {FORMAT} only"
+            raise _unusable(path, shown, problem)
+        kept_kind, kept_name = document.get("kind"), document.get("name")
+        if (
+            kept_kind != kind.KIND  # type: ignore[attr-defined]
+            or not isinstance(kept_name, str)
+            or self.path(kind, kept_name) != path
+        ):
+            problem = f"holds {kept_kind} {kept_name!r}, not what its file name says; it was renamed or swapped by hand"
+            raise _unusable(path, shown, problem)
         return document
 
-    def _entry(self, kind: type[T], name: str, path: Path, text: bytes) -> T:
-        document = self._document(kind, name, path, text)
-        if document.get("name") != name:
-            raise _unusable(path, name, f"holds {document.get('name')!r}; it was renamed or swapped by hand")
+    def _entry(self, kind: type[T], path: Path, text: bytes, name: str | None) -> tuple[str, T]:
+        document = self._document(kind, path, text, name or path.name)
         try:
-            return kind.from_document(document["entry"], f"{name!r} in {self.directory}")  # type: ignore[attr-defined]
+            source = f"{document['name']!r} in {self.directory}"
+            return document["name"], kind.from_document(document["entry"], source)  # type: ignore[attr-defined]
         except PelionError as error:
-            raise _unusable(path, name, f"is not whole: {error}".rstrip(".")) from error
+            raise _unusable(path, document["name"], f"is not whole: {error}".rstrip(".")) from error
 
     def _long_name(self, kind: type, path: Path) -> str:
         text = self._text(path, path.name)
         if text is None:
             raise _unusable(path, path.name, "was removed just now; try again")
-        name = self._document(kind, path.name, path, text).get("name")
-        if not isinstance(name, str) or self.path(kind, name) != path:
-            raise _unusable(path, path.name, f"holds {name!r}; it was renamed or swapped by hand")
-        return name
+        return self._document(kind, path, text, path.name)["name"]
 
     # --- the disk ---
 
@@ -329,6 +355,7 @@ class Store:
 
 
 _LITTER = ".writing"
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Dumper(yaml.SafeDumper):

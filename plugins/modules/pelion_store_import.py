@@ -1,0 +1,99 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of pelion_store_import, which plugins/action/pelion_store_import.py carries out on the controller."""
+
+DOCUMENTATION = r"""
+module: pelion_store_import
+short_description: Take over a store that mbl-cli filled
+version_added: 0.1.0
+description:
+  - Takes developer certificates, update certificates and the API key of a store of mbl-cli 2.0 over into the team
+    store and the user store, also those that the old store's damaged or moved C(config.json) does not list.
+  - mbl-cli damaged values that it took out of C files. They are put right where the certificate proves the right
+    value, or where only one value was possible, and it is told what was done. What cannot be known is told, too.
+  - An entry that breaks a rule, and so could not bring a board to the cloud, is refused with the reason.
+  - Neither is an entry of the stores overwritten, nor is the old store changed. It holds private keys in clear, so
+    remove it afterwards.
+  - Runs on the controller; it needs neither a device nor the cloud.
+author:
+  - The pelion.mbl contributors (@pelion)
+options:
+  src:
+    description:
+      - The directory of the old store. A relative path is relative to the playbook.
+      - Without it, the directories of the team store and the user store, because mbl-cli had its stores there.
+    type: path
+  api_host:
+    description:
+      - The API's host that a key is for.
+      - Without it, the environment variable E(PELION_API_HOST) is used, then E(MBED_CLOUD_SDK_HOST), then
+        V(https://api.us-east-1.mbedcloud.com).
+    type: str
+extends_documentation_fragment:
+  - pelion.mbl.attributes
+  - pelion.mbl.store
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+seealso:
+  - module: pelion.mbl.pelion_store_info
+"""
+
+EXAMPLES = r"""
+- name: Take over what mbl-cli left at its usual places
+  pelion.mbl.pelion_store_import:
+  register: import
+  run_once: true
+  delegate_to: localhost
+
+- name: Take over a store that was copied from another machine
+  pelion.mbl.pelion_store_import:
+    src: /srv/old/team
+"""
+
+RETURN = r"""
+entries:
+  description: What became of each certificate of the old store.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Its name.
+      type: str
+      sample: bench
+    path:
+      description: Its directory in the old store.
+      type: str
+      sample: /home/ann/.mbl-store/team/bench
+    kind:
+      description: V(developer-credentials) or V(update-resources); null for what was refused because of its values.
+      type: str
+      sample: developer-credentials
+    fingerprint:
+      description: SHA-256 of the certificate's DER encoding, in hexadecimal; null where the kind is.
+      type: str
+      sample: 4bf5122f344554c53bde2ebb8cd2b7e3d1600ad631c385a5d7cce23c7785459a
+    result:
+      description: V(imported), V(unchanged) when it was taken over before, or V(refused).
+      type: str
+      sample: imported
+    reason:
+      description: Why it was refused, or null.
+      type: str
+      sample: null
+    repairs:
+      description: What was put right, and what cannot be known.
+      type: list
+      elements: str
+      sample: ["MBED_CLOUD_DEV_MANUFACTURER was 'dev_manufacture', and is now 'dev_manufacturer'"]
+api_keys:
+  description: By directory, what became of its API key, V(none), V(imported), V(unchanged) or V(refused).
+  returned: success
+  type: dict
+  sample: {"/home/ann/.mbl-store/user": "imported"}
+"""
