@@ -86,6 +86,15 @@ from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery import FoundBoard, discover
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 
+try:
+    # Since ansible-core 2.19 a text counts as untrusted, and `ansible-inventory --list` shows it as such, unless…
+    from ansible.template import trust_as_template
+except ImportError:
+
+    def trust_as_template(value: str) -> str:
+        return value
+
+
 # dropbear 2018.76 to 2019.78 (MBL 0.5 to 0.10) signs with SHA-1 only; curve25519 halves the time of a handshake
 # between a new client and a new server.
 SSH_ARGUMENTS = (
@@ -116,7 +125,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             "ansible_user": "root",
             "ansible_shell_type": "sh",
         }.items():
-            self.inventory.set_variable("mbl", variable, value)
+            self.inventory.set_variable("mbl", variable, trust_as_template(value))
         for name, variables in hosts.items():
             self._add(name, variables)
 
@@ -161,7 +170,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self.inventory.set_variable(name, variable, wrap_var(value))
         known_hosts = quote(self.get_option("known_hosts"))
         arguments = f"{SSH_ARGUMENTS} -o HostKeyAlias={name} -o UserKnownHostsFile={known_hosts}"
-        self.inventory.set_variable(name, "ansible_ssh_common_args", arguments)
+        self.inventory.set_variable(name, "ansible_ssh_common_args", wrap_var(arguments))
         strict = self.get_option("strict")
         all_variables = self.inventory.get_host(name).get_vars()
         self._set_composite_vars(self.get_option("compose"), all_variables, name, strict)
