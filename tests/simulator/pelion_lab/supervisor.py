@@ -79,6 +79,8 @@ class Supervisor:
                 "PELION_CA_PATH": cloud["ca_path"],
                 "MBED_CLOUD_SDK_HOST": cloud["http_url"],
                 "MBED_CLOUD_SDK_API_KEY": cloud["api_key"],
+                # Each lab's boards have new host keys under the same names.
+                "MBL_KNOWN_HOSTS": str(self._state / "known_hosts"),
             },
             boards=[],
         )
