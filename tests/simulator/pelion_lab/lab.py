@@ -27,7 +27,7 @@ from .supervisor import Plan
 LOG_TAIL_LINES = 20
 # What is found in a state directory. All but the record and the logs is removed by `lab down`.
 _PARTS = {"boards", "cloud", "system"}
-_OWN_NAMES = {*_PARTS, "lab.json", "lab.new", "log"}
+_OWN_NAMES = {*_PARTS, "known_hosts", "lab.json", "lab.new", "log"}
 
 
 def up(options: argparse.Namespace) -> int:
@@ -182,7 +182,8 @@ def _tidy(state: Path) -> None:
         _end(record)
     for name in _PARTS:
         shutil.rmtree(state / name, ignore_errors=True)
-    (state / "lab.json").unlink(missing_ok=True)
+    for name in ("known_hosts", "lab.json"):
+        (state / name).unlink(missing_ok=True)
 
 
 def _end(record: Record) -> None:
