@@ -38,14 +38,7 @@ static bool is_pair(const mbedtls_pk_context *public_key, const mbedtls_pk_conte
 }
 
 static bool read_item(enum kcm_kind kind, const char *name, struct bytes *value, struct failure *failure) {
-    switch (kcm_read(kind, name, value)) {
-    case KCM_OK:
-        return true;
-    case KCM_NOT_FOUND:
-        return fail(failure, "Item does not exist", name);
-    default:
-        return fail(failure, "General error", name);
-    }
+    return kcm_read(kind, name, value) == KCM_OK || fail(failure, "Item does not exist", name);
 }
 
 static bool check_exists(enum kcm_kind kind, const char *name, struct failure *failure) {
@@ -83,12 +76,8 @@ static bool check_uri(struct failure *failure) {
 
 static bool check_size(const char *item, size_t size, struct failure *failure) {
     struct bytes value;
-    enum kcm_result result = kcm_read(KCM_CONFIG, item, &value);
-    if (result == KCM_NOT_FOUND) {
+    if (kcm_read(KCM_CONFIG, item, &value) != KCM_OK) {
         return true; // update items are checked only if they are there
-    }
-    if (result != KCM_OK) {
-        return fail(failure, "General error", item);
     }
     free(value.data);
     return value.size == size || fail(failure, "Item size is wrong", item);
@@ -143,12 +132,8 @@ static bool check_device_certificate(const struct bytes *name, const struct byte
 static bool check_update_certificate(time_t now, struct failure *failure) {
     static const char item[] = "mbed.UpdateAuthCert";
     struct bytes data;
-    enum kcm_result result = kcm_read(KCM_CERTIFICATE, item, &data);
-    if (result == KCM_NOT_FOUND) {
+    if (kcm_read(KCM_CERTIFICATE, item, &data) != KCM_OK) {
         return true;
-    }
-    if (result != KCM_OK) {
-        return fail(failure, "General error", item);
     }
     mbedtls_x509_crt certificate;
     mbedtls_x509_crt_init(&certificate);

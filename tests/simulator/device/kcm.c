@@ -73,8 +73,8 @@ bool read_file(const char *path, struct bytes *content) {
     return content->size == (size_t)size;
 }
 
-static bool write_file(const char *path, int flags, const void *data, size_t size) {
-    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | flags, 0600);
+static bool write_file(const char *path, const void *data, size_t size) {
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (file < 0) {
         return false;
     }
@@ -116,7 +116,7 @@ int kcm_random(void *context, unsigned char *buffer, size_t size) {
 static bool save_root_of_trust(void) {
     uint8_t content[ROOT_OF_TRUST_SIZE] = {0};
     memcpy(content, &root_of_trust, sizeof root_of_trust);
-    return write_file(ROOT_OF_TRUST, O_SYNC, content, sizeof content);
+    return write_file(ROOT_OF_TRUST, content, sizeof content);
 }
 
 static bool make_directory(const char *path) {
@@ -262,7 +262,7 @@ enum kcm_result kcm_store(enum kcm_kind kind, const char *name, const void *data
             stored = foreign_keep(digest, data, size);
         }
         item_path(copy == 0 ? WORKING : BACKUP, complete_name, path);
-        stored = stored && write_file(path, 0, file.data, file.size);
+        stored = stored && write_file(path, file.data, file.size);
         free(file.data);
         if (!stored) {
             unlink(path);
@@ -278,7 +278,7 @@ static enum kcm_result unseal(enum kcm_kind kind, const char *complete_name, str
     size_t overhead = start + MAC_SIZE + (kind == KCM_CERTIFICATE || foreign ? 0 : NONCE_SIZE);
     if (file->size < overhead || file->data[0] != 1 || file->data[1] != 0 ||
         memcmp(file->data + 6, complete_name, name_size) != 0) {
-        return KCM_DAMAGED;
+        return KCM_NOT_FOUND;
     }
     if (foreign && kind != KCM_CERTIFICATE) {
         uint8_t digest[DIGEST_SIZE];

@@ -11,7 +11,8 @@
 
 enum kcm_kind { KCM_CONFIG, KCM_CERTIFICATE, KCM_PRIVATE_KEY };
 
-enum kcm_result { KCM_OK, KCM_NOT_FOUND, KCM_DAMAGED, KCM_FILE_ERROR };
+// A damaged item is one that is not there.
+enum kcm_result { KCM_OK, KCM_NOT_FOUND, KCM_FILE_ERROR };
 
 struct bytes {
     uint8_t *data; // from malloc; one NUL follows the last byte

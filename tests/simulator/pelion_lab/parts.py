@@ -80,6 +80,11 @@ def add_libraries(system: Path, programs: Iterable[Path]) -> None:
             shutil.copy(library, place)
 
 
+def compile_utility(program: Path) -> None:
+    """Compile the stand-in for pelion-provisioning-util, for any root directory: it loads no library."""
+    _compile(program, _UTILITY_SOURCES, ["-static", "-lmbedx509", "-lmbedcrypto"])
+
+
 def dropbear_tool(name: str) -> list[str]:
     """The start of a command line that runs one of dropbear's tools on this machine."""
     tool = _unpacked(name)
@@ -147,7 +152,7 @@ def _assemble(system: Path) -> None:
     shutil.copy(DEVICE / "login-shell", system / "usr/lib/lab-login-shell")
     arm = system / "opt/arm"
     arm.mkdir(parents=True)
-    _compile(arm / "pelion-provisioning-util", _UTILITY_SOURCES, ["-static", "-lmbedx509", "-lmbedcrypto"])
+    compile_utility(arm / "pelion-provisioning-util")
     libraries = ["-lmbedtls", "-lmbedx509", "-lmbedcrypto"]
     _compile(arm / "mbl-cloud-client", _CLIENT_SOURCES, ["-Wl,-Bstatic", *libraries, "-Wl,-Bdynamic"])
     add_libraries(system, [*programs.values(), arm / "mbl-cloud-client"])

@@ -1,0 +1,628 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What pelion-provisioning-util does, observed on Arm's own (MBL 0.10.0, and head of development of January 2020).
+
+Runs against the lab's stand-in, or with PELION_PROVISIONING_UTIL=FILE against another one, such as a real one.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from pelion_lab import parts
+from provisioning_inputs import (
+    ALL_ITEMS,
+    DEVELOPER_ITEMS,
+    FILES,
+    KCM_FILES,
+    NOW,
+    UPDATE_ITEMS,
+    YEAR,
+    Inputs,
+    certificate,
+    der,
+    new_key,
+    pem,
+    sec1,
+)
+
+OTHER_UTILITY = os.environ.get("PELION_PROVISIONING_UTIL")
+UTILITY = "/opt/arm/pelion-provisioning-util"
+INPUT_DIRECTORY = "scratch/provisioning-certs"
+RANDOM = "Generating random from /dev/random, this can take a long time!\n"
+USAGE = """\
+Usage:
+  pelion-provisioning-util [option]
+
+
+Options:
+  --provision                    Provision device, with developer and update credentials, from a set of binary \
+files located at /scratch/provisioning-certs.
+  --get-pelion-status            Get the Pelion status of the device.
+  --help                         Show this message and exit.
+    """
+PROVISIONING = "Provisioning device.\n"
+PROVISIONED = "Provisioning process completed without error.\n"
+QUERYING = "Querying device status... \n"
+CONFIGURED = "Device is configured correctly. You can connect to Pelion Cloud!\n"
+NO_STORAGE = (
+    "FCC init failed!\nError status is: General error:\nFCC finalise failed!\nError status is: General error:\n"
+)
+
+
+@dataclass
+class Answer:
+    code: int
+    out: str
+    err: str
+
+
+class Device:
+    """A root directory with the utility in it."""
+
+    def __init__(self, root: Path, utility: Path) -> None:
+        self.root = root
+        for directory in ("opt/arm", "config/user", "scratch", "dev", "lib"):
+            (root / directory).mkdir(parents=True)
+        shutil.copy(utility, root / UTILITY.lstrip("/"))
+        parts.add_libraries(root, [utility])
+        self.random_line = RANDOM
+
+    @property
+    def storage(self) -> Path:
+        return self.root / "config/user/pal"
+
+    def run(self, *arguments: str, before: str = ":", after: str = ":") -> Answer:
+        """Run the utility; BEFORE and AFTER are shell commands for outside the root, in the same mount namespace."""
+        mapping = [] if os.geteuid() == 0 else ["--map-root-user"]
+        script = f"""
+            for device in random urandom null; do : >dev/$device; mount --bind /dev/$device dev/$device; done
+            {before}
+            chroot . {UTILITY} "$@"
+            code=$?
+            {after}
+            exit $code
+        """
+        command = ["unshare", "--mount", *mapping, "sh", "-c", script, "sh", *arguments]
+        answer = subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=False)
+        return Answer(answer.returncode, answer.stdout, answer.stderr)
+
+    def give(self, inputs: Inputs) -> None:
+        directory = self.root / INPUT_DIRECTORY
+        directory.mkdir(exist_ok=True)
+        for item, file in FILES.items():
+            (directory / f"{file}.bin").write_bytes(inputs.values[item])
+
+    def provision(self, inputs: Inputs) -> Answer:
+        self.give(inputs)
+        return self.run("--provision")
+
+    def status(self) -> Answer:
+        return self.run("--get-pelion-status")
+
+    def items(self, copy: str = "WORKING") -> dict[str, bytes]:
+        """The items that are there, with the content of their files."""
+        files = {item: self.storage / copy / name for item, name in KCM_FILES.items()}
+        return {item: file.read_bytes() for item, file in files.items() if file.exists()}
+
+    def assert_configured(self) -> None:
+        assert self.status() == Answer(0, QUERYING + self.random_line + CONFIGURED, "")
+
+
+@pytest.fixture(scope="session")
+def utility(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if OTHER_UTILITY:
+        return Path(OTHER_UTILITY)
+    program = tmp_path_factory.mktemp("utility") / "pelion-provisioning-util"
+    parts.compile_utility(program)
+    return program
+
+
+@pytest.fixture(scope="session")
+def random_line(utility: Path, tmp_path_factory: pytest.TempPathFactory, first: Inputs) -> str:
+    """Only the head of development says when it needs randomness."""
+    answer = Device(tmp_path_factory.mktemp("probe"), utility).provision(first)
+    assert answer.code == 0, answer
+    if not OTHER_UTILITY:
+        assert RANDOM in answer.out
+    return RANDOM if RANDOM in answer.out else ""
+
+
+@pytest.fixture(scope="session")
+def first() -> Inputs:
+    return Inputs("first-endpoint")
+
+
+@pytest.fixture(scope="session")
+def second() -> Inputs:
+    return Inputs("second-endpoint")
+
+
+@pytest.fixture
+def device(utility: Path, tmp_path: Path, random_line: str) -> Device:
+    device = Device(tmp_path / "root", utility)
+    device.random_line = random_line
+    return device
+
+
+@pytest.fixture
+def provisioned(device: Device, first: Inputs) -> Device:
+    assert device.provision(first).code == 0
+    return device
+
+
+# Command line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("--bogus",), ("-h",), ("",), ("--provisio",), ("--provision", "--help"), ("--help", "x")],
+    ids=shlex.join,
+)
+def test_wrong_arguments(device: Device, arguments: tuple[str, ...]) -> None:
+    assert device.run(*arguments) == Answer(2, USAGE, "")
+    assert not device.storage.exists()
+
+
+def test_help(device: Device) -> None:
+    assert device.run("--help") == Answer(0, USAGE, "")
+
+
+# The good path
+
+
+def test_status_of_a_new_device_creates_an_empty_storage(device: Device) -> None:
+    assert device.status() == Answer(1, QUERYING, "Item does not exist:mbed.UseBootstrap\n")
+    assert sorted(path.name for path in device.storage.iterdir()) == ["BACKUP", "WORKING", "flashSim"]
+    assert (device.storage / "flashSim").stat().st_size == 8192
+    assert device.items() == device.items("BACKUP") == {}
+
+
+def test_provision(device: Device, first: Inputs) -> None:
+    assert device.provision(first) == Answer(0, PROVISIONING + device.random_line + PROVISIONED, "")
+    assert list(device.items()) == list(device.items("BACKUP")) == list(KCM_FILES)
+    before = device.items(), device.items("BACKUP")
+    shutil.rmtree(device.root / INPUT_DIRECTORY)
+    device.assert_configured()
+    assert (device.items(), device.items("BACKUP")) == before
+
+
+def test_provision_again_replaces_everything(provisioned: Device, second: Inputs) -> None:
+    before = provisioned.items(), provisioned.items("BACKUP")
+    assert provisioned.provision(second) == Answer(0, PROVISIONING + provisioned.random_line + PROVISIONED, "")
+    for old, new in zip(before, (provisioned.items(), provisioned.items("BACKUP")), strict=True):
+        assert all(old[item] != new[item] for item in ALL_ITEMS)
+    provisioned.assert_configured()
+
+
+def test_the_same_values_are_encrypted_anew(provisioned: Device, first: Inputs) -> None:
+    before = provisioned.items("BACKUP")
+    provisioned.status()
+    assert provisioned.items("BACKUP") == before
+    provisioned.provision(first)
+    after = provisioned.items("BACKUP")
+    certificates = {item for item in ALL_ITEMS if item.endswith("Cert")}
+    assert {item for item in ALL_ITEMS if before[item] != after[item]} >= set(ALL_ITEMS) - certificates
+
+
+def test_content_of_the_files(provisioned: Device, first: Inputs) -> None:
+    everything = b"".join([*provisioned.items().values(), (provisioned.storage / "flashSim").read_bytes()])
+    for item, content in provisioned.items().items():
+        kind = b"Cert_" if item.endswith("Cert") else b"PrvKey_" if item.endswith("Key") else b"CfgParam_"
+        name = kind + item.encode()
+        assert content[:2] == b"\1\0"
+        assert content[4 : 6 + len(name)] == len(name).to_bytes(2, "little") + name
+        if kind == b"Cert_":
+            assert content[6 + len(name) + 2 : -16] == first.values[item]
+        elif item != "mbed.UseBootstrap" and len(first.values[item]) > 4:
+            assert first.values[item] not in everything.replace(first.values["mbed.BootstrapDeviceCert"], b"")
+
+
+def test_links_and_memory_as_input(device: Device, first: Inputs) -> None:
+    device.give(first)
+    (device.root / INPUT_DIRECTORY).rename(device.root / "elsewhere")
+    (device.root / INPUT_DIRECTORY).symlink_to("/elsewhere")
+    assert device.run("--provision").code == 0
+    (device.root / INPUT_DIRECTORY).unlink()
+    (device.root / INPUT_DIRECTORY).mkdir()
+    mount = f"mount -t tmpfs tmpfs {INPUT_DIRECTORY} && cp elsewhere/* {INPUT_DIRECTORY}"
+    assert device.run("--provision", before=mount).code == 0
+
+
+def test_other_files_are_ignored(device: Device, first: Inputs) -> None:
+    device.give(first)
+    for name in ("MBED_CLOUD_DEV_ACCOUNT_ID.bin", "arm_uc_default_fingerprint.bin", "README"):
+        (device.root / INPUT_DIRECTORY / name).write_bytes(b"\xff")
+    assert device.run("--provision").code == 0
+
+
+# Failures before anything is stored
+
+
+def could_not_open(item: str) -> str:
+    return f"File with path /{INPUT_DIRECTORY}/{FILES[item]}.bincould not be opened\n"
+
+
+DEVELOPER_FILES_FAIL = "There was an error parsing the dev credentials files\n"
+UPDATE_FILES_FAIL = "There was an error parsing the Update Credentials files\n"
+
+
+@pytest.mark.parametrize("item", FILES)
+def test_missing_file(provisioned: Device, second: Inputs, item: str) -> None:
+    before = provisioned.items(), provisioned.items("BACKUP")
+    provisioned.give(second)
+    (provisioned.root / INPUT_DIRECTORY / f"{FILES[item]}.bin").unlink()
+    group = UPDATE_FILES_FAIL if item in UPDATE_ITEMS else DEVELOPER_FILES_FAIL
+    assert provisioned.run("--provision") == Answer(1, PROVISIONING, could_not_open(item) + group)
+    assert (provisioned.items(), provisioned.items("BACKUP")) == before
+    provisioned.assert_configured()
+
+
+@pytest.mark.parametrize("directory", ["missing", "empty", "deeper"])
+def test_missing_directory(device: Device, first: Inputs, directory: str) -> None:
+    if directory == "empty":
+        (device.root / INPUT_DIRECTORY).mkdir()
+    elif directory == "deeper":
+        device.give(first)
+        (device.root / INPUT_DIRECTORY).rename(device.root / "scratch/x")
+        (device.root / INPUT_DIRECTORY).mkdir()
+        (device.root / "scratch/x").rename(device.root / INPUT_DIRECTORY / "x")
+    lines = [could_not_open(item) for item in FILES]
+    errors = "".join([*lines[:11], DEVELOPER_FILES_FAIL, *lines[11:], UPDATE_FILES_FAIL])
+    assert device.run("--provision") == Answer(1, PROVISIONING, errors)
+    assert device.items() == {}
+
+
+def test_directory_instead_of_a_file_in_memory(device: Device, first: Inputs) -> None:
+    device.give(first)
+    (device.root / INPUT_DIRECTORY).rename(device.root / "elsewhere")
+    (device.root / INPUT_DIRECTORY).mkdir()
+    name = f"{FILES['mbed.ModelNumber']}.bin"
+    mount = f"mount -t tmpfs tmpfs {INPUT_DIRECTORY}; cp elsewhere/* {INPUT_DIRECTORY}; cd {INPUT_DIRECTORY}"
+    answer = device.run("--provision", before=f"{mount}; rm {name}; mkdir {name}; cd ../..")
+    assert answer == Answer(1, PROVISIONING, could_not_open("mbed.ModelNumber") + DEVELOPER_FILES_FAIL)
+
+
+def test_directory_instead_of_a_file_on_ext4(device: Device, first: Inputs) -> None:
+    file_system = subprocess.run(["stat", "-f", "-c", "%T", device.root], capture_output=True, text=True, check=True)
+    if not file_system.stdout.startswith("ext"):
+        pytest.skip(f"the temporary directory is on {file_system.stdout.strip()}, not on ext4")
+    device.give(first)
+    name = device.root / INPUT_DIRECTORY / f"{FILES['mbed.ModelNumber']}.bin"
+    name.unlink()
+    name.mkdir()
+    answer = device.run("--provision")
+    assert (answer.code, answer.out) == (128 + signal.SIGABRT, "")
+    thrown = "terminate called after throwing an instance of 'std::bad_alloc'\n  what():  std::bad_alloc\n"
+    assert answer.err.startswith(thrown)
+
+
+@pytest.mark.parametrize("option", ["--provision", "--get-pelion-status"])
+@pytest.mark.parametrize(
+    "before",
+    ["rmdir config/user", ": >config/user/pal", "mount -t tmpfs -o ro tmpfs config/user"],
+    ids=["no parent", "a file", "read-only"],
+)
+def test_no_storage(device: Device, first: Inputs, before: str, option: str) -> None:
+    device.give(first)
+    assert device.run(option, before=before) == Answer(1, "", NO_STORAGE)
+
+
+# Failures while storing
+
+
+def corrupt(data: bytes) -> bytes:
+    return bytes([data[0] ^ 0xFF]) + data[1:]
+
+
+BAD_CERTIFICATES = {
+    "corrupt": (lambda good: corrupt(good), "Certificate parse failed"),
+    "truncated": (lambda good: good[:-1], "Certificate parse failed"),
+    "half": (lambda good: good[: len(good) // 2], "Certificate parse failed"),
+    "random": (lambda good: b"\x7f" * len(good), "Certificate parse failed"),
+    "zeros": (lambda good: bytes(len(good)), "Certificate parse failed"),
+    "pem": (lambda good: pem(certificate("x", new_key())), "Certificate parse failed"),
+    "empty": (lambda good: b"", "Item data empty"),
+    "P-384": (lambda good: der(certificate("x", new_key(ec.SECP384R1()))), "Curve unsupported"),
+    "P-521": (lambda good: der(certificate("x", new_key(ec.SECP521R1()))), "Curve unsupported"),
+    "secp256k1": (lambda good: der(certificate("x", new_key(ec.SECP256K1()))), "Curve unsupported"),
+    "SHA-384": (lambda good: der(certificate("x", new_key(), digest=hashes.SHA384())), "General error"),
+    "SHA-512": (lambda good: der(certificate("x", new_key(), digest=hashes.SHA512())), "General error"),
+}
+BAD_KEYS = {
+    "corrupt": (lambda inputs: corrupt(inputs.values["mbed.BootstrapDevicePrivateKey"]), "Public key format invalid"),
+    "truncated": (lambda inputs: inputs.values["mbed.BootstrapDevicePrivateKey"][:-1], "Public key format invalid"),
+    "zeros": (lambda inputs: bytes(138), "Public key format invalid"),
+    "rsa": (lambda inputs: der(new_key("rsa")), "Public key format invalid"),
+    "P-384": (lambda inputs: der(new_key(ec.SECP384R1())), "Public key format invalid"),
+    "certificate": (lambda inputs: inputs.values["mbed.BootstrapDeviceCert"], "Public key format invalid"),
+    "pem": (lambda inputs: pem(inputs.key), "General error"),
+    "empty": (lambda inputs: b"", "Item data empty"),
+}
+CERTIFICATES = ["mbed.BootstrapDeviceCert", "mbed.BootstrapServerCACert", "mbed.UpdateAuthCert"]
+
+
+def bad_inputs() -> list[object]:
+    rows = [
+        pytest.param(item, lambda inputs, item=item, make=make: make(inputs.values[item]), text, id=f"{item} {name}")
+        for item in CERTIFICATES
+        for name, (make, text) in BAD_CERTIFICATES.items()
+    ]
+    rsa = lambda inputs: der(certificate("x", new_key("rsa")))  # noqa: E731
+    rows.append(pytest.param(CERTIFICATES[0], rsa, "Certificate parse failed", id=f"{CERTIFICATES[0]} rsa"))
+    rows.append(pytest.param(CERTIFICATES[1], rsa, "General error", id=f"{CERTIFICATES[1]} rsa"))
+    key = "mbed.BootstrapDevicePrivateKey"
+    return rows + [pytest.param(key, make, text, id=f"{key} {name}") for name, (make, text) in BAD_KEYS.items()]
+
+
+def failed(item: str, text: str) -> str:
+    return f"Failed to store KCM Item! Item name: {item}\nError status is: {text}:\n"
+
+
+@pytest.mark.parametrize(("item", "make", "text"), bad_inputs())
+def test_bad_input_leaves_a_half_provisioned_device(
+    utility: Path, tmp_path: Path, random_line: str, first: Inputs, second: Inputs, item: str, make, text: str
+) -> None:
+    group = UPDATE_ITEMS if item in UPDATE_ITEMS else DEVELOPER_ITEMS
+    bad = second.with_value(item, make)
+    position = group.index(item)
+    expected = Answer(
+        1,
+        PROVISIONING + random_line,
+        failed(item, text) + f"{'Update' if group is UPDATE_ITEMS else 'Developer'} Certificate Provisioning failed.\n",
+    )
+
+    fresh = Device(tmp_path / "fresh", utility)
+    assert fresh.provision(bad) == expected
+    stored = [*DEVELOPER_ITEMS, *group[:position]] if group is UPDATE_ITEMS else [*group[:position], *UPDATE_ITEMS]
+    assert list(fresh.items()) == stored
+    status = fresh.status()
+    if group is UPDATE_ITEMS:
+        assert status == Answer(0, QUERYING + random_line + CONFIGURED, "")
+    else:
+        assert (status.code, status.err) == (1, "Item does not exist:mbed.Manufacturer\n")
+
+    old = Device(tmp_path / "old", utility)
+    assert old.provision(first).code == 0
+    before = old.items()
+    assert old.provision(bad) == expected
+    after = old.items()
+    kept = set(group[position + 1 :])
+    assert set(after) == set(ALL_ITEMS) - {item}
+    assert {name for name in after if after[name] == before[name]} == kept
+    status = old.status()
+    if group is UPDATE_ITEMS:
+        assert status.code == 0
+    else:
+        assert (status.code, status.err) == (1, f"Item does not exist:{item}\n")
+
+    for device in (fresh, old):
+        assert device.provision(first).code == 0
+        assert device.status().code == 0
+
+
+def test_both_groups_fail(device: Device, first: Inputs) -> None:
+    bad = first.with_value("mbed.BootstrapDeviceCert", b"").with_value("mbed.UpdateAuthCert", b"\0")
+    errors = failed("mbed.BootstrapDeviceCert", "Item data empty")
+    errors += failed("mbed.UpdateAuthCert", "Certificate parse failed")
+    answer = device.provision(bad)
+    assert answer.err == errors + "Developer Certificate Provisioning failed.\n"
+    assert answer.code == 1
+
+
+def test_storage_full(device: Device, first: Inputs) -> None:
+    device.give(first)
+    (device.root / "after").mkdir()
+    answer = device.run(
+        "--provision",
+        before="mount -t tmpfs -o size=100k tmpfs config/user",
+        after="cp -a config/user/pal after",
+    )
+    assert answer.code == 1
+    assert "Error status is: File operation general error:\n" in answer.err
+    (device.root / "after/pal").rename(device.storage)
+    there = list(device.items())
+    assert 0 < len(there) < len(ALL_ITEMS)
+    assert device.provision(first).code == 0
+    device.assert_configured()
+
+
+def test_storage_just_large_enough(device: Device, first: Inputs) -> None:
+    device.give(first)
+    assert device.run("--provision", before="mount -t tmpfs -o size=200k tmpfs config/user").code == 0
+
+
+@pytest.mark.skipif(bool(OTHER_UTILITY), reason="how another utility can be held up is not known")
+@pytest.mark.parametrize("count", range(1, len(ALL_ITEMS) + 1))
+def test_killed_in_the_middle(device: Device, first: Inputs, count: int) -> None:
+    device.give(first)
+    device.status()
+    item = KCM_FILES[ALL_ITEMS[count - 1]]
+    working, backup = f"config/user/pal/WORKING/{item}", f"config/user/pal/BACKUP/{item}"
+    # Nobody reads from the pipe: the utility waits, with COUNT items stored.
+    kill = f"""
+        mkfifo {backup}; chroot . {UTILITY} --provision >/dev/null &
+        while [ ! -s {working} ]; do sleep 0.01; done
+        kill -9 $!; wait $!; rm {backup}
+    """
+    device.run("--help", before=f"{{ {kill} }} 2>/dev/null")
+    assert list(device.items()) == ALL_ITEMS[:count]
+    assert device.status().code == (0 if count >= len(DEVELOPER_ITEMS) else 1)
+    assert device.run("--provision").code == 0
+    device.assert_configured()
+
+
+# Accepted while provisioning, rejected by the status
+
+NO_PAIR = "Certificate public key validation failed:mbed.BootstrapDeviceCert\n"
+WRONG_NAME = "Certificate CN attribute invalid:mbed.BootstrapDeviceCert\n"
+WRONG_URI = "URI format incorrect:mbed.BootstrapServerURI\n"
+REJECTED = [
+    ("mbed.BootstrapDevicePrivateKey", "other key", lambda inputs: der(new_key()), NO_PAIR, True),
+    ("mbed.EndpointName", "case", lambda inputs: inputs.endpoint.upper().encode(), WRONG_NAME, True),
+    ("mbed.EndpointName", "short", lambda inputs: inputs.endpoint[:-1].encode(), WRONG_NAME, True),
+    ("mbed.EndpointName", "NUL", lambda inputs: inputs.endpoint.encode() + b"\0", WRONG_NAME, True),
+    ("mbed.EndpointName", "newline", lambda inputs: inputs.endpoint.encode() + b"\n", WRONG_NAME, True),
+    ("mbed.EndpointName", "empty", lambda inputs: b"", "Item empty:mbed.EndpointName\n", False),
+    ("mbed.BootstrapServerURI", "empty", lambda inputs: b"", "Item empty:mbed.BootstrapServerURI\n", False),
+    ("mbed.BootstrapServerURI", "http", lambda inputs: b"http://x?aid=1", WRONG_URI, False),
+    ("mbed.BootstrapServerURI", "case", lambda inputs: b"COAPS://x?aid=1", WRONG_URI, False),
+    ("mbed.BootstrapServerURI", "blank", lambda inputs: b" coaps://x?aid=1", WRONG_URI, False),
+    ("mbed.BootstrapServerURI", "bare", lambda inputs: b"www.example.com", WRONG_URI, False),
+    ("mbed.BootstrapServerURI", "no aid", lambda inputs: b"coaps://example.com:5684", WRONG_URI, False),
+    *(
+        (item, str(size), lambda inputs, size=size: b"1" * size, f"Item size is wrong:{item}\n", True)
+        for item in ("mbed.VendorId", "mbed.ClassId")
+        for size in (0, 15, 17, 32)
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("item", "make", "error", "random"),
+    [pytest.param(item, make, error, random, id=f"{item} {name}") for item, name, make, error, random in REJECTED],
+)
+def test_rejected_by_status(device: Device, first: Inputs, item: str, make, error: str, random: bool) -> None:
+    assert device.provision(first.with_value(item, make)).code == 0
+    assert device.status() == Answer(1, QUERYING + (device.random_line if random else ""), error)
+
+
+def test_key_usage_without_client(device: Device, first: Inputs) -> None:
+    usage = [ExtendedKeyUsageOID.SERVER_AUTH]
+    wrong = der(certificate(first.endpoint, first.key, usage=usage))
+    assert device.provision(first.with_value("mbed.BootstrapDeviceCert", wrong)).code == 0
+    status = device.status()
+    if device.random_line:
+        error = "Certificate invalid:mbed.BootstrapDeviceCert\n"
+        assert status == Answer(1, QUERYING + device.random_line + error, "") or status.err == error
+        assert status.code == 1
+    else:
+        assert status.code == 0
+
+
+@pytest.mark.skipif(bool(OTHER_UTILITY), reason="where another utility keeps its time is not known")
+@pytest.mark.parametrize("item", ["mbed.BootstrapDeviceCert", "mbed.UpdateAuthCert"])
+def test_expired_once_the_time_is_known(device: Device, first: Inputs, item: str) -> None:
+    old = der(certificate(first.endpoint, first.key, start=-2 * YEAR, end=-YEAR))
+    assert device.provision(first.with_value(item, old)).code == 0
+    device.assert_configured()
+    with (device.storage / "flashSim").open("r+b") as file:
+        file.seek(56)
+        file.write(int(NOW.timestamp()).to_bytes(8, "little"))
+    assert device.status() == Answer(1, QUERYING + device.random_line, f"Certificate expired:{item}\n")
+
+
+# Accepted by both
+
+
+def from_certificate(**changes) -> object:
+    return lambda inputs: der(certificate(inputs.endpoint, inputs.key, **changes))
+
+
+def value(item: str) -> object:
+    return lambda inputs: inputs.values[item]
+
+
+def flipped(item: str, offset: int) -> object:
+    def make(inputs: Inputs) -> bytes:
+        data = bytearray(inputs.values[item])
+        data[offset] ^= 0x01
+        return bytes(data)
+
+    return make
+
+
+DEVICE, CA, KEY = "mbed.BootstrapDeviceCert", "mbed.BootstrapServerCACert", "mbed.BootstrapDevicePrivateKey"
+URI, MEMORY = "mbed.BootstrapServerURI", "mbed.MemoryTotalKB"
+METADATA = ["mbed.Manufacturer", "mbed.ModelNumber", "mbed.SerialNumber", "mbed.DeviceType", "mbed.HardwareVersion"]
+ACCEPTED = [
+    *((MEMORY, repr(data[:12]), lambda inputs, data=data: data) for data in (
+        b"0", b"1048576", b"not a number", b"\1\0\0\0", b"\0\0\0\1", b"12345", b"x" * 200, b""
+    )),
+    *((item, "empty", lambda inputs: b"") for item in METADATA),
+    (METADATA[0], "10 MiB", lambda inputs: b"m" * (10 << 20)),
+    (KEY, "sec1", lambda inputs: sec1(inputs.key)),
+    *((item, "NUL", lambda inputs, item=item: inputs.values[item] + b"\0") for item in (DEVICE, CA, KEY, URI)),
+    (DEVICE, "two", lambda inputs: inputs.values[DEVICE] + inputs.values[CA]),
+    (DEVICE, "junk", lambda inputs: inputs.values[DEVICE] + b"junk"),
+    (DEVICE, "no usage", from_certificate()),
+    (DEVICE, "expired", from_certificate(start=-2 * YEAR, end=-YEAR)),
+    (DEVICE, "not yet", from_certificate(start=YEAR, end=2 * YEAR)),
+    (DEVICE, "signature", flipped(DEVICE, -1)),
+    (CA, "expired", lambda inputs: der(certificate("x", new_key(), start=-2 * YEAR, end=-YEAR))),
+    (CA, "leaf", lambda inputs: inputs.values["mbed.UpdateAuthCert"]),
+    *((URI, data.decode("latin-1"), lambda inputs, data=data: data) for data in (
+        b"coaps://?aid=", b"coap://x?aid=1", b"coaps://x?a=b&aid=1", b"coaps://x?aid=other", b"coaps://x?aid=1\n",
+        b"coaps://\xc3\xa9?aid=1",
+    )),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("item", "make"), [pytest.param(item, make, id=f"{item} {name!a}") for item, name, make in ACCEPTED]
+)
+def test_accepted(device: Device, first: Inputs, item: str, make) -> None:
+    assert device.provision(first.with_value(item, make)) == Answer(
+        0, PROVISIONING + device.random_line + PROVISIONED, ""
+    )
+    device.assert_configured()
+
+
+# Storage
+
+
+@pytest.mark.parametrize("item", [item for item in ALL_ITEMS if item not in UPDATE_ITEMS])
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "lost"])
+def test_damaged_storage(provisioned: Device, first: Inputs, item: str, damage: str) -> None:
+    file = provisioned.storage / "WORKING" / KCM_FILES[item]
+    content = bytearray(file.read_bytes())
+    if damage == "lost":
+        file.unlink()
+    elif damage == "truncated":
+        file.write_bytes(content[: len(content) // 2])
+    else:
+        content[-20] ^= 1
+        file.write_bytes(content)
+    status = provisioned.status()
+    assert status.code == 1
+    assert status.err in (f"Item does not exist:{item}\n", f"General error:{item}\n")
+    assert provisioned.provision(first).code == 0
+    provisioned.assert_configured()
+
+
+def test_lost_root_of_trust(provisioned: Device, first: Inputs) -> None:
+    (provisioned.storage / "flashSim").unlink()
+    for _ in range(2):
+        assert provisioned.status().err == "Item does not exist:mbed.UseBootstrap\n"
+    assert provisioned.provision(first).code == 0
+    provisioned.assert_configured()
+
+
+def test_snapshot_brings_the_old_storage_back(provisioned: Device, second: Inputs) -> None:
+    snapshot = provisioned.storage.with_name("pal.snap")
+    shutil.copytree(provisioned.storage, snapshot)
+    before = provisioned.items()
+    assert provisioned.provision(second.with_value(KEY, b"")).code == 1
+    assert provisioned.status().err == f"Item does not exist:{KEY}\n"
+    shutil.rmtree(provisioned.storage)
+    snapshot.rename(provisioned.storage)
+    provisioned.assert_configured()
+    assert provisioned.items() == before
+
+
+def test_other_items_stay(provisioned: Device, second: Inputs) -> None:
+    other = provisioned.storage / "WORKING/IfhptCHa"
+    other.write_bytes(b"left by a bootstrap")
+    assert provisioned.provision(second).code == 0
+    provisioned.assert_configured()
+    assert other.read_bytes() == b"left by a bootstrap"
