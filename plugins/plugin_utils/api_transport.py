@@ -67,13 +67,20 @@ def api_url(host: str) -> str:
 
     Raises PelionError for what is no host, and for plain http to anything but this machine.
     """
-    text = host.strip().rstrip("/")
+    text = host.strip()
     try:
         parts = urlsplit(text if "://" in text else f"https://{text}")
         name, port = parts.hostname, parts.port
     except ValueError:
         name = port = None
-    if not name or parts.username or parts.path or parts.query or parts.fragment or any(map(str.isspace, text)):
+    if (
+        not name
+        or parts.username
+        or parts.path not in ("", "/")
+        or parts.query
+        or parts.fragment
+        or any(map(str.isspace, text))
+    ):
         raise PelionError(f"api_host must be like https://api.us-east-1.mbedcloud.com, without a path; not {host!r}.")
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(name)):
         raise PelionError(
@@ -112,8 +119,8 @@ class ApiTransport:
             raise PelionError(
                 f"api_timeout must be at least 1 second (is {timeout}), api_retries 0 to 20 (is {retries})."
             )
-        if ca_path and not Path(ca_path).exists():
-            raise PelionError(f"There is no file of CA certificates at ca_path {ca_path!r}.")
+        if ca_path:
+            _require_ca_certificates(ca_path)
         self.url = api_url(host)
         self._key = key
         self._timeout = timeout
@@ -342,6 +349,15 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             seen.append(cause)
             yield cause
             waiting += [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]
+
+
+def _require_ca_certificates(path: str) -> None:
+    try:
+        if not Path(path).is_dir():
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except OSError as error:  # of which ssl.SSLError is one
+        reason = "it holds no PEM certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        raise PelionError(f"The CA certificates at ca_path {path!r} cannot be used: {reason}.") from error
 
 
 def _is_loopback(name: str) -> bool:
