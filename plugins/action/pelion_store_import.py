@@ -57,6 +57,8 @@ class ActionModule(Action):
         for entry in outcome.entries:
             if entry.reason:
                 self.warn(f"{entry.old.name!r} was not imported: {entry.reason}")
+            for repair in entry.old.repairs if entry.result == "imported" else ():
+                self.warn(f"{entry.old.name!r}: {repair}.")
         if outcome.api_key == "refused":
             self.warn(f"The API key in {directory} was not imported: the user store has another one.")
         if outcome.entries or outcome.api_key != "none":

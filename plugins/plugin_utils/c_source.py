@@ -24,8 +24,8 @@ from pycparser.c_parser import CParser
 
 from .errors import PelionError
 
-# The largest file known is 15 kB. The bound keeps the parser's time below two seconds.
-MAX_BYTES = 256 * 1024
+# The largest file known is 15 kB. The bound keeps the parser within seconds.
+MAX_BYTES = 128 * 1024
 MAX_DIRECTIVES = 1000
 
 # Who puts these credentials into a device builds with these: MBED_CLOUD_DEV_UPDATE_* select the parts
@@ -110,22 +110,30 @@ def parse_c_source(text: bytes, source: str) -> CSource:
 
     Raises CSourceError when it is no such file, or holds what cannot be read without guessing.
     """
-    lines, left_out = _preprocess(_decode(text, source), source)
-    declarations = _parse(_TYPEDEFS + "\n".join(lines), source)
+    try:
+        lines, left_out = _preprocess(_decode(text, source), source)
+        constants = _constants(_parse(_TYPEDEFS + "\n".join(lines), source), source)
+    except RecursionError:
+        raise CSourceError(source, None, "is nested too deeply for a credentials file") from None
+    _check_sizes(constants, source)
+    return CSource(source, constants, tuple(left_out))
+
+
+def _constants(declarations: list[c_ast.Node], source: str) -> dict[str, CConstant]:
     constants: dict[str, CConstant] = {}
+    reader = _Reader(source, constants)
     for declaration in declarations:
+        if isinstance(declaration, c_ast.Typedef):
+            continue
         if not isinstance(declaration, c_ast.Decl):
-            if isinstance(declaration, c_ast.Typedef):
-                continue
             raise CSourceError(source, _line(declaration), "only declarations of constants are expected here")
         if declaration.init is None:
             continue
         if declaration.name in constants:
             earlier = constants[declaration.name].line
             raise CSourceError(source, _line(declaration), f"{declaration.name} is defined here and in line {earlier}")
-        constants[declaration.name] = _Reader(source, constants).constant(declaration)
-    _check_sizes(constants, source)
-    return CSource(source, constants, tuple(left_out))
+        constants[declaration.name] = reader.constant(declaration)
+    return constants
 
 
 def _check_sizes(constants: dict[str, CConstant], source: str) -> None:
@@ -375,8 +383,8 @@ _parser = functools.cache(CParser)
 def _parse(text: str, source: str) -> list[c_ast.Node]:
     try:
         return _parser().parse(text, "c").ext or []
-    except RecursionError as error:
-        raise CSourceError(source, None, "is nested too deeply for a credentials file") from error
+    except RecursionError:
+        raise
     except Exception as error:  # pycparser lets its own AssertionError, AttributeError, … out on odd input
         place = re.match(r"c:(\d+):\d+: ", str(error))
         if not place:
@@ -403,7 +411,7 @@ class _Reader:
         names: Callable[[str], int | None] = lambda name: None,
     ) -> None:
         self.source = source
-        self.constants = constants or {}
+        self.constants = {} if constants is None else constants
         self.names = names
 
     def constant(self, declaration: c_ast.Decl) -> CConstant:
