@@ -299,7 +299,7 @@ int main(void) {
     }
     srand((unsigned)getpid() ^ (unsigned)time(NULL));
     struct failure failure;
-    if (kcm_open() != KCM_OK || !is_configured(time(NULL), &failure)) {
+    if (kcm_open_existing() != KCM_OK || !is_configured(time(NULL), &failure)) {
         log_line("ERR ", "Device not configured for mbed Cloud - exit");
         return 1;
     }

@@ -34,7 +34,10 @@ static struct root_of_trust {
     uint8_t mac_key[32];
     uint8_t time[8]; // little-endian seconds since 1970
 } root_of_trust;
-static const char MAGIC[7] = "LabKCM1";
+#ifndef KCM_MAGIC
+#define KCM_MAGIC "LabKCM1"
+#endif
+static const char MAGIC[7] = KCM_MAGIC;
 static bool foreign;
 
 static const char *const PREFIXES[] = {"CfgParam_", "Cert_", "PrvKey_"};
@@ -124,21 +127,30 @@ static bool make_directory(const char *path) {
     return mkdir(path, 0700) == 0 || (stat(path, &status) == 0 && S_ISDIR(status.st_mode));
 }
 
+enum kcm_result kcm_open_existing(void) {
+    struct bytes content;
+    if (!read_file(ROOT_OF_TRUST, &content)) {
+        return KCM_NOT_FOUND;
+    }
+    bool complete = content.size == ROOT_OF_TRUST_SIZE;
+    foreign = complete && memcmp(content.data, MAGIC, sizeof MAGIC) != 0;
+    if (complete && !foreign) {
+        memcpy(&root_of_trust, content.data, sizeof root_of_trust);
+    }
+    free(content.data);
+    if (!complete) {
+        return KCM_NOT_FOUND;
+    }
+    return access(ROOT_OF_TRUST, W_OK) == 0 ? KCM_OK : KCM_FILE_ERROR;
+}
+
 enum kcm_result kcm_open(void) {
     if (!make_directory(STORAGE) || !make_directory(WORKING) || !make_directory(BACKUP)) {
         return KCM_FILE_ERROR;
     }
-    struct bytes content;
-    if (read_file(ROOT_OF_TRUST, &content)) {
-        bool known = content.size == ROOT_OF_TRUST_SIZE && memcmp(content.data, MAGIC, sizeof MAGIC) == 0;
-        foreign = content.size == ROOT_OF_TRUST_SIZE && !known;
-        if (known) {
-            memcpy(&root_of_trust, content.data, sizeof root_of_trust);
-        }
-        free(content.data);
-        if (known || foreign) {
-            return access(ROOT_OF_TRUST, W_OK) == 0 ? KCM_OK : KCM_FILE_ERROR;
-        }
+    enum kcm_result result = kcm_open_existing();
+    if (result != KCM_NOT_FOUND) {
+        return result;
     }
     memset(&root_of_trust, 0, sizeof root_of_trust);
     memcpy(root_of_trust.magic, MAGIC, sizeof MAGIC);

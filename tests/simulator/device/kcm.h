@@ -31,6 +31,8 @@ int kcm_random(void *context, unsigned char *buffer, size_t size); // the form o
 
 // Create what is missing of the storage: the last component of its path, WORKING, BACKUP and flashSim.
 enum kcm_result kcm_open(void);
+// Only if it is all there.
+enum kcm_result kcm_open_existing(void);
 
 // Factory items get a second copy, in BACKUP.
 enum kcm_result kcm_store(enum kcm_kind kind, const char *name, const void *data, size_t size, bool factory);

@@ -20,14 +20,15 @@ from pathlib import Path
 
 from . import parts
 from .errors import LabError
+from .learned_values import SOCKET_NAME
 from .places import EXECUTABLE, SIMULATOR
 from .record import Record
 from .supervisor import Plan
 
 LOG_TAIL_LINES = 20
-# What is found in a state directory. All but the record and the logs is removed by `lab down`.
-_PARTS = {"boards", "cloud", "system"}
-_OWN_NAMES = {*_PARTS, "known_hosts", "lab.json", "lab.new", "log"}
+# What is found in a state directory. All but the logs is removed by `lab down`.
+_DIRECTORIES, _FILES = {"boards", "cloud", "system"}, {"known_hosts", "lab.json", "lab.new", SOCKET_NAME}
+_OWN_NAMES = {*_DIRECTORIES, *_FILES, "log"}
 
 
 def up(options: argparse.Namespace) -> int:
@@ -180,10 +181,14 @@ def _tidy(state: Path) -> None:
     record = Record.read(state)
     if record:
         _end(record)
-    for name in _PARTS:
+    for name in _DIRECTORIES:
         shutil.rmtree(state / name, ignore_errors=True)
-    for name in ("known_hosts", "lab.json"):
+    for name in _FILES:
         (state / name).unlink(missing_ok=True)
+    if state.exists():
+        # Who called with sudo may remove the logs without.
+        for path in (state / "log").rglob("*"):
+            os.chown(path, state.stat().st_uid, -1, follow_symlinks=False)
 
 
 def _end(record: Record) -> None:

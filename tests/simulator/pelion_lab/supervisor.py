@@ -140,7 +140,7 @@ class Supervisor:
         addresses = (self._network.ipv4, self._network.ipv6)
         make_root(board, self._root(board), self._system, addresses)
         if self._learned:
-            (lab / "values").touch()
+            os.link(self._learned.socket, lab / self._learned.socket.name)
             self._learned.watch(self._root(board) / "opt/arm/pelion-provisioning-util")
 
     def _boot(self, boards: list[Board]) -> list[BoardRecord]:
