@@ -208,7 +208,7 @@ class Store:
         except VaultError as error:
             raise _unusable(path, shown, str(error)) from error
         try:
-            document = yaml.load(plain, Loader=_Loader)
+            document = yaml.safe_load(plain)  # the loader in C is quicker, but crashes on deep nesting
         except (yaml.YAMLError, ValueError, RecursionError):
             # Without the cause: it quotes the content.
             raise _unusable(path, shown, "holds no YAML") from None
@@ -355,7 +355,6 @@ class Store:
 
 
 _LITTER = ".writing"
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Dumper(yaml.SafeDumper):
