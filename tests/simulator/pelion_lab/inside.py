@@ -8,6 +8,7 @@ import argparse
 import os
 import shutil
 
+from .board import WITHHELD
 from .errors import LabError
 from .lab import as_root, require
 from .places import BUILD, PROJECT, SIMULATOR, VIRTUAL_ENVIRONMENT
@@ -68,8 +69,9 @@ def device(options: argparse.Namespace) -> int:
     # First to where the lab's processes are numbered, then into the board.
     nsenter = shutil.which("nsenter") or "/usr/bin/nsenter"
     to_lab = [nsenter, f"--target={record.process}", "--pid", "--mount"]
+    limit = ["setpriv", f"--bounding-set={WITHHELD}"]
     to_board = [nsenter, f"--target={entry.process}", "--pid", "--mount", "--uts", "--ipc", "--net"]
-    return _replace([*to_lab, "--", *to_board, "--", *(options.command or ["sh", "-l"])], environment)
+    return _replace([*to_lab, "--", *limit, *to_board, "--", *(options.command or ["sh", "-l"])], environment)
 
 
 def _replace(command: list[str], environment: dict[str, str]) -> int:

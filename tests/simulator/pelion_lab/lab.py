@@ -20,14 +20,13 @@ from pathlib import Path
 
 from . import parts
 from .errors import LabError
-from .learned_values import SOCKET_NAME
 from .places import EXECUTABLE, SIMULATOR
-from .record import Record
-from .supervisor import Plan
+from .plan import Plan
+from .record import VALUES_SOCKET, Record
 
 LOG_TAIL_LINES = 20
 # What is found in a state directory. All but the logs is removed by `lab down`.
-_DIRECTORIES, _FILES = {"boards", "cloud", "system"}, {"known_hosts", "lab.json", "lab.new", SOCKET_NAME}
+_DIRECTORIES, _FILES = {"boards", "cloud", "system"}, {"known_hosts", "lab.json", "lab.new", VALUES_SOCKET}
 _OWN_NAMES = {*_DIRECTORIES, *_FILES, "log"}
 
 

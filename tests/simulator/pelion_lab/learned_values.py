@@ -26,8 +26,7 @@ from pathlib import Path
 
 from .errors import LabError
 from .kcm_files import DIRECTORIES, INPUT_DIRECTORY, ITEM_FILES, USE_BOOTSTRAP
-
-SOCKET_NAME = "values"
+from .record import VALUES_SOCKET
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -59,11 +58,11 @@ class LearnedValues:
         self._events = _libc.fanotify_init(_FAN_CLASS_CONTENT | _FAN_CLOEXEC | _FAN_NONBLOCK, os.O_RDONLY)
         if self._events < 0:
             raise LabError(f"--util needs fanotify: {os.strerror(ctypes.get_errno())}")
-        self.socket = state / SOCKET_NAME
+        self.socket = state / VALUES_SOCKET
         self._listener = socket.socket(socket.AF_UNIX)
         # By a short name: the length of that of a socket is limited.
         directory = os.open(state, os.O_PATH)
-        self._listener.bind(f"/proc/self/fd/{directory}/{SOCKET_NAME}")
+        self._listener.bind(f"/proc/self/fd/{directory}/{VALUES_SOCKET}")
         os.close(directory)
         self._listener.listen(64)
         threading.Thread(target=self._serve_or_end, daemon=True).start()

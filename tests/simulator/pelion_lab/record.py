@@ -12,6 +12,9 @@ from pathlib import Path
 from .board import Board
 from .errors import LabError
 
+# In the state directory, for pelion_lab/learned_values.py.
+VALUES_SOCKET = "values"
+
 
 @dataclass
 class BoardRecord:

@@ -17,30 +17,20 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from . import network
-from .board import Board, make_root
+from .board import WITHHELD, Board
+from .board_root import make_root
 from .errors import LabError
 from .learned_values import LearnedValues
 from .places import DEVICE, SIMULATOR
+from .plan import Plan
 from .record import BoardRecord, Record, start_of
 
 READY_SECONDS = 60
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What `lab up` wants. Paths are absolute; ``owner`` is the id of the user who gets the files."""
-
-    id: str
-    state: str
-    system: str
-    devices: int
-    sha1_hosts: int
-    watch_utility: bool
-    owner: int
+# What avahi says once a name is its own.
+ESTABLISHED = "successfully established"
 
 
 class Supervisor:
@@ -57,7 +47,7 @@ class Supervisor:
             Board.numbered(number, tag, sha1=number > plan.devices - plan.sha1_hosts)
             for number in range(1, plan.devices + 1)
         ]
-        self._running: dict[int, BoardRecord] = {}
+        self._running: dict[int, tuple[BoardRecord, subprocess.Popen[str]]] = {}
         self._learned = LearnedValues(self._state) if plan.watch_utility else None
 
     def start(self) -> None:
@@ -95,9 +85,11 @@ class Supervisor:
             if process == self._cloud.pid:
                 print(f"The cloud ended with status {os.waitstatus_to_exitcode(status)}", file=sys.stderr)
                 self._record.cloud_running = False
-            elif entry := self._running.pop(process, None):
+            elif process in self._running:
+                entry, child = self._running.pop(process)
+                child.returncode = os.waitstatus_to_exitcode(status)
                 # That is how the kernel tells of reboot(2) in a process namespace.
-                rebooted = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGHUP
+                rebooted = child.returncode == -signal.SIGHUP
                 print(f"{entry.board.name} {'rebooted' if rebooted else 'went off'}", file=sys.stderr)
                 entry.running = False
                 if rebooted:
@@ -154,7 +146,7 @@ class Supervisor:
             process.stdin.write("\n")
             process.stdin.close()
             entry = BoardRecord(board, first)
-            self._running[process.pid] = entry
+            self._running[process.pid] = entry, process
             entries.append(entry)
         return entries
 
@@ -163,9 +155,14 @@ class Supervisor:
         if board.ipv4:
             boot.append(f"{board.ipv4}/{network.IPV4_PREFIX}")
         spaces = ["--pid", "--mount", "--uts", "--ipc", "--net", "--fork", "--kill-child"]
+        limit = ["setpriv", f"--bounding-set={WITHHELD}"]
         with (self._lab_directory(board) / "boot.log").open("a") as log:
             return subprocess.Popen(
-                ["unshare", *spaces, *boot], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+                [*limit, "unshare", *spaces, *boot],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
             )
 
     @staticmethod
@@ -181,10 +178,17 @@ class Supervisor:
         deadline = time.monotonic() + READY_SECONDS
         for board in self._boards:
             log = self._lab_directory(board) / "avahi.log"
-            _wait_until(deadline, lambda board=board: _greets(board), f"{board.name}/dropbear.log")
-            _wait_until(
-                deadline, lambda log=log: "successfully established" in log.read_text(), f"{board.name}/avahi.log"
-            )
+            self._wait_until(lambda board=board: _greets(board), deadline, f"{board.name}/dropbear.log")
+            self._wait_until(lambda log=log: ESTABLISHED in log.read_text(), deadline, f"{board.name}/avahi.log")
+
+    def _wait_until(self, condition: Callable[[], bool], deadline: float, log: str) -> None:
+        while not condition():
+            for entry, process in self._running.values():
+                if process.poll() is not None:
+                    raise LabError(f"{entry.board.name} went off while it booted", f"{entry.board.name}/boot.log")
+            if time.monotonic() > deadline:
+                raise LabError(f"a board does not answer after {READY_SECONDS} seconds", log)
+            time.sleep(0.02)
 
 
 def _greets(board: Board) -> bool:
@@ -197,13 +201,6 @@ def _greets(board: Board) -> bool:
             return peer.recv(4) == b"SSH-"
         except OSError:
             return False
-
-
-def _wait_until(deadline: float, condition: Callable[[], bool], log: str) -> None:
-    while not condition():
-        if time.monotonic() > deadline:
-            raise LabError(f"a board does not answer after {READY_SECONDS} seconds", log)
-        time.sleep(0.02)
 
 
 def main() -> None:
@@ -219,7 +216,7 @@ def main() -> None:
         message, *log = error.args
         print(json.dumps({"error": message, "log": log[0] if log else "supervisor.log"}), flush=True)
         sys.exit(1)
-    print(json.dumps({"ready": asdict(plan)["id"]}), flush=True)
+    print(json.dumps({"ready": plan.id}), flush=True)
     # The one who reads it goes away.
     os.dup2(os.open(os.devnull, os.O_RDWR), sys.stdout.fileno())
     supervisor.run()
