@@ -65,6 +65,7 @@ class Listeners:
                 listener.close()
             for connection in list(server.server_state.connections):
                 connection.transport.abort()
+        await asyncio.sleep(0.01)  # until all know that their connections are lost
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()

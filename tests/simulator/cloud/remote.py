@@ -17,7 +17,7 @@ class LabCloud:
     def __init__(self, control_socket: Path) -> None:
         self._path = control_socket
 
-    def call(self, method: str, path: str, **body: Any) -> Any:
+    def call(self, method: str, path: str, /, **body: Any) -> Any:
         """``call("POST", "/faults", kind="status", status=503, times=2)``: what the cloud answers.
 
         Raises ValueError with the cloud's words when it refuses, OSError when it cannot be reached.

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 import time
@@ -78,6 +79,8 @@ class Wire:
         exchange = _WireExchange(self._api, scope, receive, send)
         try:
             await apply(self._faults.take(scope["method"], scope["path"]), exchange)
+        except asyncio.CancelledError:
+            pass  # the cloud stops in the middle of a fault; uvicorn would report it as a crash
         finally:
             client = scope["client"]
             self._log.add(
@@ -131,17 +134,26 @@ class _WireExchange:
         if chunks is None:
             await self._send({"type": "http.response.body", "body": answer.body})
             return
+        # Sending to a client that is gone is no error and takes no time, so a flood would never notice.
+        gone = asyncio.create_task(self._disconnected())
         sent = 0
-        async for chunk in chunks:
-            if self._scope[_TRANSPORT].is_closing():
-                return
-            await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
-            sent += len(chunk)
+        try:
+            async for chunk in chunks:
+                await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+                await asyncio.sleep(0)
+                if gone.done():
+                    return
+                sent += len(chunk)
+        finally:
+            gone.cancel()
         if length is None or sent == length:
             await self._send({"type": "http.response.body", "body": b""})
 
     async def cut(self) -> None:
         self._scope[_TRANSPORT].close()
-        # Until it is closed, so that the server does not take the missing end for a mistake of ours.
+        # Else the server would take the missing end for a mistake of ours.
+        await self._disconnected()
+
+    async def _disconnected(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass

@@ -1,0 +1,225 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The simulated service's certificates, keys and C files, against the real service's profile."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from cloud import Cloud
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_private_key,
+    load_pem_private_key,
+)
+
+
+@pytest.fixture(scope="module")
+def cloud_and_made(client_of):
+    with Cloud() as cloud:
+        yield cloud, client_of(cloud)("POST", "/v3/developer-certificates", json={"name": "bench"}).json()
+
+
+@pytest.fixture(scope="module")
+def certificate(cloud_and_made):
+    return x509.load_pem_x509_certificate(cloud_and_made[1]["developer_certificate"].encode())
+
+
+@pytest.fixture(scope="module")
+def source(cloud_and_made) -> str:
+    return cloud_and_made[1]["security_file_content"]
+
+
+def text_of(source: str, name: str) -> str:
+    return re.search(rf'^const char MBED_CLOUD_DEV_{name}\[\] = "(.*)";$', source, re.MULTILINE).group(1)
+
+
+# --- the certificate
+
+
+def test_the_subject_is_in_the_services_order_and_self_signed(cloud_and_made, certificate, source):
+    cloud, _ = cloud_and_made
+    assert [(attribute.rfc4514_attribute_name, attribute.value) for attribute in certificate.subject] == [
+        ("C", "GB"),
+        ("ST", "Cambridgeshire"),
+        ("L", "Cambridge"),
+        ("O", "ARM Ltd"),
+        ("OU", cloud.account_id),
+        ("CN", text_of(source, "BOOTSTRAP_ENDPOINT_NAME")),
+    ]
+    certificate.verify_directly_issued_by(certificate)
+    assert certificate.signature_algorithm_oid.dotted_string == "1.2.840.10045.4.3.2"  # ecdsa-with-SHA256
+    assert isinstance(certificate.public_key(), ec.EllipticCurvePublicKey)
+    assert certificate.public_key().curve.name == "secp256r1"
+
+
+def test_the_endpoint_name_is_neither_id_nor_name(cloud_and_made, source):
+    _, made = cloud_and_made
+    endpoint_name = text_of(source, "BOOTSTRAP_ENDPOINT_NAME")
+    assert re.fullmatch("[0-9a-f]{32}", endpoint_name)
+    assert endpoint_name not in (made["id"], made["name"])
+
+
+def test_serial_and_validity(certificate):
+    assert certificate.version is x509.Version.v3
+    assert certificate.serial_number.bit_length() == 128
+    lasts = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+    assert timedelta(days=3650) <= lasts <= timedelta(days=3653)
+    assert abs(certificate.not_valid_before_utc - datetime.now(timezone.utc)) < timedelta(minutes=5)
+
+
+def test_the_extensions(certificate):
+    arm, constraints, usage = certificate.extensions
+    assert (arm.oid.dotted_string, arm.critical) == ("1.3.6.1.4.1.4128.201", False)
+    assert arm.value.value == bytes.fromhex("0203400091")
+    assert (constraints.value, constraints.critical) == (x509.BasicConstraints(ca=True, path_length=0), True)
+    assert list(usage.value) == [x509.ExtendedKeyUsageOID.CLIENT_AUTH]
+
+
+def test_the_key_is_the_certificates_in_the_services_form(cloud_and_made, certificate):
+    pem = cloud_and_made[1]["developer_private_key"]
+    key = load_pem_private_key(pem.encode(), None)
+    form = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+    assert key.public_key().public_bytes(*form) == certificate.public_key().public_bytes(*form)
+    assert pem.startswith("-----BEGIN PRIVATE KEY-----\n")
+    assert max(len(line) for line in pem.splitlines()) == 64
+
+
+def test_openssl_reads_the_key_and_the_certificate(cloud_and_made):
+    """Another reader than the one that the simulator is made with."""
+    made = cloud_and_made[1]
+    key = ["openssl", "pkey", "-noout", "-check"]
+    subprocess.run(key, input=made["developer_private_key"], text=True, check=True, capture_output=True)
+    shown = subprocess.run(
+        ["openssl", "x509", "-noout", "-text"],
+        input=made["developer_certificate"],
+        text=True,
+        check=True,
+        capture_output=True,
+    ).stdout
+    assert "CA:TRUE, pathlen:0" in shown
+
+
+# --- the C file
+
+NAMES_IN_ORDER = [
+    "BOOTSTRAP_ENDPOINT_NAME",
+    "ACCOUNT_ID",
+    "BOOTSTRAP_SERVER_URI",
+    "BOOTSTRAP_DEVICE_CERTIFICATE",
+    "BOOTSTRAP_SERVER_ROOT_CA_CERTIFICATE",
+    "LWM2M_SERVER_ROOT_CA_CERTIFICATE",
+    "BOOTSTRAP_DEVICE_PRIVATE_KEY",
+    "MANUFACTURER",
+    "MODEL_NUMBER",
+    "SERIAL_NUMBER",
+    "DEVICE_TYPE",
+    "HARDWARE_VERSION",
+    "MEMORY_TOTAL_KB",
+    "BOOTSTRAP_DEVICE_CERTIFICATE_SIZE",
+    "BOOTSTRAP_SERVER_ROOT_CA_CERTIFICATE_SIZE",
+    "LWM2M_SERVER_ROOT_CA_CERTIFICATE_SIZE",
+    "BOOTSTRAP_DEVICE_PRIVATE_KEY_SIZE",
+]
+
+
+def test_the_variables_come_in_the_documented_order(source):
+    assert re.findall(r"^const \w+ MBED_CLOUD_DEV_(\w+)", source, re.MULTILINE) == NAMES_IN_ORDER
+
+
+def test_the_frame(source):
+    code = re.sub(r"(?s)^/\*.*?\*/\n", "", source)
+    guard = "__MBED_CLOUD_DEV_CREDENTIALS_H__"
+    assert code.startswith(f"#ifndef {guard}\n#define {guard}\n\n#include <inttypes.h>\n\n")
+    assert code.endswith(f"\n#endif //{guard}\n")
+
+
+def test_the_arrays_layout(source):
+    """Eight to a line, a blank at the end of the name's line and one before each further line of bytes."""
+    arrays = re.findall(r"^const uint8_t \w+\[\] = \n(\{ .*?\};)$", source, re.MULTILINE | re.DOTALL)
+    assert len(arrays) == 4
+    byte = "0x[0-9a-f]{2}"
+    for array in arrays:
+        lines = array.split("\n")
+        assert re.fullmatch(rf"\{{ ({byte}, ){{7}}{byte},", lines[0])
+        assert all(re.fullmatch(rf" ({byte}, ){{7}}{byte},", line) for line in lines[1:-1])
+        assert re.fullmatch(rf" ({byte}, ){{0,7}}{byte} \}};", lines[-1])
+
+
+def test_a_c_compiler_reads_the_values(cloud_and_made, certificate, source, tmp_path):
+    cloud, _ = cloud_and_made
+    (tmp_path / "credentials.c").write_text(source)
+    binary = [name.removesuffix("_SIZE") for name in NAMES_IN_ORDER if name.endswith("_SIZE")]
+    (tmp_path / "main.c").write_text(
+        '#include <stdio.h>\n#include "credentials.c"\nint main(void) {\n'
+        + "".join(
+            f"for (uint32_t i = 0; i < MBED_CLOUD_DEV_{name}_SIZE; i++)"
+            f' printf("%02x", MBED_CLOUD_DEV_{name}[i]);\nputs("");\n'
+            for name in binary
+        )
+        + "return MBED_CLOUD_DEV_MEMORY_TOTAL_KB; }\n"
+    )
+    compile_ = ["gcc", "-Wall", "-Wextra", "-Werror", "-o", tmp_path / "main", tmp_path / "main.c"]
+    subprocess.run(compile_, check=True)
+    out = subprocess.run([tmp_path / "main"], check=True, capture_output=True, text=True).stdout
+    values = dict(zip(binary, map(bytes.fromhex, out.split()), strict=True))
+    assert values["BOOTSTRAP_DEVICE_CERTIFICATE"] == certificate.public_bytes(Encoding.DER)
+    assert values["BOOTSTRAP_SERVER_ROOT_CA_CERTIFICATE"] == cloud.state.bootstrap_ca.certificate
+    assert values["LWM2M_SERVER_ROOT_CA_CERTIFICATE"] == cloud.state.lwm2m_ca.certificate
+    key = values["BOOTSTRAP_DEVICE_PRIVATE_KEY"]
+    assert len(key) == 150
+    assert load_der_private_key(key, None).public_key() == certificate.public_key()
+
+
+def test_the_texts(cloud_and_made, source):
+    cloud, _ = cloud_and_made
+    assert text_of(source, "ACCOUNT_ID") == cloud.account_id
+    assert text_of(source, "BOOTSTRAP_SERVER_URI") == (
+        f"coaps://bootstrap.lab.pelion.test:{cloud.bootstrap_port}?aid={cloud.account_id}"
+    )
+    assert {
+        name: text_of(source, name)
+        for name in ("MANUFACTURER", "MODEL_NUMBER", "SERIAL_NUMBER", "DEVICE_TYPE", "HARDWARE_VERSION")
+    } == {
+        "MANUFACTURER": "dev_manufacturer",
+        "MODEL_NUMBER": "dev_model_num",
+        "SERIAL_NUMBER": "0",
+        "DEVICE_TYPE": "dev_device_type",
+        "HARDWARE_VERSION": "dev_hardware_version",
+    }
+
+
+# --- seeded ones
+
+
+def test_a_thousand_certificates_are_seeded_quickly_and_each_is_whole(cloud, call):
+    start = time.monotonic()
+    ids = cloud.state.seed_certificates(1000)
+    assert time.monotonic() - start < 10
+    first, last = (call("GET", f"/v3/developer-certificates/{id_}").json() for id_ in (ids[0], ids[-1]))
+    assert (first["name"], last["name"]) == ("seeded-0", "seeded-999")
+    assert first["developer_private_key"] != last["developer_private_key"]
+    page = call("GET", "/v3/trusted-certificates", params={"limit": 1000}).json()
+    assert [entry["id"] for entry in page["data"]] == ids
+
+
+@pytest.mark.parametrize("days_left", [0, 20])
+def test_a_reissued_certificate_ends_when_told(cloud, call, days_left):
+    (id_,) = cloud.state.seed_certificates(1)
+    before = call("GET", f"/v3/developer-certificates/{id_}").json()
+    cloud.state.reissue_certificate(id_, days_left)
+    after = call("GET", f"/v3/developer-certificates/{id_}").json()
+    certificate = x509.load_pem_x509_certificate(after["developer_certificate"].encode())
+    left = certificate.not_valid_after_utc - datetime.now(timezone.utc)
+    assert abs(left - timedelta(days=days_left)) < timedelta(minutes=5)
+    assert text_of(before["security_file_content"], "BOOTSTRAP_ENDPOINT_NAME") == text_of(
+        after["security_file_content"], "BOOTSTRAP_ENDPOINT_NAME"
+    )
+    assert call("GET", f"/v3/trusted-certificates/{id_}").json()["valid"] == (days_left > 0)
