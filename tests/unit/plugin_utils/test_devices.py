@@ -132,10 +132,10 @@ def test_time_over_says_who_is_missing(cloud: Cloud) -> None:
         wait_for_state(api_of(cloud), [registered, waiting, unknown], "registered", 0)
     assert calls(cloud).total() == 1  # no time to wait is one look
     assert caught.value.facts["not_in_state"] == {waiting: "bootstrapped", unknown: None}
-    assert {device["id"]: device["state"] for device in caught.value.facts["devices"]} == {
-        registered: "registered",
-        waiting: "bootstrapped",
-    }
+    assert [(device["id"], device["state"]) for device in caught.value.facts["devices"]] == [
+        (registered, "registered"),
+        (waiting, "bootstrapped"),
+    ]
 
 
 def test_nobody_to_wait_for(cloud: Cloud) -> None:
