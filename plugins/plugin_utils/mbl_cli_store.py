@@ -193,8 +193,8 @@ def _only(subject: x509.Name, kind: x509.ObjectIdentifier) -> bytes | None:
 
 def _number(value: bytes, path: Path) -> bytes:
     """The 4 bytes that a device expects, of the text that mbl-cli wrote."""
-    if len(value) == 4 and not value.isdigit():
-        return value
+    if len(value) == 4 and value[3] == 0:
+        return value  # somebody put the right form there; less than 16 GB
     try:
         return int(value, 0).to_bytes(4, "little")
     except (ValueError, OverflowError):
