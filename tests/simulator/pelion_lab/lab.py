@@ -25,6 +25,7 @@ from .plan import Plan
 from .record import VALUES_SOCKET, Record
 
 LOG_TAIL_LINES = 20
+LONGEST_SOCKET, LONGEST_SOCKET_PATH = "cloud/control.sock", 107
 # What is found in a state directory. All but the logs is removed by `lab down`.
 _DIRECTORIES, _FILES = {"boards", "cloud", "system"}, {"known_hosts", "lab.json", "lab.new", VALUES_SOCKET}
 _OWN_NAMES = {*_DIRECTORIES, *_FILES, "log"}
@@ -39,6 +40,8 @@ def up(options: argparse.Namespace) -> int:
         raise LabError(f"--sha1-hosts {options.sha1_hosts} is more than --devices {options.devices}")
     if options.util and not (options.util.is_file() and os.access(options.util, os.X_OK)):
         raise LabError(f"--util {options.util} is not an executable file")
+    if len(os.fsencode(state / LONGEST_SOCKET)) > LONGEST_SOCKET_PATH:
+        raise LabError(f"--state {state} is too long a path for the sockets in it: choose a shorter one")
     system = parts.prepare()
     as_root()
     _refuse_second(state)
@@ -74,6 +77,7 @@ def down(options: argparse.Namespace) -> int:
         print(f"No lab is up in {state}")
         return 0
     as_root()
+    _refuse_strange(state)
     record = Record.read(state)
     _tidy(state)
     print(f"The lab in {state} is down" if record else f"No lab was up in {state}")

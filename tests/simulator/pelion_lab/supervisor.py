@@ -116,6 +116,9 @@ class Supervisor:
         line = self._cloud.stdout.readline()
         if not line:
             raise LabError("the cloud did not start", "cloud.log")
+        # Who called with sudo may use its control socket without.
+        for path in (self._state / "cloud").iterdir():
+            os.chown(path, self._plan.owner, -1)
         return json.loads(line)
 
     def _lab_directory(self, board: Board) -> Path:

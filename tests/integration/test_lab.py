@@ -1,0 +1,503 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab itself: what its boards are like, and that it comes and goes without a trace."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fleet import LAB, ROOT, TIMEOUT, Fleet
+
+SSH = ["ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
+UTILITY = "/opt/arm/pelion-provisioning-util"
+LOG = "/var/log/mbl-cloud-client.log"
+
+# What the lab's cloud gives to who asks for a developer certificate: names of C variables and their bytes, in
+# hexadecimal. A program for the controller's place.
+NEW_CREDENTIALS = """
+import json, os, sys
+import requests
+from ansible_collections.pelion.mbl.plugins.plugin_utils.developer_credentials import DeveloperCredentials
+answer = requests.post(
+    os.environ["PELION_API_HOST"] + "/v3/developer-certificates",
+    headers={"Authorization": "Bearer " + os.environ["PELION_API_KEY"]},
+    verify=os.environ["PELION_CA_PATH"],
+    json={"name": sys.argv[1]},
+    timeout=30,
+)
+answer.raise_for_status()
+credentials = DeveloperCredentials.from_c_source(answer.json()["security_file_content"].encode(), "the lab's cloud")
+json.dump({name: value.hex() for name, value in credentials.values.items()}, sys.stdout)
+"""
+
+
+def ssh(fleet: Fleet, board: str, *command: str, options: list[str] | None = None, **more: object):
+    (address,) = [entry["ipv6"] for entry in fleet.status()["boards"] if entry["name"] == board]
+    return fleet_run(fleet, [*SSH, *(options or []), f"root@{address}", *command], **more)
+
+
+def fleet_run(fleet: Fleet, command: list[str], **more: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [LAB, "run", "--state", fleet.state, "--", *command], capture_output=True, text=True, timeout=TIMEOUT, **more
+    )
+
+
+def new_credentials(fleet: Fleet, name: str) -> dict[str, bytes]:
+    environment = {"PYTHONPATH": str(ROOT / ".build")}
+    answer = fleet.run(str(ROOT / ".venv/bin/python"), "-c", NEW_CREDENTIALS, name, environment=environment)
+    assert answer.returncode == 0, answer.stderr
+    credentials = {name: bytes.fromhex(value) for name, value in json.loads(answer.stdout).items()}
+    # Any certificate of the right profile will do.
+    update = credentials["MBED_CLOUD_DEV_BOOTSTRAP_DEVICE_CERTIFICATE"]
+    identifiers = {"arm_uc_vendor_id": b"v" * 16, "arm_uc_class_id": b"c" * 16}
+    return {**credentials, "arm_uc_default_certificate": update, **identifiers}
+
+
+def provision(fleet: Fleet, board: str, credentials: dict[str, bytes]) -> None:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as files:
+        for name, value in credentials.items():
+            entry = tarfile.TarInfo(f"{name}.bin")
+            entry.size = len(value)
+            files.addfile(entry, io.BytesIO(value))
+    inputs = "/scratch/provisioning-certs"
+    script = f"mkdir -p {inputs} && tar -x -C {inputs} && {UTILITY} --provision"
+    command = [LAB, "device", "--state", fleet.state, board, "sh", "-c", script]
+    subprocess.run(command, input=archive.getvalue(), check=True, timeout=TIMEOUT, capture_output=True)
+
+
+def eventually(condition: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def device_id(fleet: Fleet, board: str) -> str:
+    """The id with which a board registered last."""
+    lines = [line for line in fleet.on(board, f"cat {LOG}").splitlines() if "Device Id: " in line]
+    return lines[-1].rpartition(" ")[2]
+
+
+def registrations(fleet: Fleet, board: str) -> int:
+    return fleet.on(board, f"cat {LOG}").count("Client registered")
+
+
+# Boards
+
+
+def test_output_input_and_exit_status_pass_through(fleet: Fleet) -> None:
+    board = fleet.boards[0]
+    answer = ssh(fleet, board, "cat; echo error >&2; exit 7", input="some input\n")
+    assert (answer.returncode, answer.stdout) == (7, "some input\n")
+    assert "error\n" in answer.stderr
+    on_board = [LAB, "device", "--state", fleet.state, board, "sh", "-c", "cat; exit 7"]
+    answer = subprocess.run(on_board, input="more input\n", capture_output=True, text=True, timeout=TIMEOUT)
+    assert (answer.returncode, answer.stdout) == (7, "more input\n")
+    assert fleet_run(fleet, ["sh", "-c", "exit 9"]).returncode == 9
+
+
+def test_userland_is_that_of_a_production_image(fleet: Fleet) -> None:
+    board = fleet.boards[0]
+    there = (
+        "sha256sum sha1sum md5sum od dd printf stat tail mktemp find awk sed cat shuf realpath tar mount umount sync"
+    )
+    lacking = (
+        "python python3 base64 uudecode xxd timeout chmod chown chgrp id whoami groups mknod nproc diff patch hexdump "
+        "nc nslookup pidof fuser mountpoint su passwd login bash perl gcc"
+    )
+    found = ssh(fleet, board, f"which {there} {lacking}").stdout.split()
+    assert [Path(path).name for path in found] == there.split()
+    # The shell must not have applets of its own that no file stands for.
+    assert ssh(fleet, board, "base64 --help").returncode == 127
+
+
+def test_board_is_a_machine_of_its_own(fleet: Fleet) -> None:
+    first, second, _ = fleet.boards
+    assert fleet.on(first, "hostname; cat /config/user/hostname").split() == [first, first]
+    assert fleet.on(first, "echo $$ $HOME; ls -d /scratch /config/user /var/log /opt/arm").split()[1] == "/home/root"
+    assert str(fleet.state) not in fleet.on(first, "cat /proc/mounts")
+    assert first not in fleet.on(second, "ps; ip address")
+    assert fleet.on(first, "[ -e /root ] || echo none") == "none\n"
+    clock = time.time()
+    fleet.on(first, "date -s 1999-01-01", check=False)
+    assert time.time() >= clock
+
+
+def test_boards_are_announced_in_both_families(fleet: Fleet) -> None:
+    program = """
+import json, sys, time
+from zeroconf import IPVersion, ServiceBrowser, Zeroconf
+from zeroconf import ServiceStateChange
+found = {}
+def note(zeroconf, service_type, name, state_change):
+    info = zeroconf.get_service_info(service_type, name)
+    found[name.partition(".")[0]] = [info.port, info.text.decode("latin-1"), sorted(info.parsed_scoped_addresses())]
+with Zeroconf(ip_version=IPVersion.All) as network:
+    ServiceBrowser(network, "_ssh._tcp.local.", handlers=[note])
+    end = time.monotonic() + 10
+    while len(found) < 3 and time.monotonic() < end:
+        time.sleep(0.1)
+json.dump(found, sys.stdout)
+"""
+    found = json.loads(fleet.run(str(ROOT / ".venv/bin/python"), "-c", program).stdout)
+    for board in fleet.status()["boards"]:
+        port, text, addresses = found[board["name"]]
+        assert (port, text) == (22, "\x05mblos")
+        # A scope may be a number.
+        addresses = [address.partition("%")[0] for address in addresses]
+        assert addresses == sorted(filter(None, [board["ipv4"], board["ipv6"].partition("%")[0]]))
+    assert [bool(board["ipv4"]) for board in fleet.status()["boards"]] == [False, True, False]
+
+
+def test_connections_and_exchanges_are_counted(fleet: Fleet) -> None:
+    board = fleet.boards[0]
+    before = fleet.counts()
+    with tempfile.TemporaryDirectory() as directory:  # a socket's path must be short
+        shared = ["-o", "ControlMaster=auto", "-o", "ControlPersist=20", "-o", f"ControlPath={directory}/%C"]
+        for _ in range(3):
+            assert ssh(fleet, board, "true", options=shared).returncode == 0
+        assert ssh(fleet, board, "true", options=[*shared, "-O", "exit"]).returncode == 0
+    after = fleet.counts()
+    assert (after[board][0] - before[board][0], after[board][1] - before[board][1]) == (1, 3)
+    assert {name: after[name] for name in after if name != board} == {
+        name: before[name] for name in before if name != board
+    }
+
+
+def test_only_the_last_board_is_old(fleet: Fleet) -> None:
+    *new, old = fleet.boards
+    for board in new:
+        assert ssh(fleet, board, "true").returncode == 0
+    answer = ssh(fleet, old, "true")
+    assert answer.returncode == 255
+    assert "no matching host key type found. Their offer: " in answer.stderr
+    assert ssh(fleet, old, "true", options=["-o", "HostKeyAlgorithms=+ssh-rsa"]).returncode == 0
+
+
+def test_reboot_is_a_power_cut(fleet: Fleet) -> None:
+    board = fleet.boards[0]
+    fleet.on(board, "echo kept >/config/user/kept; echo lost >/run/lost")
+    fleet.on(board, "reboot -f", check=False)
+    eventually(lambda: ssh(fleet, board, "[ ! -e /run/lost ]").returncode == 0)
+    assert ssh(fleet, board, "cat /config/user/kept").stdout == "kept\n"
+    fleet.on(board, "rm /config/user/kept")
+
+
+def test_unknown_board(fleet: Fleet) -> None:
+    command = [LAB, "device", "--state", fleet.state, "mbed-linux-os-x", "true"]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("lab: no board is called mbed-linux-os-x; there are: mbed-linux-os-")
+
+
+# The controller's place
+
+
+def test_environment_of_commands(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PELION_API_KEY", "ak_a_real_one")
+    monkeypatch.setenv("MBED_CLOUD_SDK_HOST", "https://api.example.com")
+    monkeypatch.setenv("HOME", "/tmp/some home")
+    monkeypatch.setenv("ANSIBLE_FORKS", "17")
+    monkeypatch.setenv("ANSIBLE_INVENTORY", "mine,")
+    lines = fleet_run(fleet, ["env", "-0"]).stdout.split("\0")
+    environment = dict(line.split("=", 1) for line in lines if line)
+    assert environment["PELION_API_HOST"].startswith("https://localhost:")
+    assert environment["PELION_API_KEY"].startswith("ak_")
+    assert environment["PELION_API_KEY"] == environment["MBED_CLOUD_SDK_API_KEY"] != "ak_a_real_one"
+    assert environment["MBED_CLOUD_SDK_HOST"].startswith("http://127.0.0.1:")
+    assert Path(environment["PELION_CA_PATH"]).read_text().startswith("-----BEGIN CERTIFICATE-----")
+    assert environment["HOME"] == "/tmp/some home"
+    assert (environment["ANSIBLE_FORKS"], environment["ANSIBLE_INVENTORY"]) == ("17", "mine,")
+    assert environment["PATH"].split(":")[0] == str(ROOT / ".venv/bin")
+    for process in Path("/proc").glob("[0-9]*/environ"):
+        if b"pelion_lab.supervisor" in (process.parent / "cmdline").read_bytes():
+            assert b"ak_a_real_one" not in process.read_bytes()
+
+
+def test_key_is_for_the_user_only(fleet: Fleet) -> None:
+    key = fleet.run("sh", "-c", "echo $PELION_API_KEY").stdout.strip()
+    assert key not in json.dumps(fleet.status())
+    for path in fleet.state.rglob("*"):
+        if path.is_file() and not path.is_symlink() and key.encode() in path.read_bytes():
+            assert path.stat().st_mode & 0o077 == 0, path
+    for arguments in Path("/proc").glob("[0-9]*/cmdline"):
+        assert key.encode() not in arguments.read_bytes()
+
+
+# systemctl and the cloud client
+
+
+def test_systemctl(fleet: Fleet) -> None:
+    board = fleet.boards[0]
+    fleet.on(board, "systemctl start mbl-cloud-client")
+
+    def systemctl(arguments: str) -> tuple[int, str]:
+        *lines, code = fleet.on(board, f"systemctl {arguments} 2>&1; echo $?").splitlines()
+        return int(code), "\n".join(lines)
+
+    assert systemctl("is-active mbl-cloud-client") == (0, "active")
+    assert systemctl("is-active --quiet mbl-cloud-client.service") == (0, "")
+    assert systemctl("stop mbl-cloud-client") == (0, "")
+    assert systemctl("is-active mbl-cloud-client") == (3, "inactive")
+    assert systemctl("status mbl-cloud-client")[0] == 3
+    assert systemctl("restart mbl-cloud-client") == (0, "")
+    assert systemctl("show -p ActiveState --value mbl-cloud-client") == (0, "active")
+    # A board that is not provisioned: the daemon leaves at once, and the unit stays active.
+    eventually(lambda: "active (exited)" in systemctl("status mbl-cloud-client")[1])
+    assert systemctl("is-active mbl-cloud-client") == (0, "active")
+    assert systemctl("is-enabled mbl-cloud-client") == (0, "enabled")
+    assert systemctl("is-active sshd") == (3, "inactive")
+    assert systemctl("start sshd") == (5, "Failed to start sshd.service: Unit sshd.service not found.")
+    assert systemctl("status sshd") == (4, "Unit sshd.service could not be found.")
+    assert systemctl("frobnicate mbl-cloud-client") == (1, "Unknown operation frobnicate.")
+
+
+def test_client_of_a_board_that_is_not_provisioned(fleet: Fleet) -> None:
+    board = fleet.boards[0]
+    fleet.on(board, "systemctl restart mbl-cloud-client")
+    eventually(lambda: "Device not configured for mbed Cloud - exit\n" in fleet.on(board, f"cat {LOG}"))
+    assert "/opt/arm/mbl-cloud-client" not in fleet.on(board, "ps")
+    assert fleet.on(board, "ls /config/user/pal 2>/dev/null", check=False) == ""
+
+
+def test_client_registers_with_what_was_injected(fleet: Fleet, request: pytest.FixtureRequest) -> None:
+    board = fleet.boards[1]
+    provision(fleet, board, new_credentials(fleet, request.node.name))
+    assert fleet.on(board, "ls /config/user/pal/WORKING/IfhptCHa 2>/dev/null", check=False) == ""
+    fleet.on(board, "systemctl restart mbl-cloud-client")
+    eventually(lambda: registrations(fleet, board) == 1)
+    identity = device_id(fleet, board)
+    (entry,) = [entry for entry in fleet.cloud.call("GET", "/state")["devices"] if entry["id"] == identity]
+    assert entry["state"] == "registered"
+    # Names of files as the real client's, in one copy only: they are no factory items.
+    lwm2m = ["0hG1cjMO", "IfhptCHa", "WXCcwgzA", "jNagGYwd", "r18QaFPP"]
+    assert fleet.on(board, f"cd /config/user/pal/WORKING && ls {' '.join(lwm2m)}").split() == lwm2m
+    assert len(fleet.on(board, "ls /config/user/pal/BACKUP").split()) == 15
+    assert fleet.on(board, f"{UTILITY} --get-pelion-status").endswith("You can connect to Pelion Cloud!\n")
+
+    fleet.on(board, "kill -9 $(ps | awk '/opt.arm.mbl-cloud-client/ && !/awk/ { print $1 }')")
+    assert fleet.on(board, "systemctl is-active mbl-cloud-client") == "active\n"
+    fleet.on(board, "systemctl restart mbl-cloud-client")
+    eventually(lambda: registrations(fleet, board) == 2)
+    assert device_id(fleet, board) == identity
+
+
+def test_bootstrapped_board_ignores_new_credentials(fleet: Fleet, request: pytest.FixtureRequest) -> None:
+    board = fleet.boards[0]
+    for count in (1, 2):
+        provision(fleet, board, new_credentials(fleet, f"{request.node.name} {count}"))
+        fleet.on(board, "systemctl restart mbl-cloud-client")
+        eventually(lambda count=count: registrations(fleet, board) == count)
+    attempts = [attempt["request"] for attempt in fleet.cloud.call("GET", "/attempts")][-3:]
+    assert attempts == ["bootstrap", "register", "register"]
+    identity = device_id(fleet, board)
+
+    fleet.on(board, "cd /config/user/pal/WORKING && rm IfhptCHa WXCcwgzA jNagGYwd r18QaFPP")
+    fleet.on(board, "systemctl restart mbl-cloud-client")
+    eventually(lambda: registrations(fleet, board) == 3)
+    assert device_id(fleet, board) == identity
+
+    fleet.on(board, "cd /config/user/pal/WORKING && rm IfhptCHa WXCcwgzA jNagGYwd r18QaFPP 0hG1cjMO")
+    fleet.on(board, "systemctl restart mbl-cloud-client")
+    eventually(lambda: registrations(fleet, board) == 4)
+    assert device_id(fleet, board) != identity
+
+
+def test_wrong_key_is_no_use(fleet: Fleet, request: pytest.FixtureRequest) -> None:
+    board = fleet.boards[0]
+    first, second = (new_credentials(fleet, f"{request.node.name} {count}") for count in (1, 2))
+    key = "MBED_CLOUD_DEV_BOOTSTRAP_DEVICE_PRIVATE_KEY"
+    provision(fleet, board, {**first, key: second[key]})
+    fleet.on(board, "systemctl restart mbl-cloud-client")
+    eventually(lambda: "Device not configured for mbed Cloud - exit\n" in fleet.on(board, f"cat {LOG}"))
+
+
+def test_credentials_that_the_cloud_does_not_know(fleet: Fleet, request: pytest.FixtureRequest) -> None:
+    board = fleet.boards[0]
+    credentials = new_credentials(fleet, request.node.name)
+    program = """
+import os, requests, sys
+session = requests.Session()
+session.headers["Authorization"] = "Bearer " + os.environ["PELION_API_KEY"]
+ca = os.environ["PELION_CA_PATH"]
+host = os.environ["PELION_API_HOST"] + "/v3/trusted-certificates"
+(entry,) = session.get(host, params={"name__eq": sys.argv[1]}, verify=ca).json()["data"]
+session.delete(f"{host}/{entry['id']}", verify=ca).raise_for_status()
+"""
+    assert fleet.run(str(ROOT / ".venv/bin/python"), "-c", program, request.node.name).returncode == 0
+    provision(fleet, board, credentials)
+    fleet.on(board, "systemctl restart mbl-cloud-client")
+    eventually(lambda: "Error occurred : ConnectBootstrapFailed\n" in fleet.on(board, f"cat {LOG}"))
+    log = fleet.on(board, f"cat {LOG}")
+    assert "Error code : 2\n" in log
+    assert "Error details : " in log
+    assert "Client registered" not in log
+
+
+# Coming and going
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[Path]:
+    """A place for a lab of the test's own, which has ended when the test has."""
+    yield tmp_path / "own"
+    subprocess.run([LAB, "down", "--state", tmp_path / "own"], check=True, timeout=TIMEOUT)
+
+
+def traces(state: Path) -> list[str]:
+    """Processes and mounts of the lab in STATE, and named network namespaces."""
+    found = []
+    for directory in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (directory / "environ").read_bytes()
+            arguments = (directory / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if f"LAB_STATE={state}".encode() in environment.split(b"\0") or any(
+            os.fsencode(state) in argument for argument in arguments
+        ):
+            found.append(b" ".join(arguments).decode())
+    found += [line for line in Path("/proc/self/mounts").read_text().splitlines() if str(state) in line]
+    return found + subprocess.run(["ip", "netns"], capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def first_process(state: Path) -> int:
+    return json.loads((state / "lab.json").read_text())["process"]
+
+
+def lab(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([LAB, *arguments], capture_output=True, text=True, timeout=TIMEOUT)
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["in order", "after its first process was killed"])
+def test_nothing_is_left(state: Path, killed: bool) -> None:
+    before = traces(state)
+    fleet = Fleet.up(state, "--devices", "2")
+    # Something that outlives the command that started it, such as ssh's master of a shared connection.
+    fleet.run("sh", "-c", "setsid sleep 1000 </dev/null >/dev/null 2>&1 &")
+    assert any("sleep 1000" in trace for trace in traces(state))
+    fleet.on(fleet.boards[0], "mount -t tmpfs tmpfs /config/user")
+    if killed:
+        os.kill(first_process(state), signal.SIGKILL)
+        eventually(lambda: lab("status", "--state", state).returncode == 1)
+    fleet.down()
+    assert traces(state) == before
+    assert [path.name for path in state.iterdir()] == ["log"]
+    assert lab("down", "--state", state).returncode == 0
+
+
+def test_second_lab_at_the_same_place(state: Path) -> None:
+    fleet = Fleet.up(state, "--devices", "1")
+    answer = lab("up", "--devices", "3", "--state", state)
+    assert answer.returncode == 1
+    assert answer.stderr.startswith(f"lab: a lab of 1 boards is up in {state}; end it first")
+    assert len(fleet.boards) == 1
+    assert fleet.on(fleet.boards[0], "echo alive") == "alive\n"
+
+
+def test_labs_do_not_meet(lab: Fleet, state: Path) -> None:
+    other = Fleet.up(state, "--devices", "1")
+    assert other.boards[0] == lab.boards[0]
+    other.on(other.boards[0], "echo >/scratch/other")
+    assert "other" not in lab.on(lab.boards[0], "ls /scratch")
+    assert other.status()["boards"][0]["ipv6"] != lab.status()["boards"][0]["ipv6"]
+    other.down()
+    assert lab.on(lab.boards[0], "echo alive") == "alive\n"
+
+
+def test_interrupted_start_leaves_nothing(state: Path) -> None:
+    before = traces(state)
+    starting = subprocess.Popen([LAB, "up", "--devices", "20", "--state", state], stderr=subprocess.PIPE)
+    eventually(lambda: (state / "boards").is_dir() and any((state / "boards").iterdir()))
+    starting.send_signal(signal.SIGINT)
+    starting.communicate(timeout=TIMEOUT)
+    assert starting.returncode != 0
+    assert traces(state) == before
+    assert not (state / "boards").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("--devices", "0"), "a lab needs at least one board"),
+        (("--devices", "2", "--sha1-hosts", "3"), "--sha1-hosts 3 is more than --devices 2"),
+        (("--util", __file__), f"--util {__file__} is not an executable file"),
+        (("--util", "/"), "--util / is not an executable file"),
+        (("--util", "/does/not/exist"), "--util /does/not/exist is not an executable file"),
+    ],
+)
+def test_refused_at_once(state: Path, arguments: tuple[str, ...], error: str) -> None:
+    answer = lab("up", "--state", state, *arguments)
+    assert (answer.returncode, answer.stderr) == (1, f"lab: {error}\n")
+    assert not state.exists()
+
+
+def test_files_of_others_are_safe(state: Path) -> None:
+    (state / "boards").mkdir(parents=True)
+    (state / "boards/precious").write_text("x")
+    (state / "thesis.tex").write_text("x")
+    answer = lab("up", "--devices", "1", "--state", state)
+    assert answer.returncode == 1
+    assert answer.stderr.startswith(f"lab: {state} holds other files than a lab's (thesis.tex)")
+    lab("down", "--state", state)
+    assert (state / "boards/precious").exists()
+    (state / "thesis.tex").unlink()
+
+
+def test_nothing_is_up(state: Path) -> None:
+    for command in (["status"], ["run", "--", "true"], ["device", "x", "true"]):
+        name, *rest = command
+        answer = lab(name, "--state", state, *rest)
+        assert answer.returncode == 1
+        assert answer.stderr.startswith(f"lab: no lab is up in {state}; start one with: ")
+
+
+# Another utility
+
+
+@pytest.fixture(scope="module")
+def other_utility(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One whose KCM the lab's client can't read, and that loads libraries."""
+    program = tmp_path_factory.mktemp("other") / "utility"
+    sources = [ROOT / f"tests/simulator/device/{name}.c" for name in ("utility", "configured", "kcm", "foreign_kcm")]
+    libraries = ["-lmbedx509", "-lmbedcrypto"]
+    subprocess.run(["gcc", '-DKCM_MAGIC="Foreign"', "-O1", "-o", program, *sources, *libraries], check=True)
+    return program
+
+
+def test_other_utility(state: Path, other_utility: Path) -> None:
+    fleet = Fleet.up(state, "--devices", "2", "--util", other_utility)
+    board = fleet.boards[0]
+    place = state / "boards" / board / UTILITY.lstrip("/")
+    assert place.read_bytes() == other_utility.read_bytes()
+    credentials = new_credentials(fleet, "other")
+    provision(fleet, board, credentials)
+    fleet.on(board, "rm -r /scratch/provisioning-certs; cp -a /config/user/pal /config/user/pal.old")
+    fleet.on(board, "systemctl restart mbl-cloud-client")
+    eventually(lambda: registrations(fleet, board) == 1)
+    identity = device_id(fleet, board)
+    key = credentials["MBED_CLOUD_DEV_BOOTSTRAP_DEVICE_PRIVATE_KEY"]
+    for path in state.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            assert key not in path.read_bytes(), path
+
+    # The client keeps its own items in that KCM too, and an older KCM that is put back is understood.
+    fleet.on(board, "systemctl restart mbl-cloud-client")
+    eventually(lambda: registrations(fleet, board) == 2)
+    assert device_id(fleet, board) == identity
+    provision(fleet, board, {**credentials, "MBED_CLOUD_DEV_BOOTSTRAP_ENDPOINT_NAME": b"wrong"})
+    fleet.on(board, "rm -r /config/user/pal; mv /config/user/pal.old /config/user/pal")
+    fleet.on(board, "systemctl restart mbl-cloud-client")
+    eventually(lambda: registrations(fleet, board) == 3)
+    assert device_id(fleet, board) != identity
