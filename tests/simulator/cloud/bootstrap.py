@@ -12,7 +12,6 @@ from __future__ import annotations
 import base64
 import json
 import socket
-import socketserver
 import struct
 import threading
 import time
@@ -76,14 +75,27 @@ class BootstrapServer:
         }
         self._first_context = self._contexts[BOOTSTRAP_HOST]
         self._first_context.set_tlsext_servername_callback(self._choose_context)
-        self._server = _Server(listener, self._serve)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._listener = listener
+        self._stopping = False
+        self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._stopping = True
+        self._listener.shutdown(socket.SHUT_RDWR)  # ends accept()
         self._thread.join()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, address = self._listener.accept()
+            except OSError:
+                if self._stopping:
+                    return
+                continue  # that client has given up
+            peer = f"{address[0]}:{address[1]}"
+            threading.Thread(target=self._serve, args=(client, peer), daemon=True).start()
 
     def _choose_context(self, connection: SSL.Connection) -> None:
         name = (connection.get_servername() or b"").decode("ascii", "replace")
@@ -91,6 +103,13 @@ class BootstrapServer:
             connection.set_context(self._contexts[name])
 
     def _serve(self, client: socket.socket, peer: str) -> None:
+        with client:
+            # As socket options, not settimeout(): that makes the socket non-blocking, which pyOpenSSL would show.
+            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+                client.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", _TIMEOUT, 0))
+            self._talk(client, peer)
+
+    def _talk(self, client: socket.socket, peer: str) -> None:
         request: str | None = None
         device_id: str | None = None
         error: str | None = None
@@ -136,36 +155,6 @@ class BootstrapServer:
         if request == "register":
             return {"device_id": self._state.register(der).id}
         raise BootstrapError(f"unknown request {request!r}")
-
-
-class _Server(socketserver.ThreadingMixIn, socketserver.BaseServer):
-    """A thread per connection, on a socket that listens already."""
-
-    daemon_threads = True
-
-    def __init__(self, listener: socket.socket, serve: Any) -> None:
-        super().__init__(listener.getsockname(), None)  # type: ignore[arg-type]
-        self._listener = listener
-        self._serve = serve
-
-    def fileno(self) -> int:
-        return self._listener.fileno()
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        return self._listener.accept()
-
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        # As socket options, not settimeout(): that makes the socket non-blocking, which pyOpenSSL would show.
-        request.setblocking(True)
-        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            request.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", _TIMEOUT, 0))
-        self._serve(request, f"{client_address[0]}:{client_address[1]}")
-
-    def shutdown_request(self, request: Any) -> None:
-        request.close()
-
-    def server_close(self) -> None:
-        self._listener.close()
 
 
 def _context(authority: Authority, host: str) -> SSL.Context:

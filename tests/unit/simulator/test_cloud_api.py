@@ -13,6 +13,8 @@ from cloud import Cloud
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 DEVELOPER, TRUSTED, DEVICES = "/v3/developer-certificates", "/v3/trusted-certificates", "/v3/devices/"
 UNKNOWN = "0" * 32
@@ -521,3 +523,36 @@ def test_without_its_trailing_slash_a_devices_path_redirects(shared_cloud, share
     answer = shared_call("GET", (DEVICES + rest).rstrip("/"))
     assert answer.status_code == 307
     assert answer.headers["location"] == f"{shared_cloud.https_url}{DEVICES}{rest}{'/' if rest else ''}"
+
+
+# --- whatever is asked
+
+ANY_TEXT = st.text(max_size=20)
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | ANY_TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_TEXT, inner, max_size=3),
+    max_leaves=5,
+)
+KNOWN_FIELDS = st.sampled_from(
+    ["name", "description", "service", "status", "enrollment_mode", "certificate", "custom_attributes"]
+)
+KNOWN_PARAMETERS = st.sampled_from(
+    ["limit", "after", "order", "include", "filter", "expire__eq", "valid__eq", "created_at__gte", "state__in"]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(EVERY_CALL),
+    st.dictionaries(KNOWN_PARAMETERS | ANY_TEXT, ANY_TEXT | st.integers().map(str), max_size=3),
+    st.dictionaries(KNOWN_FIELDS | ANY_TEXT, ANY_JSON, max_size=4) | ANY_JSON,
+)
+def test_nothing_is_answered_with_a_server_error(shared_cloud, shared_call, target, query, body):
+    (device,) = shared_cloud.state.seed_devices(1)
+    (certificate,) = shared_cloud.state.seed_certificates(1, device)
+    method, path = target
+    path = path.replace(UNKNOWN, device if path.startswith(DEVICES) else certificate)
+    answer = shared_call(method, path, params=query, json=body)
+    assert answer.status_code < 500
+    if answer.content:
+        answer.json()

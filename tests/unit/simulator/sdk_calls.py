@@ -1,0 +1,87 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What mbl-cli asks of the official Python SDK, command by command; run with the SDK's own interpreter.
+
+Each line of its input is a command, ``{"name", "arguments", "environment"}``, each line of its output what
+became of it. The environment has MBED_CLOUD_SDK_HOST and MBED_CLOUD_SDK_API_KEY. The commands' calls are
+those of mbl-cli 2.0.1.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from mbed_cloud import AccountManagementAPI, CertificatesAPI, DeviceDirectoryAPI
+from mbed_cloud.exceptions import CloudApiException
+
+
+def save_api_key():
+    account = AccountManagementAPI().get_account()
+    return {"id": account.id, "status": account.status}
+
+
+def create(name):
+    made = CertificatesAPI().add_developer_certificate(name=name)
+    return {"id": made.id, "name": made.name, "type": made.type, "file": made.header_file}
+
+
+def list_certificates():
+    api = CertificatesAPI()
+    whole = [api.get_certificate(one.id) for one in api.list_certificates()]
+    return [{"name": one.name, "type": one.type, "has_server_uri": bool(one.server_uri)} for one in whole]
+
+
+def delete(id_):
+    return CertificatesAPI().delete_certificate(id_)
+
+
+def get(id_):
+    found = CertificatesAPI().get_certificate(id_)
+    return found and found.name
+
+
+def deactivate(id_):
+    return CertificatesAPI().update_certificate(id_, status="INACTIVE").status
+
+
+def devices(certificate_id):
+    found = DeviceDirectoryAPI().list_devices(filters={"certificate_issuer_id": certificate_id}, include="total_count")
+    return [{"id": one.id, "state": one.state, "bootstrapped": bool(one.bootstrapped_timestamp)} for one in found]
+
+
+def name_device(id_):
+    return DeviceDirectoryAPI().update_device(id_, name="gate").name
+
+
+def delete_device(id_):
+    return DeviceDirectoryAPI().delete_device(id_)
+
+
+def foundation():
+    """The newer interface, which only 2.2.0 has."""
+    from mbed_cloud import SDK
+
+    sdk = SDK().foundation
+    certificates = sdk.trusted_certificate().list(filter={"device_execution_mode": {"eq": 1}}, page_size=2)
+    registered = sdk.device().list(filter={"state": {"eq": "registered"}}, page_size=2)
+    return {
+        "tier": sdk.account().me().tier,
+        "certificates": [one.name for one in certificates],
+        "are_developer": [one.is_developer_certificate for one in certificates],
+        "devices": [one.id for one in registered],
+        "created": sdk.developer_certificate(name="new").create().name,
+    }
+
+
+def answer(name, arguments, environment):
+    os.environ.update(environment)
+    try:
+        return {"result": globals()[name](*arguments)}
+    except CloudApiException as error:
+        return {"status": error.status, "reason": error.reason}
+
+
+for line in sys.stdin:
+    print(json.dumps(answer(**json.loads(line))), flush=True)
