@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab as integration tests use it: boards, the cloud, and Ansible at the controller's place."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cloud.remote import LabCloud
+
+ROOT = Path(__file__).parents[2]
+LAB = ROOT / "tests" / "simulator" / "lab"
+TIMEOUT = 180
+"""Seconds after which a command is taken for hung."""
+
+
+@dataclass(frozen=True)
+class Recap:
+    """The counts of one host in Ansible's PLAY RECAP."""
+
+    ok: int = 0
+    changed: int = 0
+    unreachable: int = 0
+    failed: int = 0
+    skipped: int = 0
+    rescued: int = 0
+    ignored: int = 0
+
+
+class Play(subprocess.CompletedProcess):
+    """An ended `ansible-playbook`."""
+
+    @cached_property
+    def recap(self) -> dict[str, Recap]:
+        """By host name."""
+        table = self.stdout.partition("PLAY RECAP")[2]
+        lines = re.findall(r"^(\S+)\s+: (ok=.*)$", table, re.MULTILINE)
+        return {
+            host: Recap(**{name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", counts)})
+            for host, counts in lines
+        }
+
+    @property
+    def output(self) -> str:
+        return self.stdout + self.stderr
+
+
+class Fleet:
+    """A lab that is up, with its state in ``state``."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.cloud = LabCloud(state / "cloud" / "control.sock")
+
+    @classmethod
+    def up(cls, state: Path, *options: str) -> Fleet:
+        subprocess.run([LAB, "up", "--state", state, *options], check=True, timeout=TIMEOUT)
+        return cls(state)
+
+    def down(self) -> None:
+        subprocess.run([LAB, "down", "--state", self.state], check=True, timeout=TIMEOUT)
+
+    def status(self) -> dict[str, Any]:
+        command = [LAB, "status", "--state", self.state, "--json"]
+        return json.loads(subprocess.run(command, check=True, capture_output=True, timeout=TIMEOUT).stdout)
+
+    @property
+    def boards(self) -> list[str]:
+        """Names, in the order in which the lab made them."""
+        return [board["name"] for board in self.status()["boards"]]
+
+    def counts(self) -> dict[str, tuple[int, int]]:
+        """ssh connections and exchanges so far, as the boards counted them."""
+        return {board["name"]: (board["connections"], board["exchanges"]) for board in self.status()["boards"]}
+
+    def run(self, *command: str | Path, environment: Mapping[str, str] | None = None) -> Play:
+        """A command at the controller's place; ``environment`` is added to this process's."""
+        ended = subprocess.run(
+            [LAB, "run", "--state", self.state, "--", *command],
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            cwd=ROOT,
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+        )
+        return Play(ended.args, ended.returncode, ended.stdout, ended.stderr)
+
+    def on(self, board: str, script: str, *, check: bool = True) -> str:
+        """What a shell script on ``board`` printed."""
+        ended = subprocess.run(
+            [LAB, "device", "--state", self.state, board, "sh", "-c", script],
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            stdin=subprocess.DEVNULL,
+        )
+        assert not check or ended.returncode == 0, f"on {board}: {script}: {ended.stdout}{ended.stderr}"
+        return ended.stdout
+
+    def make_fresh(self, board: str) -> None:
+        """As if it had just been flashed."""
+        self.on(
+            board,
+            "systemctl stop mbl-cloud-client; umount /config/user /scratch/provisioning-certs 2>/dev/null;"
+            "rm -rf /config/user/pal* /config/user/pelion-mbl* /scratch/* /run/pelion-mbl*;"
+            ": >/var/log/mbl-cloud-client.log;"
+            "[ ! -e /opt/arm/genuine ] || mv /opt/arm/genuine /opt/arm/pelion-provisioning-util",
+        )
+
+    def content(self, board: str) -> str:
+        """Digests of what a board holds: the KCM's factory copy and the record, not the client's own items."""
+        return self.on(
+            board,
+            "cd /config/user && for file in pal/BACKUP/* pelion-mbl.record; do [ ! -f $file ] || sha256sum $file; done",
+            check=False,
+        )

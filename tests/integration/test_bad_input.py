@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each mistake ends in one clear error that tells what to do, before anything was changed."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+
+@pytest.fixture
+def nothing_changes(fleet):
+    """Fails when boards or account are not as they were before the test."""
+    certificates = len(fleet.cloud.call("GET", "/state")["certificates"])
+    yield
+    assert len(fleet.cloud.call("GET", "/state")["certificates"]) == certificates
+    for board in fleet.boards:
+        assert fleet.content(board) == ""
+
+
+def errors(play) -> list[str]:
+    """What Ansible calls fatal, a host each."""
+    return re.findall(r"^fatal: \[(.*?)\]", play.stdout, re.MULTILINE)
+
+
+MISTAKES = {
+    "no vault secret": ({"vault": False}, "--ask-vault-pass"),
+    "no API key": ({"environment": {"WITHOUT_KEY": "1"}}, "PELION_API_KEY"),
+    "a wrong API key": ({"key": "ak_wrong"}, "API key"),
+    "no name of the certificate": (
+        {"options": ["-e", "provision_pelion_dev_cert="]},
+        "set provision_pelion_dev_cert",
+    ),
+    "a cloud that is not there": ({"host": "https://localhost:9"}, "localhost:9"),
+    "a C file that is none": ({"options": ["-e", f"provision_pelion_update_src={__file__}"]}, "test_bad_input.py"),
+    "a C file that is not there": (
+        {"options": ["-e", "provision_pelion_update_src=/no/such/file.c"]},
+        "/no/such/file.c",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_one_error_tells_what_to_do(fleet, home, nothing_changes, mistake):
+    how, text = MISTAKES[mistake]
+    # `lab run` points to its own cloud, so other keys and hosts are set behind it.
+    api = []
+    if "environment" in how:
+        api = ["env", "-u", "PELION_API_KEY", "-u", "MBED_CLOUD_SDK_API_KEY"]
+    elif "key" in how:
+        api = ["env", f"PELION_API_KEY={how['key']}"]
+    elif "host" in how:
+        api = ["env", f"PELION_API_HOST={how['host']}"]
+    secret = ["--vault-password-file", home / "vault-password"] if how.get("vault", True) else []
+    play = fleet.run(
+        *api,
+        "ansible-playbook",
+        "playbooks/provision.yml",
+        *secret,
+        *how.get("options", []),
+        environment={"HOME": str(home)},
+    )
+    assert play.returncode != 0
+    assert len(errors(play)) == 1, play.output
+    assert text in play.output
+    assert "Traceback" not in play.output
+    # The developer certificate may be asked for before the C file is read: it is not made.
+    assert not list(home.glob(".mbl-store/team/*.yml"))
+
+
+def test_a_board_without_the_utility_fails_alone(fleet, provision):
+    lacking, *others = fleet.boards
+    fleet.on(lacking, "mv /opt/arm/pelion-provisioning-util /opt/arm/genuine")
+    play = provision()
+    assert errors(play) == [lacking]
+    assert "/opt/arm/pelion-provisioning-util" in play.output
+    assert "update the board" in play.output
+    assert fleet.content(lacking) == ""
+    assert all(play.recap[board].failed == 0 and play.recap[board].changed for board in others)
+
+
+def test_a_board_that_is_not_reached_fails_alone(fleet, provision):
+    hung, *others = fleet.boards
+    fleet.on(hung, "killall -STOP dropbear")
+    try:
+        play = provision("-e", "ansible_timeout=5")
+    finally:
+        fleet.on(hung, "killall -CONT dropbear")
+    assert play.recap[hung].unreachable == 1, play.output
+    assert fleet.content(hung) == ""
+    assert all(play.recap[board].failed == 0 and play.recap[board].changed for board in others)

@@ -1,0 +1,203 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A board always holds either the whole old set or the whole new one."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+UTILITY = "/opt/arm/pelion-provisioning-util"
+
+
+def replace_utility(fleet, board: str, on_provision: str) -> None:
+    """Let `--provision` do something else; `$genuine` is the utility. Boards have no chmod, so a copy becomes it."""
+    script = f'#!/bin/sh\ngenuine=/opt/arm/genuine\n[ "$1" = --provision ] || exec $genuine "$@"\n{on_provision}\n'
+    octal = "".join(f"\\{byte:03o}" for byte in script.encode())
+    fleet.on(
+        board,
+        f"mv {UTILITY} /opt/arm/genuine && cp -p /opt/arm/genuine {UTILITY} && printf '{octal}' >{UTILITY}",
+    )
+
+
+@pytest.fixture
+def provisioned(fleet, provision):
+    """The name of a board that holds credentials, and a function that gives it others."""
+    assert provision().returncode == 0
+    board = fleet.boards[0]
+
+    def provision_anew(*options: str):
+        other = ["-e", "provision_pelion_update_resources=other", "-e", "provision_pelion_device_class=other"]
+        return provision("--limit", board, *other, *options)
+
+    return board, provision_anew
+
+
+# What --provision does, as observed on the real one: it stops half-way and leaves a mixture, or worse.
+FAILURES = {
+    "it fails after the first group": "$genuine --provision; rm -f /config/user/pal/WORKING/97LymtR#; exit 1",
+    "it says yes but leaves an item out": "$genuine --provision; rm -f /config/user/pal/WORKING/GDSoyydx",
+    "it says yes but stores another certificate": (
+        "$genuine --provision; cp /config/user/pal/WORKING/4iiZZ2xW /config/user/pal/WORKING/97LymtR#"
+    ),
+    "it dies": "rm -rf /config/user/pal/WORKING; kill -9 $$",
+    "it removes everything and fails": "rm -rf /config/user/pal; echo 'FCC init failed!' >&2; exit 1",
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_failing_injection_leaves_the_old_set(fleet, provisioned, failure):
+    board, provision_anew = provisioned
+    before = fleet.content(board)
+    replace_utility(fleet, board, FAILURES[failure])
+    play = provision_anew()
+    assert play.recap[board].failed == 1, play.output
+    assert "again as it was before" in play.output
+    assert fleet.content(board) == before
+    assert fleet.on(board, "ls -A /config/user").split() == ["dropbear", "hostname", "pal", "pelion-mbl.record"]
+    assert fleet.on(board, "ls -A /scratch; grep scratch /proc/mounts", check=False) == ""
+    assert "configured correctly" in fleet.on(board, "/opt/arm/genuine --get-pelion-status")
+
+    fleet.on(board, f"mv /opt/arm/genuine {UTILITY}")
+    healed = provision_anew()
+    assert healed.returncode == 0, healed.output
+    assert fleet.content(board) != before
+
+
+def test_a_failing_injection_of_a_fresh_board_leaves_it_fresh(fleet, provision):
+    board = fleet.boards[0]
+    replace_utility(fleet, board, FAILURES["it fails after the first group"])
+    play = provision("--limit", board)
+    assert play.recap[board].failed == 1
+    assert fleet.on(board, "ls -A /config/user").split() == ["dropbear", "hostname"]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_killed_run_is_undone_at_the_next_contact(fleet, provisioned, moment):
+    """As when the power fails, the board's program does not get to tidy up."""
+    board, provision_anew = provisioned
+    before = fleet.content(board)
+    work = "$genuine --provision;" if moment == "after" else ""
+    kill_parents = "kill -9 $PPID $(cat /run/pelion-mbl.lock/pid)"
+    replace_utility(fleet, board, f"{work} {kill_parents}")
+    play = provision_anew()
+    assert play.recap[board].failed == 1, play.output
+    assert fleet.on(board, "ls -d /config/user/pal.before").strip() == "/config/user/pal.before"
+
+    fleet.on(board, f"mv /opt/arm/genuine {UTILITY}")
+    foreseen = provision_anew("--check")
+    assert "An injection was cut off" in foreseen.output
+    assert fleet.on(board, "ls -d /config/user/pal.before").strip()
+
+    healed = provision_anew()
+    assert healed.returncode == 0, healed.output
+    assert fleet.on(board, "ls -A /config/user").split() == ["dropbear", "hostname", "pal", "pelion-mbl.record"]
+    assert fleet.on(board, "ls -A /scratch; grep scratch /proc/mounts", check=False) == ""
+    assert fleet.content(board) != before
+    assert provision_anew().recap[board].changed == 0
+
+
+def test_a_full_disk_is_told_before_anything_is_changed(fleet, provisioned):
+    board, provision_anew = provisioned
+    before = fleet.content(board)
+    fleet.on(
+        board,
+        "cp -a /config/user /tmp/user && mount -t tmpfs -o size=300k tmpfs /config/user && cp -a /tmp/user/. /config/user"
+        " && dd if=/dev/zero of=/config/user/filler bs=1k 2>/dev/null; true",
+    )
+    try:
+        play = provision_anew()
+        assert play.recap[board].failed == 1
+        assert "Is /config/user full" in play.output
+        assert fleet.content(board) == before
+    finally:
+        fleet.on(board, "systemctl stop mbl-cloud-client; umount /config/user; rm -rf /tmp/user")
+
+
+def test_a_change_by_another_tool_is_seen_and_mended(fleet, provisioned, provision):
+    board, _ = provisioned
+    mine = fleet.content(board)
+    fleet.on(board, "cp /config/user/pal/BACKUP/sB1fRsia /config/user/pal/BACKUP/YBGSQ1nq")
+    play = provision("--limit", board, "--diff")
+    assert play.recap[board].changed == 1, play.output
+    assert '"provisioned_by": "another tool"' in play.stdout
+    assert fleet.content(board) != mine
+    assert provision("--limit", board).recap[board].changed == 0
+
+
+def test_two_runs_at_once_do_not_mix(fleet, provisioned):
+    board, provision_anew = provisioned
+    with ThreadPoolExecutor() as pool:
+        plays = list(pool.map(lambda _: provision_anew(), range(2)))
+    assert [play.returncode for play in plays] == [0, 0], [play.output for play in plays]
+    assert provision_anew().recap[board].changed == 0
+
+
+def test_a_board_that_is_busy_is_waited_for_and_then_told(fleet, provision):
+    board = fleet.boards[0]
+    fleet.on(board, "sleep 1000 >/dev/null 2>&1 & mkdir /run/pelion-mbl.lock && echo $! >/run/pelion-mbl.lock/pid")
+    try:
+        play = fleet.run(
+            "ansible",
+            "-m",
+            "pelion.mbl.mbl_pelion_status",
+            "-a",
+            "lock_timeout=2",
+            board,
+        )
+        assert "Another provisioning run is at work on this board" in play.output
+    finally:
+        fleet.on(board, "kill $(cat /run/pelion-mbl.lock/pid); rm -r /run/pelion-mbl.lock")
+
+
+def test_a_bootstrapped_board_keeps_its_certificate_unless_told_otherwise(fleet, provisioned, provision, home):
+    board, _ = provisioned
+    device_id = _device_id(fleet, board)
+    before = fleet.content(board)
+    other = ["--limit", board, "-e", f"provision_pelion_dev_cert=other-{time.time_ns()}"]
+
+    refused = provision(*other)
+    assert refused.recap[board].failed == 1
+    assert "keep_identity" in refused.output
+    assert fleet.content(board) == before
+
+    kept = provision(*other, "-e", "provision_pelion_when_bootstrapped=keep_identity")
+    assert kept.returncode == 0, kept.output
+    assert _device_id(fleet, board) == device_id
+    assert provision(*other).recap[board].changed == 0
+
+    new = ["--limit", board, "-e", f"provision_pelion_dev_cert=another-{time.time_ns()}"]
+    renewed = provision(*new, "-e", "provision_pelion_when_bootstrapped=new_identity")
+    assert renewed.returncode == 0, renewed.output
+    assert _device_id(fleet, board) != device_id
+
+
+def test_a_board_that_lost_its_registration_is_reconnected(fleet, provisioned, provision):
+    board, _ = provisioned
+    before = fleet.content(board)
+    fleet.on(board, "killall mbl-cloud-client")
+    play = provision("--limit", board)
+    assert play.returncode == 0, play.output
+    assert play.recap[board].changed == 1
+    assert fleet.content(board) == before
+    assert provision("--limit", board).recap[board].changed == 0
+
+
+def test_wrong_credentials_fail_as_in_the_field(fleet, provision):
+    """The board's client cannot bootstrap with a certificate that the cloud has deleted."""
+    board, other, *_ = fleet.boards
+    assert provision("--limit", other).returncode == 0
+    state = fleet.cloud.call("GET", "/state")
+    newest = state["certificates"][-1]["id"]
+    fleet.cloud.call("POST", f"/certificates/{newest}/reissue")
+    play = provision(
+        "--limit", board, "-e", "provision_pelion_registration_timeout=5", "-e", "provision_pelion_verify=false"
+    )
+    assert play.recap[board].failed == 1, play.output
+    assert "did not register within 5 seconds" in play.output
+
+
+def _device_id(fleet, board: str) -> str:
+    return fleet.on(board, "grep 'Device Id' /var/log/mbl-cloud-client.log").splitlines()[-1].rpartition(" ")[2]
