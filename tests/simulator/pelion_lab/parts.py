@@ -9,6 +9,7 @@ once, as the user, below ``.build``; made again when a source changes.
 from __future__ import annotations
 
 import fcntl
+import functools
 import hashlib
 import os
 import re
@@ -85,10 +86,10 @@ def compile_utility(program: Path) -> None:
     _compile(program, _UTILITY_SOURCES, ["-static", "-lmbedx509", "-lmbedcrypto"])
 
 
+@functools.cache
 def dropbear_tool(name: str) -> list[str]:
     """The start of a command line that runs one of dropbear's tools on this machine."""
-    tool = _unpacked(name)
-    return ["env", f"LD_LIBRARY_PATH={_library_path()}", str(tool)]
+    return ["env", f"LD_LIBRARY_PATH={_library_path()}", str(_unpacked(name))]
 
 
 def _library_path() -> str:
@@ -153,6 +154,7 @@ def _assemble(system: Path) -> None:
     arm = system / "opt/arm"
     arm.mkdir(parents=True)
     compile_utility(arm / "pelion-provisioning-util")
+    _compile(system / "usr/lib/lab-enter-root", ["enter_root"], ["-static"])
     libraries = ["-lmbedtls", "-lmbedx509", "-lmbedcrypto"]
     _compile(arm / "mbl-cloud-client", _CLIENT_SOURCES, ["-Wl,-Bstatic", *libraries, "-Wl,-Bdynamic"])
     add_libraries(system, [*programs.values(), arm / "mbl-cloud-client"])
