@@ -78,9 +78,9 @@ class ActionModule(Action):
         src, key_src = arguments["src"], arguments["private_key_src"]
         if not src:
             return None
-        text = read_given_file(self, "src", src)
-        key = read_given_file(self, "private_key_src", key_src) if key_src else None
-        return UpdateResources.from_c_source(text, src, private_key=key)
+        found, text = read_given_file(self, "src", src)
+        key = read_given_file(self, "private_key_src", key_src)[1] if key_src else None
+        return UpdateResources.from_c_source(text, str(found), private_key=key)
 
     def _signing_files(self, arguments: dict[str, Any]) -> SigningFiles | None:
         if not arguments["export_dir"]:

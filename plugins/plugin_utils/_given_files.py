@@ -11,11 +11,11 @@ from ansible.errors import AnsibleError
 from ._action import Action
 from .c_source import read_c_file
 from .errors import PelionError
-from .vault import Vault
+from .vault import NoSecretError, Vault, VaultError
 
 
-def read_given_file(action: Action, option: str, path: str) -> bytes:
-    """The content of the file that ``option`` names as ``path``, decrypted if it is an Ansible Vault file.
+def read_given_file(action: Action, option: str, path: str) -> tuple[Path, bytes]:
+    """Where the file is that ``option`` names as ``path``, and its content, decrypted if it is in Ansible Vault.
 
     A relative path is looked for in the role's and the playbook's ``files`` and beside them, as copy's
     ``src`` is. Raises PelionError when there is none, CSourceError when it cannot be a small file.
@@ -27,5 +27,10 @@ def read_given_file(action: Action, option: str, path: str) -> bytes:
         raise PelionError(f"{option}: there is no file {path!r}. Searched in files/ and beside: {searched}") from error
     content = read_c_file(found)
     if content.startswith(b"$ANSIBLE_VAULT;"):
-        return Vault.of_this_run(action._loader).decrypt(content)
-    return content
+        try:
+            content = Vault.of_this_run(action._loader).decrypt(content)
+        except NoSecretError:
+            raise PelionError(f"{option}: {found} is in Ansible Vault, but this run was given no secret.") from None
+        except VaultError as error:
+            raise VaultError(f"{option}: {found} {error}.") from error
+    return found, content

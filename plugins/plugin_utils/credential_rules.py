@@ -136,7 +136,7 @@ def _require_der(der: bytes, what: str) -> None:
     if not der:
         raise ValueError("is empty")
     # mbl-cli 2.0 stored a template's { 0x0 } as that text.
-    if not der.strip(b"\0x0"):
+    if not der.strip(b"\x000x"):
         raise ValueError(f"holds only zeros: this is a template, not a {what}")
     if der.lstrip().startswith(b"-----BEGIN"):
         raise ValueError("is PEM text, but devices take DER only")

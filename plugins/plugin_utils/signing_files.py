@@ -38,12 +38,17 @@ class SigningFiles:
         self._device_class = device_class
 
     def require_possible(self, resources: UpdateResources) -> None:
-        """Raise SigningFilesError when there is no key to write, or somebody else's would be overwritten."""
+        """Raise SigningFilesError when there is no key to write, no place, or what would be overwritten."""
         if resources.private_key is None:
             raise SigningFilesError(
                 f"export_dir needs a private key to write to {self._directory}, and {resources.source} has none: "
                 "it came from a C file. Give the key that belongs to it with private_key_src."
             )
+        place = next(path for path in (self._directory, *self._directory.absolute().parents) if path.exists())
+        if not place.is_dir():
+            raise SigningFilesError(f"export_dir: {place} is not a directory.", path=str(place))
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise SigningFilesError(f"export_dir: you may not write to {place}.", path=str(place))
         ours = {resources.private_key, *(pair.private_key for pair in resources.former)}
         for name in KEYS:
             found = self._content(name)

@@ -208,8 +208,9 @@ def test_without_a_key_there_is_nothing_to_sign_with(tmp_path: Path) -> None:
 
 def test_a_place_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(SigningFilesError, match="cannot be written"):
-        SigningFiles(tmp_path / "file").write(resources())
+    for place in (tmp_path / "file", tmp_path / "file" / "x"):
+        with pytest.raises(SigningFilesError, match="file is not a directory"):
+            SigningFiles(place).write(resources())
 
 
 @pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")

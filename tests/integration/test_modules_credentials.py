@@ -1,0 +1,325 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The modules of the team store as users run them. Needs neither a lab nor a cloud, nor this directory's fixtures,
+so that tests/versions can run it on every ansible-core."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / ".build"), str(ROOT / "tests/unit/plugin_utils")]
+
+from credential_samples import c_source, developer_values, update_values  # noqa: E402
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils import credential_rules as rules  # noqa: E402
+from ansible_collections.pelion.mbl.plugins.plugin_utils.update_certificate import (  # noqa: E402
+    Recipe,
+    derive_ids,
+    make_update_resources,
+)
+
+UPDATE, INFO, IMPORT = (
+    f"pelion.mbl.{name}" for name in ("mbl_update_resources", "pelion_store_info", "pelion_store_import")
+)
+IDS = {"vendor_domain": "example.com", "device_class": "model1"}
+PASSWORD = "the vault's password"
+
+
+@dataclass
+class Ended:
+    """An ended playbook: its tasks' results in their order, how many changed something, all that was printed."""
+
+    results: list[dict[str, Any]]
+    changed: int
+    failed: bool
+    output: str
+
+
+class User:
+    """Somebody with a home directory and a vault password, who runs tasks on localhost."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.team = home / ".mbl-store" / "team"
+        self.secret = ["--vault-password-file", self.file("password", PASSWORD)]
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PELION_", "ANSIBLE_"))}
+        self.environment = kept | {
+            "HOME": str(home),
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build"),
+            "ANSIBLE_STDOUT_CALLBACK": "minimal",
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_LOCALHOST_WARNING": "0",
+            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",
+        }
+
+    def file(self, name: str, content: str | bytes) -> str:
+        path = self.home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return str(path)
+
+    def run(self, *tasks: dict[str, Any], options: list[str] | None = None, secret: list[str] | None = None) -> Ended:
+        named = [{"name": f"Task {number}", **task} for number, task in enumerate(tasks)]
+        play = {"name": "Test", "hosts": "localhost", "gather_facts": False, "tasks": named}
+        playbook = self.file("playbook.yml", yaml.safe_dump([play]))
+        secret = self.secret if secret is None else secret
+        command = [sys.executable, "-m", "ansible", "playbook", playbook, *secret, *(options or [])]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, cwd=self.home)
+        output = done.stdout + done.stderr
+        found = re.findall(r"^localhost \| (\w+)!? => (\{.*?^\})", done.stdout, re.MULTILINE | re.DOTALL)
+        assert found, output
+        assert "PRIVATE KEY" not in output and PASSWORD not in output
+        return Ended(
+            [json.loads(result) for _status, result in found],
+            sum(status == "CHANGED" for status, _result in found),
+            done.returncode != 0,
+            output,
+        )
+
+    def twice(self, *tasks: dict[str, Any], **how: Any) -> tuple[Ended, Ended]:
+        """Run ``tasks`` two times; the first changes something by each, the second nothing."""
+        first = self.run(*tasks, **how)
+        before = self.snapshot()
+        second = self.run(*tasks, **how)
+        assert not first.failed and not second.failed, first.output + second.output
+        assert (first.changed, second.changed) == (len(tasks), 0)
+        assert self.snapshot() == before
+        return first, second
+
+    def snapshot(self) -> dict[Path, bytes]:
+        """All files of the stores, with their content."""
+        places = [self.home / ".mbl-store", self.home / ".mbl-stores.json", self.home / "signing"]
+        files = [path for place in places for path in (place, *place.rglob("*")) if path.is_file()]
+        return {path: path.read_bytes() for path in files}
+
+    def view(self, path: Path | str) -> str:
+        command = [sys.executable, "-m", "ansible", "vault", "view", *self.secret, str(path)]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=True, cwd=self.home)
+        return done.stdout
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> User:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    return User(home)
+
+
+def header(path: Path) -> str:
+    return path.read_text().splitlines()[0]
+
+
+def test_generated_and_exported(user: User) -> None:
+    task = {UPDATE: {"name": "gateway", **IDS, "export_dir": "signing/gateway", "renew_before_days": 30}}
+    checked = user.run(task, options=["--check", "--diff"])
+    assert checked.changed == 1 and user.snapshot() == {}
+    assert checked.results[0]["fingerprint"] is None and len(checked.results[0]["exported"]) == 0
+    first, second = user.twice(task)
+    made = first.results[0]
+    assert made["vendor_id"] == "cfbff0d1-9375-5685-968c-48ce8b15ae17"
+    assert made["class_id"] == "dddd16dc-89ba-57bf-821b-db7f8a06c389"
+    assert made["source"] == "made" and made["has_private_key"] and made["subject"] == "CN=example.com"
+    assert second.results[0]["source"] == "store" and second.results[0]["fingerprint"] == made["fingerprint"]
+    assert (
+        len(made["exported"]) == 7 and str(user.home / "signing/gateway/update_default_resources.c") in made["exported"]
+    )
+    key = user.home / "signing/gateway/.update-certificates/default.key.pem"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    # The store is where it should be, readable with the tool that people know, and says what it holds.
+    assert json.loads((user.home / ".mbl-stores.json").read_text())["team"] == str(user.team)
+    assert stat.S_IMODE(user.team.stat().st_mode) == 0o2770
+    shown = yaml.safe_load(user.view(user.team / "gateway.update-resources.yml"))
+    assert (shown["kind"], shown["name"]) == ("update-resources", "gateway")
+    assert shown["entry"]["private_key"] == key.read_text()
+    # What is exported can be taken in again, here by another user, with its key.
+    exported = {"src": "signing/gateway/update_default_resources.c", "private_key_src": str(key)}
+    again, _ = user.twice({UPDATE: {"name": "copy", **exported}})
+    assert again.results[0]["fingerprint"] == made["fingerprint"] and again.results[0]["has_private_key"]
+
+
+def test_nothing_secret_is_shown_at_any_verbosity(user: User) -> None:
+    user.environment["ANSIBLE_DEBUG"] = "1"
+    ended = user.run({UPDATE: {"name": "gateway", **IDS}}, {INFO: {}}, options=["-vvvvv", "--diff"])
+    assert ended.changed == 1 and not ended.failed
+    del user.environment["ANSIBLE_DEBUG"]
+    entry = yaml.safe_load(user.view(user.team / "gateway.update-resources.yml"))["entry"]
+    for line in entry["private_key"].splitlines()[1:-1]:
+        assert line not in ended.output
+
+
+def test_a_file_is_found_as_copy_finds_its_own(user: User) -> None:
+    made = make_update_resources(Recipe(*derive_ids("example.com", "x")))
+    user.file("files/plain.c", c_source(dict(made.values)))
+    user.file("roles/r/files/in_role.c", c_source(update_values()))
+    user.file("roles/r/tasks/main.yml", yaml.safe_dump([{"name": "In", UPDATE: {"name": "role", "src": "in_role.c"}}]))
+    key = user.file("files/key.pem", made.private_key or b"")
+    encrypt = [sys.executable, "-m", "ansible", "vault", "encrypt", *user.secret, key]
+    subprocess.run(encrypt, env=user.environment, check=True, capture_output=True, cwd=user.home)
+    first, _ = user.twice(
+        {UPDATE: {"name": "plain", "src": "plain.c"}},
+        {UPDATE: {"name": "with key", "src": str(user.home / "files/plain.c"), "private_key_src": "key.pem"}},
+    )
+    assert [result["source"] for result in first.results] == ["file", "file"]
+    assert [result["has_private_key"] for result in first.results] == [False, True]
+    in_role = user.run({"ansible.builtin.import_role": {"name": "r"}})
+    assert in_role.changed == 1 and in_role.results[0]["vendor_id"] == "cfbff0d1-9375-5685-968c-48ce8b15ae17"
+
+
+def test_several_vault_ids(user: User) -> None:
+    ids = [f"{name}@{user.file(name, f'{name} {PASSWORD}')}" for name in ("team", "prod")]
+    secret = [option for given in ids for option in ("--vault-id", given)]
+    first, _ = user.twice(
+        {UPDATE: {"name": "one", **IDS}},
+        {UPDATE: {"name": "two", **IDS, "vault_id": "prod"}},
+        secret=secret,
+    )
+    assert not first.failed
+    one, two = (user.team / f"{name}.update-resources.yml" for name in ("one", "two"))
+    assert (header(one), header(two)) == ("$ANSIBLE_VAULT;1.2;AES256;team", "$ANSIBLE_VAULT;1.2;AES256;prod")
+    other_ids = {
+        "vendor_id": "fa6b4a53-d5ad-5fdf-be9d-e663e4d41ffe",
+        "class_id": "dddd16dc-89ba-57bf-821b-db7f8a06c389",
+    }
+    changed = user.run({UPDATE: {"name": "two", **other_ids}}, secret=secret)
+    assert changed.changed == 1 and header(two) == "$ANSIBLE_VAULT;1.2;AES256;prod"
+    # With one of the secrets, its entries are there and the others are named.
+    listed = user.run({INFO: {}}, secret=secret[:2])
+    problems = {entry["name"]: entry["problem"] for entry in listed.results[0]["entries"]}
+    assert problems["one"] is None and "'two'" in problems["two"] and "vault id 'prod'" in problems["two"]
+    assert not listed.failed and "vault id 'prod'" in listed.output
+    refused = user.run({UPDATE: {"name": "three", **IDS, "vault_id": "none"}}, secret=secret)
+    assert refused.failed and "No vault secret with the id 'none'" in refused.results[0]["msg"]
+
+
+@pytest.mark.parametrize("way", ["environment", "configuration", "script", "wrong"])
+def test_ways_to_give_the_secret(user: User, way: str) -> None:
+    user.run({UPDATE: {"name": "gateway", **IDS}})
+    secret: list[str] = []
+    if way == "environment":
+        user.environment["ANSIBLE_VAULT_PASSWORD_FILE"] = user.secret[1]
+    elif way == "configuration":
+        user.file("ansible.cfg", f"[defaults]\nvault_password_file = {user.secret[1]}\n")
+    else:
+        script = user.file("script", f'#!/bin/sh\necho "{PASSWORD}{"" if way == "script" else "!"}"\n')
+        os.chmod(script, 0o700)
+        secret = ["--vault-id", f"team@{script}"]
+    ended = user.run({UPDATE: {"name": "gateway", **IDS}}, secret=secret)
+    assert ended.failed == (way == "wrong") and ended.changed == 0
+    if way == "wrong":
+        assert "'gateway'" in ended.results[0]["msg"] and "none of this run's vault secrets" in ended.results[0]["msg"]
+
+
+def test_no_secret_is_one_clear_error_before_anything_is_changed(user: User) -> None:
+    ended = user.run({UPDATE: {"name": "gateway", **IDS}}, secret=[])
+    assert ended.failed and "--ask-vault-pass" in ended.results[0]["msg"]
+    assert not user.team.exists()
+
+
+def test_bad_input_is_refused_with_the_reason(user: User) -> None:
+    user.run({UPDATE: {"name": "gateway", **IDS}})
+    before = user.snapshot()
+    user.file("files/template.c", '#if MBED_CONF_APP_DEVELOPER_MODE == 1\n#error "Replace me."\n#endif\n')
+    user.file("files/developer.c", c_source(developer_values()))
+    user.file("files/broken.c", b"const uint8_t arm_uc_vendor_id[] = {\n 0x1, 0x2\n")
+    user.file("files/short.c", c_source({**update_values(), rules.VENDOR_ID: b"\1" * 15}))
+    with open(user.file("files/huge.c", b""), "wb") as file:
+        file.truncate(100 * 1024 * 1024)
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"name": "x", "src": "missing.c"}, "there is no file 'missing.c'"),
+        ({"name": "x", "src": "template.c"}, "template.c, line 2: the file is only a template"),
+        ({"name": "x", "src": "developer.c"}, "developer.c: holds developer credentials"),
+        ({"name": "x", "src": "broken.c"}, "broken.c, line 2: ends in the middle of a declaration"),
+        ({"name": "x", "src": "short.c"}, "files/short.c: has 15 bytes instead of 16"),
+        ({"name": "x", "src": "huge.c"}, "larger than 128 KiB"),
+        ({"name": "x", "src": "files"}, "files: cannot be read: Is a directory"),
+        ({"name": "x"}, "has no update resources named 'x'"),
+        ({"name": "", **IDS}, "cannot be empty"),
+        ({"name": "x", **IDS, "src": "short.c"}, "mutually exclusive"),
+        ({"name": "x", "vendor_domain": "example.com"}, "required together"),
+        ({"name": "x", "vendor_domain": "example", "device_class": "y"}, "vendor_domain is 'example'"),
+        ({"name": "x", "vendor_id": "1", "class_id": "2"}, "vendor_id is '1'"),
+        ({"name": "x", **IDS, "valid_days": 0}, "valid_days is 0"),
+        ({"name": "x", **IDS, "subject": "example"}, "subject is 'example'"),
+        ({"name": "x", **IDS, "export_dir": user.file("a file", "")}, "a file is not a directory"),
+    ]
+    ended = user.run(*({UPDATE: arguments, "ignore_errors": True} for arguments, _said in cases))
+    assert len(ended.results) == len(cases)
+    for result, (arguments, said) in zip(ended.results, cases, strict=True):
+        assert said in result["msg"], (arguments, result["msg"])
+    assert ended.changed == 0 and "Traceback" not in ended.output
+    assert user.snapshot() == before
+
+
+def test_what_is_in_the_stores(user: User) -> None:
+    nothing = user.run({INFO: {}})
+    assert nothing.results[0]["entries"] == [] and nothing.results[0]["stores"]["team"] == str(user.team)
+    user.run({UPDATE: {"name": "a/b \u00e9", **IDS}}, {UPDATE: {"name": "short", **IDS, "valid_days": 5}})
+    user.file(".mbl-store/team/broken.update-resources.yml", "junk")
+    ended = user.run({INFO: {}})
+    entries = {entry["name"]: entry for entry in ended.results[0]["entries"]}
+    assert set(entries) == {"a/b \u00e9", "short", "broken"} and not ended.failed
+    assert entries["a/b \u00e9"]["problem"] is None and entries["a/b \u00e9"]["store"] == "team"
+    assert "ends in" in entries["short"]["notices"][0]
+    assert "not an Ansible Vault file" in entries["broken"]["problem"]
+    assert "broken.update-resources.yml" in ended.output and ended.changed == 0
+    (one,) = user.run({INFO: {"name": "short", "warn_days": 1, "store": "team"}}).results[0]["entries"]
+    assert one["notices"] == [] and one["has_private_key"]
+    user.twice({UPDATE: {"name": "short", "state": "absent"}})
+    assert not (user.team / "short.update-resources.yml").exists()
+
+
+def test_places(user: User) -> None:
+    user.run({UPDATE: {"name": "gateway", **IDS, "team_store": "here"}})
+    assert (user.home / "here/gateway.update-resources.yml").exists() and not user.team.exists()
+    user.environment["PELION_TEAM_STORE"] = str(user.home / "env")
+    user.run({UPDATE: {"name": "gateway", **IDS}})
+    assert (user.home / "env/gateway.update-resources.yml").exists()
+    del user.environment["PELION_TEAM_STORE"]
+    user.file(".mbl-stores.json", json.dumps({"team": "~/file", "user": "~/user"}))
+    user.run({UPDATE: {"name": "gateway", **IDS}})
+    assert (user.home / "file/gateway.update-resources.yml").exists()
+    (user.home / "file").chmod(0o777)
+    refused = user.run({UPDATE: {"name": "gateway", **IDS}})
+    assert refused.failed and "Everybody may write to" in refused.results[0]["msg"]
+    user.file(".mbl-stores.json", "{")
+    refused = user.run({UPDATE: {"name": "gateway", **IDS}})
+    assert refused.failed and ".mbl-stores.json is damaged" in refused.results[0]["msg"]
+
+
+def test_a_store_of_mbl_cli_is_taken_over(user: User) -> None:
+    values = developer_values()
+    values["MBED_CLOUD_DEV_MANUFACTURER"] = b"dev_manufacture"
+    values["MBED_CLOUD_DEV_MEMORY_TOTAL_KB"] = b"0"
+    for name, content in values.items():
+        user.file(f".mbl-store/team/bench/{name}.bin", content)
+    user.file(".mbl-store/team/bad/arm_uc_default_certificate.bin", b"")
+    user.file(".mbl-store/team/config.json", "{")
+    user.file(".mbl-store/user/config.json", json.dumps({"api_key": "ak_very_secret"}))
+    (user.home / ".mbl-store/team").chmod(0o750)
+    checked = user.run({IMPORT: {}}, options=["--check"])
+    assert checked.changed == 1 and not list(user.team.glob("*.yml"))
+    first, _ = user.twice({IMPORT: {}})
+    entries = {entry["name"]: entry for entry in first.results[0]["entries"]}
+    assert entries["bench"]["result"] == "imported" and entries["bad"]["result"] == "refused"
+    assert any("is now 'dev_manufacturer'" in repair for repair in entries["bench"]["repairs"])
+    assert "'dev_manufacturer'" in first.output and "'bad' was not imported" in first.output
+    assert "chmod 2770" in first.output and "ak_very_secret" not in first.output
+    assert first.results[0]["api_keys"][str(user.home / ".mbl-store/user")] == "imported"
+    shown = yaml.safe_load(user.view(user.team / "bench.developer-credentials.yml"))
+    assert shown["entry"]["values"]["MBED_CLOUD_DEV_MANUFACTURER"] == "dev_manufacturer"
+    shutil.rmtree(user.team / "bench")
+    nowhere = user.run({IMPORT: {"src": "nowhere"}})
+    assert nowhere.failed and "no store of mbl-cli" in nowhere.results[0]["msg"]
