@@ -89,8 +89,9 @@ def as_root() -> None:
     if os.geteuid() != 0:
         if not shutil.which("sudo"):
             raise LabError("this needs root, and there is no sudo")
-        state = [f"LAB_STATE={os.environ['LAB_STATE']}"] if "LAB_STATE" in os.environ else []
-        os.execvp("sudo", ["sudo", *state, str(EXECUTABLE), *sys.argv[1:]])
+        # Root leaves no compiled Python in the user's clone.
+        variables = [f"{name}={os.environ[name]}" for name in ("LAB_STATE", "TERM") if name in os.environ]
+        os.execvp("sudo", ["sudo", "PYTHONDONTWRITEBYTECODE=1", *variables, str(EXECUTABLE), *sys.argv[1:]])
 
 
 def require(state: Path) -> Record:
@@ -140,6 +141,7 @@ def _start(plan: Plan, state: Path) -> None:
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "PYTHONPATH": str(SIMULATOR),
         "LAB_ID": plan.id,
+        **({"PYTHONDONTWRITEBYTECODE": "1"} if sys.dont_write_bytecode else {}),
     }
     with (state / "log/supervisor.log").open("w") as log:
         process = subprocess.Popen(
