@@ -25,6 +25,7 @@ class ActionModule(Action):
         "dev_cert": {"type": "str", "required": True},
         "update_resources": {"type": "str", "required": True},
         "when_bootstrapped": {"type": "str", "choices": list(POLICIES), "default": REFUSE},
+        "found": {"type": "dict"},
         "registration_timeout": {"type": "int", "default": 120},
         **DEVICE_ARGUMENTS,
         **STORE_ARGUMENTS,
@@ -33,7 +34,7 @@ class ActionModule(Action):
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
         items = self._items(arguments)
         device = device_of(self, arguments["lock_timeout"])
-        board = device.inspect(may_change=not self.check_mode)
+        board = self._found(arguments["found"]) or device.inspect(may_change=not self.check_mode)
         if board.interrupted:
             self.warn("An injection was cut off on this board; a run without --check puts back what it held before.")
         if items is None:
@@ -43,6 +44,14 @@ class ActionModule(Action):
         if work.changes and not self.check_mode:
             self._carry_out(device, work, items, arguments["registration_timeout"], result)
         return result
+
+    def _found(self, found: dict[str, Any] | None) -> Board | None:
+        """What an earlier task found, unless there is something to undo on the board first."""
+        try:
+            board = Board.from_json(found) if found else None
+        except ValueError as error:
+            raise PelionError(f"found must be what pelion.mbl.mbl_pelion_status returned as found: {error}.") from error
+        return None if board is None or board.interrupted else board
 
     def _items(self, arguments: dict[str, Any]) -> Items | None:
         """What should be on the board; None in check mode when an earlier task would have made it."""

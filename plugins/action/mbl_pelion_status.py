@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils._action import Action
@@ -25,6 +26,7 @@ class ActionModule(Action):
             "bootstrapped": board.bootstrapped,
             "has_utility": board.has_utility,
             "interrupted": board.interrupted,
-            "clock": board.clock.isoformat() if board.clock else None,
+            "clock": datetime.fromtimestamp(board.clock, timezone.utc).isoformat(),
+            "found": board.to_json(),
             **board.describe(),
         }

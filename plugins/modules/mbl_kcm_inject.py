@@ -39,6 +39,12 @@ options:
     type: str
     choices: [refuse, keep_identity, new_identity]
     default: refuse
+  found:
+    description:
+      - What M(pelion.mbl.mbl_pelion_status) found on this board earlier in the same run, its
+        RV(pelion.mbl.mbl_pelion_status#module:found), so that the board is not asked again.
+      - By default, the board is asked.
+    type: dict
   registration_timeout:
     description: How long to wait for the registration after the client was started, in seconds; V(0) to not wait.
     type: int

@@ -130,4 +130,8 @@ missing_items:
   elements: str
   returned: success
   sample: [mbed.UpdateAuthCert]
+found:
+  description: All of it in one piece, for O(pelion.mbl.mbl_kcm_inject#module:found).
+  type: dict
+  returned: success
 """

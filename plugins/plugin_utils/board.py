@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from dataclasses import asdict, dataclass, field
+from datetime import timezone
 from typing import Any
 
 from cryptography import x509
@@ -16,28 +16,52 @@ from cryptography.x509.oid import NameOID
 from . import kcm
 from .client_log import ClientLog
 
+Description = Mapping[str, Any]
+"""``fingerprint`` (SHA-256, hex), ``common_name``, ``account_id`` and ``not_after`` of a certificate."""
+
 
 @dataclass(frozen=True)
 class Board:
     """What a board holds and how it is.
 
-    ``certificates`` maps the complete KCM names of kcm.CERTIFICATES to the DER found; ``files`` are the
-    KCM's file names; ``record`` is the record's lines as a mapping, empty without one; ``status_code`` is
-    the utility's for `--get-pelion-status`, None when it was not asked; ``clock`` is the board's own time.
+    ``certificates`` maps the complete KCM names of kcm.CERTIFICATES to descriptions; ``files`` are the KCM's
+    file names; ``record`` is the record's lines as a mapping, empty without one; ``status_code`` is the
+    utility's for `--get-pelion-status`, None when it was not asked; ``clock`` is the board's own time in
+    seconds since 1970; ``interrupted`` tells that an injection was cut off and not undone yet.
     """
 
     has_utility: bool
-    files: frozenset[str] = frozenset()
-    certificates: Mapping[str, bytes] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    certificates: Mapping[str, Description] = field(default_factory=dict)
     kcm_digest: str | None = None
     record: Mapping[str, str] = field(default_factory=dict)
     status_code: int | None = None
     status: str = ""
     client_runs: bool = False
     log: ClientLog = field(default_factory=ClientLog)
-    clock: datetime | None = None
+    clock: int = 0
     recovered: bool = False
     interrupted: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, for ``from_json`` in a later task of the same run."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Board:
+        """Raises ValueError for what ``to_json`` did not make."""
+        try:
+            return cls(**{**found, "log": ClientLog(**found["log"]), "files": tuple(found["files"])})
+        except (KeyError, TypeError) as error:
+            raise ValueError("not what an inspection found") from error
+
+    @property
+    def developer_certificate(self) -> Description | None:
+        return self.certificates.get(kcm.DEVELOPER_CERTIFICATE)
+
+    @property
+    def update_certificate(self) -> Description | None:
+        return self.certificates.get(kcm.UPDATE_CERTIFICATE)
 
     @property
     def missing_items(self) -> list[str]:
@@ -60,41 +84,35 @@ class Board:
 
     @property
     def provisioned_by(self) -> str | None:
-        """Who put the present content there: ``pelion.mbl``, ``another tool``, or None for an empty KCM."""
-        if kcm.DEVELOPER_CERTIFICATE not in self.certificates and not self.certificates:
+        """Who put the present content there: ``pelion.mbl``, ``another tool``, or None for no certificates."""
+        if not self.certificates:
             return None
         return "pelion.mbl" if self.record and self.record.get("kcm") == self.kcm_digest else "another tool"
 
     def describe(self) -> dict[str, Any]:
         """JSON-able, without secrets: what the board holds, whoever put it there."""
         return {
-            "developer_certificate": describe_certificate(self.certificates.get(kcm.DEVELOPER_CERTIFICATE)),
-            "update_certificate": describe_certificate(self.certificates.get(kcm.UPDATE_CERTIFICATE)),
+            "developer_certificate": self.developer_certificate,
+            "update_certificate": self.update_certificate,
             "provisioned_by": self.provisioned_by,
             "missing_items": self.missing_items,
         }
 
 
-def describe_certificate(der: bytes | None) -> dict[str, Any] | None:
-    """Subject, SHA-256 fingerprint and end of a certificate; None for none."""
-    if der is None:
-        return None
+def describe_certificate(der: bytes) -> dict[str, Any]:
+    """See Description. Of a certificate that cannot be read, all is None but the fingerprint."""
     facts: dict[str, Any] = {"fingerprint": hashlib.sha256(der).hexdigest()}
     try:
         certificate = x509.load_der_x509_certificate(der)
-        subject = certificate.subject
-        facts["common_name"] = _first(subject, NameOID.COMMON_NAME)
-        facts["account_id"] = _first(subject, NameOID.ORGANIZATIONAL_UNIT_NAME)
-        facts["not_after"] = _not_after(certificate).isoformat()
+        return facts | {
+            "common_name": _first(certificate.subject, NameOID.COMMON_NAME),
+            "account_id": _first(certificate.subject, NameOID.ORGANIZATIONAL_UNIT_NAME),
+            "not_after": certificate.not_valid_after_utc.astimezone(timezone.utc).isoformat(),
+        }
     except ValueError:
-        facts["common_name"] = facts["account_id"] = facts["not_after"] = None
-    return facts
+        return facts | dict.fromkeys(("common_name", "account_id", "not_after"))
 
 
 def _first(subject: x509.Name, oid: x509.ObjectIdentifier) -> str | None:
     attributes = subject.get_attributes_for_oid(oid)
     return str(attributes[0].value) if attributes else None
-
-
-def _not_after(certificate: x509.Certificate) -> datetime:
-    return certificate.not_valid_after_utc.astimezone(timezone.utc)

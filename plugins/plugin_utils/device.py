@@ -8,12 +8,11 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
 from pathlib import Path
 from shlex import quote
 
 from . import kcm
-from .board import Board
+from .board import Board, describe_certificate
 from .client_log import ClientLog
 from .errors import PelionError
 from .items import ITEMS, Items
@@ -134,10 +133,10 @@ def _board(report: Report) -> Board:
         octets = " ".join(report[f"content-{kcm.file_name(name)}"]).split()
         der = kcm.read_certificate(name, bytes(int(octet, 8) for octet in octets))
         if der is not None:
-            certificates[name] = der
+            certificates[name] = describe_certificate(der)
     return Board(
         has_utility=report["utility"] == ["yes"],
-        files=frozenset(report["item-file"]),
+        files=tuple(report["item-file"]),
         certificates=certificates,
         kcm_digest=next(iter(report["kcm-digest"]), None),
         record=dict(line.split("=", 1) for line in report["record"] if "=" in line),
@@ -145,7 +144,7 @@ def _board(report: Report) -> Board:
         status=" ".join(line.strip() for line in report["status"][1:]),
         client_runs=report["client-runs"] == ["yes"],
         log=ClientLog.of(report["log"]),
-        clock=datetime.fromtimestamp(int(report["time"][0]), timezone.utc),
+        clock=int(report["time"][0]),
         recovered=bool(report["recovered"]),
         interrupted=bool(report["interrupted"]),
     )

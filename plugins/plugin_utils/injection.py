@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from . import kcm
-from .board import Board, describe_certificate
+from .board import Board
 from .device import DeviceError, record_of
 from .items import Items
 
@@ -40,14 +39,14 @@ def plan(board: Board, items: Items, policy: str) -> Plan:
     reasons = tuple(differences(board, items))
     if not reasons:
         return Plan(reconnect=not board.registered)
-    held = board.certificates.get(kcm.DEVELOPER_CERTIFICATE)
-    if not board.bootstrapped or held == items.developer_certificate:
+    held = board.developer_certificate
+    same = held is not None and held["fingerprint"] == record_of(items)["developer_certificate"]
+    if same or not board.bootstrapped:
         return Plan(reasons)
     if policy == REFUSE:
-        present = describe_certificate(held)
         raise DeviceError(
             "This board has already bootstrapped with the developer certificate "
-            f"{present['common_name'] if present else 'that is no longer there'}, and its client would ignore "
+            f"{held['common_name'] if held else 'that is no longer there'}, and its client would ignore "
             "another one. Set when_bootstrapped to keep_identity (it bootstraps again under its device id) or to "
             "new_identity (factory reset: it becomes a new device in the cloud).",
             reason="bootstrapped",
@@ -66,13 +65,10 @@ def differences(board: Board, items: Items) -> list[str]:
         found.append("other credentials were injected")
     elif board.record.get("kcm") != board.kcm_digest:
         found.append("its KCM was changed by another tool since")
-    for name, title, der in (
-        (kcm.DEVELOPER_CERTIFICATE, "developer", items.developer_certificate),
-        (kcm.UPDATE_CERTIFICATE, "update", items.update_certificate),
-    ):
-        if name not in board.certificates:
+    for title, held in (("developer", board.developer_certificate), ("update", board.update_certificate)):
+        if held is None:
             found.append(f"it holds no {title} certificate")
-        elif board.certificates[name] != der:
+        elif held["fingerprint"] != wanted[f"{title}_certificate"]:
             found.append(f"it holds another {title} certificate")
     if board.missing_items:
         found.append(f"its KCM lacks {', '.join(board.missing_items)}")

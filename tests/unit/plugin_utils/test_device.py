@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils import kcm
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board import Board, describe_certificate
 from ansible_collections.pelion.mbl.plugins.plugin_utils.device import Device, DeviceError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.items import ITEMS, Items
 
@@ -46,12 +48,13 @@ def test_a_report_becomes_a_board():
     board = device(answer).inspect(may_change=True)
     assert board.has_utility
     assert board.client_runs
-    assert board.certificates == {kcm.UPDATE_CERTIFICATE: b"DER"}
-    assert board.files == {"yF8c_T0h", "97LymtR#"}
+    assert board.certificates == {kcm.UPDATE_CERTIFICATE: describe_certificate(b"DER")}
+    assert board.files == ("yF8c_T0h", "97LymtR#")
     assert board.record == {"fingerprint": "f1", "kcm": "d1"}
     assert board.status == "Device is configured correctly."
     assert board.provisioned_by == "pelion.mbl"
     assert "mbed.EndpointName" in board.missing_items
+    assert Board.from_json(json.loads(json.dumps(board.to_json()))) == board
 
 
 @pytest.mark.parametrize(

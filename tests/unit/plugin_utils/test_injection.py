@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils import kcm
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board import Board
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board import Board, describe_certificate
 from ansible_collections.pelion.mbl.plugins.plugin_utils.client_log import ClientLog
 from ansible_collections.pelion.mbl.plugins.plugin_utils.device import DeviceError, record_of
 from ansible_collections.pelion.mbl.plugins.plugin_utils.injection import (
@@ -25,10 +25,10 @@ OTHER = Items({**ITEMS_WANTED.values, "MBED_CLOUD_DEV_BOOTSTRAP_DEVICE_CERTIFICA
 FRESH = Board(has_utility=True)
 GOOD = Board(
     has_utility=True,
-    files=frozenset(kcm.file_name(name) for name in (*kcm.FACTORY_ITEMS, kcm.LWM2M_SERVER_URI)),
+    files=tuple(kcm.file_name(name) for name in (*kcm.FACTORY_ITEMS, kcm.LWM2M_SERVER_URI)),
     certificates={
-        kcm.DEVELOPER_CERTIFICATE: ITEMS_WANTED.developer_certificate,
-        kcm.UPDATE_CERTIFICATE: ITEMS_WANTED.update_certificate,
+        kcm.DEVELOPER_CERTIFICATE: describe_certificate(ITEMS_WANTED.developer_certificate),
+        kcm.UPDATE_CERTIFICATE: describe_certificate(ITEMS_WANTED.update_certificate),
     },
     kcm_digest="d1",
     record=record_of(ITEMS_WANTED) | {"kcm": "d1"},
@@ -36,6 +36,10 @@ GOOD = Board(
     client_runs=True,
     log=ClientLog(True, "0161dbbcdd660a580a010c3403c00000"),
 )
+
+
+def without(item: str) -> tuple[str, ...]:
+    return tuple(name for name in GOOD.files if name != kcm.file_name(item))
 
 
 def test_a_board_proven_to_hold_the_items_and_registered_is_left_alone():
@@ -54,9 +58,9 @@ def test_a_fresh_board_is_injected():
         {"record": {}},
         {"record": {**GOOD.record, "fingerprint": "0"}},
         {"kcm_digest": "changed by another tool"},
-        {"certificates": {kcm.DEVELOPER_CERTIFICATE: ITEMS_WANTED.developer_certificate}},
-        {"certificates": {**GOOD.certificates, kcm.UPDATE_CERTIFICATE: b"x"}},
-        {"files": GOOD.files - {kcm.file_name("CfgParam_mbed.VendorId")}},
+        {"certificates": {kcm.DEVELOPER_CERTIFICATE: GOOD.developer_certificate}},
+        {"certificates": {**GOOD.certificates, kcm.UPDATE_CERTIFICATE: describe_certificate(b"x")}},
+        {"files": without("CfgParam_mbed.VendorId")},
         {"status_code": 1, "status": "Item does not exist:mbed.Manufacturer"},
     ],
 )
@@ -88,7 +92,7 @@ def test_another_certificate_on_a_bootstrapped_board_follows_the_policy():
 
 
 def test_a_board_that_never_bootstrapped_takes_another_certificate_without_ado():
-    configured = replace(GOOD, files=GOOD.files - {kcm.file_name(kcm.LWM2M_SERVER_URI)})
+    configured = replace(GOOD, files=without(kcm.LWM2M_SERVER_URI))
     assert plan(configured, OTHER, REFUSE).bootstrap == "as-is"
 
 
