@@ -8,8 +8,7 @@ Usable within a process (``with Cloud() as cloud``) and as one of its own (``pyt
 
 from __future__ import annotations
 
-from .faults import Fault
 from .remote import LabCloud
 from .service import Cloud
 
-__all__ = ["Cloud", "Fault", "LabCloud"]
+__all__ = ["Cloud", "LabCloud"]

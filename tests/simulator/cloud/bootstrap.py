@@ -127,7 +127,7 @@ class BootstrapServer:
         except BootstrapError as refusal:
             error = str(refusal)
             answer = {"error": error}
-        except (SSL.Error, OSError) as failure:
+        except (SSL.Error, OSError, ValueError) as failure:  # ValueError: a certificate that is none
             self.attempts.append(Attempt(rfc3339(now()), peer, request, None, f"connection: {_reason(failure)}"))
             return
         # Before the answer, so that who has it finds the attempt here.
@@ -179,7 +179,7 @@ def _read_line(connection: SSL.Connection) -> dict[str, Any]:
         data += connection.recv(4096)
     try:
         message = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BootstrapError("the request is no JSON") from None
     if not isinstance(message, dict):
         raise BootstrapError("the request is no JSON object")

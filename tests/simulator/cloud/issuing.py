@@ -42,6 +42,9 @@ class Authority:
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
         builder = _builder(name, name, self._key, _now(), DEVELOPER_DAYS)
         builder = builder.add_extension(x509.BasicConstraints(True, None), critical=True)
+        builder = builder.add_extension(_usage(key_cert_sign=True, crl_sign=True), critical=True)
+        public = self._key.public_key()
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         self._certificate = builder.sign(self._key, hashes.SHA256())
         self.certificate = self._certificate.public_bytes(Encoding.DER)
 
@@ -65,7 +68,9 @@ class Authority:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         builder = _builder(subject, self._certificate.subject, key, _now(), DEVELOPER_DAYS)
         builder = builder.add_extension(x509.BasicConstraints(False, None), critical=True)
-        for extension in (x509.ExtendedKeyUsage([usage]), *extensions):
+        builder = builder.add_extension(_usage(digital_signature=True), critical=True)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        for extension in (issuer, x509.ExtendedKeyUsage([usage]), *extensions):
             builder = builder.add_extension(extension, critical=False)
         return _identity(builder.sign(self._key, hashes.SHA256()), key)
 
@@ -118,6 +123,21 @@ def _builder(
 def _identity(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Identity:
     sec1 = key.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     return Identity(certificate.public_bytes(Encoding.DER), _PKCS8_P256 + sec1)
+
+
+def _usage(**bits: bool) -> x509.KeyUsage:
+    names = (
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "key_cert_sign",
+        "crl_sign",
+        "encipher_only",
+        "decipher_only",
+    )
+    return x509.KeyUsage(**{name: bits.get(name, False) for name in names})
 
 
 def _now() -> datetime:

@@ -7,9 +7,9 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -29,16 +29,15 @@ class WireProtocol(HttpToolsProtocol):
         self.scope[_TRANSPORT] = self.transport  # type: ignore[typeddict-unknown-key]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Call:
-    """A request that arrived. ``connection`` is the client's address; ``status`` is None when none was sent."""
+    """A request that arrived. ``connection`` is the client's address; ``status`` is None until it is sent, if ever."""
 
     method: str
     path: str
     query: str
-    status: int | None
     connection: str
-    seconds: float
+    status: int | None = None
 
 
 class CallLog:
@@ -75,33 +74,28 @@ class Wire:
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        start = time.monotonic()
-        exchange = _WireExchange(self._api, scope, receive, send)
-        try:
-            await apply(self._faults.take(scope["method"], scope["path"]), exchange)
-        except asyncio.CancelledError:
-            pass  # the cloud stops in the middle of a fault; uvicorn would report it as a crash
-        finally:
-            client = scope["client"]
-            self._log.add(
-                Call(
-                    scope["method"],
-                    scope["path"],
-                    scope["query_string"].decode("latin-1"),
-                    exchange.status,
-                    "{}:{}".format(*client) if client else "",
-                    time.monotonic() - start,
-                )
-            )
+        client = scope["client"]
+        call = Call(
+            scope["method"],
+            scope["path"],
+            scope["query_string"].decode("latin-1"),
+            "{}:{}".format(*client) if client else "",
+        )
+        # On arrival, so that who has the answer finds the call here.
+        self._log.add(call)
+        exchange = _WireExchange(self._api, call, scope, receive, send)
+        # When the cloud stops in the middle of a fault, uvicorn would report a crash.
+        with suppress(asyncio.CancelledError):
+            await apply(self._faults.take(call.method, call.path), exchange)
 
 
 class _WireExchange:
-    def __init__(self, api: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, api: ASGIApp, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
         self._api = api
+        self._call = call
         self._scope = scope
         self._receive = receive
         self._send = send
-        self.status: int | None = None
 
     async def answer(self) -> Answer:
         messages: list[Message] = []
@@ -118,7 +112,7 @@ class _WireExchange:
     async def reply(
         self, answer: Answer, chunks: AsyncIterator[bytes] | None = None, length: int | None = None
     ) -> None:
-        self.status = answer.status
+        self._call.status = answer.status
         headers = dict(answer.headers)
         if chunks is None:
             length = len(answer.body)

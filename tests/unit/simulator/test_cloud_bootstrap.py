@@ -216,7 +216,9 @@ def test_each_server_proves_itself_to_its_own_ca(cloud, devices, certificate):
         devices.ask("other.lab.pelion.test", {}, developer)
 
 
-@pytest.mark.parametrize("message", [b"{", b"[]", b"\xff", {"request": "reboot"}, {}, {"request": 5}, b"x" * 70_000])
+@pytest.mark.parametrize(
+    "message", [b"{", b"[]", b"\xff", {"request": "reboot"}, {}, {"request": 5}, b"x" * 70_000, b"[" * 60_000]
+)
 def test_nonsense_is_refused(devices, certificate, message):
     developer = Identity(certificate.der, certificate.private_key)
     assert set(devices.ask(BOOTSTRAP, message, developer)) == {"error"}
