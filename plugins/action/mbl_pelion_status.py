@@ -15,6 +15,7 @@ class ActionModule(Action):
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
         board = device_of(self, arguments["lock_timeout"]).inspect(may_change=False)
+        held = board.developer_certificate
         return {
             "changed": False,
             "configured": board.configured,
@@ -28,5 +29,10 @@ class ActionModule(Action):
             "interrupted": board.interrupted,
             "clock": datetime.fromtimestamp(board.clock, timezone.utc).isoformat(),
             "found": board.to_json(),
+            "plan_entry": {
+                "name": self._task_vars["inventory_hostname"],
+                "fingerprint": held["fingerprint"] if held else None,
+                "device_id": board.log.device_id,
+            },
             **board.describe(),
         }

@@ -130,6 +130,23 @@ missing_items:
   elements: str
   returned: success
   sample: [mbed.UpdateAuthCert]
+plan_entry:
+  description: The board as an entry of O(pelion.mbl.pelion_dev_cert_info#module:plan.boards).
+  type: dict
+  returned: success
+  contains:
+    name:
+      description: Its inventory name.
+      type: str
+      sample: mbed-linux-os-9709
+    fingerprint:
+      description: SHA-256 of its developer certificate.
+      type: str
+      sample: 9f2feb0f1ef425b292f2f94bdc8482494df430413ff97b19f3b0b1f5f0b2d5a5
+    device_id:
+      description: See RV(device_id).
+      type: str
+      sample: 0161dbbcdd660a580a010c3403c00000
 found:
   description: All of it in one piece, for O(pelion.mbl.mbl_kcm_inject#module:found).
   type: dict

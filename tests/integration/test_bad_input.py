@@ -20,8 +20,8 @@ def nothing_changes(fleet):
 
 
 def errors(play) -> list[str]:
-    """What Ansible calls fatal, a host each."""
-    return re.findall(r"^fatal: \[(.*?)\]", play.stdout, re.MULTILINE)
+    """The hosts of the errors that Ansible shows."""
+    return re.findall(r"^(?:fatal|failed): \[(.*?)\]", play.stdout, re.MULTILINE)
 
 
 MISTAKES = {
