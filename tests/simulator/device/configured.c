@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "configured.h"
 
+#include <mbedtls/asn1.h>
 #include <mbedtls/oid.h>
 #include <mbedtls/version.h>
 #include <stdlib.h>
@@ -18,6 +19,13 @@ static bool fail(struct failure *failure, const char *text, const char *item) {
 }
 
 int parse_private_key(mbedtls_pk_context *key, const unsigned char *data, size_t size) {
+    // What follows a key in DER does no harm, but newer releases of mbedtls object.
+    unsigned char *content = (unsigned char *)data;
+    size_t content_size;
+    if (mbedtls_asn1_get_tag(&content, data + size, &content_size,
+                             MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE) == 0) {
+        size = (size_t)(content - data) + content_size;
+    }
 #if MBEDTLS_VERSION_MAJOR < 3
     return mbedtls_pk_parse_key(key, data, size, NULL, 0);
 #else

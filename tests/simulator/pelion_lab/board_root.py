@@ -15,6 +15,11 @@ from .board import Board
 from .parts import dropbear_tool
 from .places import DEVICE
 
+PASSWD = """\
+root::0:0:root:/home/root:/usr/lib/lab-login-shell
+avahi:*:999:999::/:/bin/false
+sshd:*:998:998::/run/sshd:/bin/false
+"""
 CLOUD_NAMES = ("bootstrap.lab.pelion.test", "lwm2m.lab.pelion.test")
 
 
@@ -35,17 +40,16 @@ def make_root(board: Board, root: Path, system: Path, cloud_addresses: tuple[str
     (root / "var/tmp").symlink_to("/tmp")
 
     address = cloud_addresses[0] if board.ipv4 else cloud_addresses[1]
-    server = "/usr/sbin/dropbear-sha1" if board.sha1 else "/usr/sbin/dropbear"
     files = {
-        "etc/passwd": "root::0:0:root:/home/root:/usr/lib/lab-login-shell\navahi:*:999:999::/:/bin/false\n",
-        "etc/group": "root:x:0:\navahi:x:999:\n",
+        "etc/passwd": PASSWD,
+        "etc/group": "root:x:0:\navahi:x:999:\nsshd:x:998:\n",
         "etc/shells": "/bin/sh\n/usr/lib/lab-login-shell\n",
         "etc/nsswitch.conf": "hosts: files\n",
         "etc/hosts": f"127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {board.name}\n{address} {' '.join(CLOUD_NAMES)}\n",
         "etc/hostname": f"{board.name}\n",
         "config/user/hostname": f"{board.name}\n",
         "etc/profile": "PATH=/usr/sbin:/usr/bin:/sbin:/bin\nPS1='\\u@\\h:\\w# '\nexport PATH PS1\n",
-        "etc/inittab": (DEVICE / "inittab").read_text().replace("/usr/sbin/dropbear ", f"{server} "),
+        "etc/inittab": (DEVICE / "inittab").read_text(),
         "etc/avahi/avahi-daemon.conf": (DEVICE / "avahi-daemon.conf").read_text(),
         "etc/avahi/services/ssh.service": (DEVICE / "ssh.service").read_text(),
     }
@@ -53,20 +57,26 @@ def make_root(board: Board, root: Path, system: Path, cloud_addresses: tuple[str
         (root / name).write_text(content)
     for program in (system / "opt/arm").iterdir():
         shutil.copy(program, root / "opt/arm" / program.name)
-    _make_host_key(root / "config/user/dropbear/dropbear_rsa_host_key")
+    openssh_key = root / "config/user/dropbear/openssh_rsa_host_key"
+    _make_host_key(openssh_key)
+    if board.sha1:
+        (root / "etc/ssh").mkdir()
+        shutil.copy(DEVICE / "sshd_config", root / "etc/ssh/sshd_config")
+        (root / "var/log/lastlog").touch()  # else the server complains to its clients
+    else:
+        dropbear_key = openssh_key.with_name("dropbear_rsa_host_key")
+        convert = [*dropbear_tool("dropbearconvert"), "openssh", "dropbear", openssh_key, dropbear_key]
+        subprocess.run(convert, capture_output=True, check=True)
+        openssh_key.unlink()
 
 
 def _make_host_key(place: Path) -> None:
     key = rsa.generate_private_key(65537, 2048)
-    draft = place.with_suffix(".pem")
-    draft.touch(mode=0o600)
-    draft.write_bytes(
+    place.touch(mode=0o600)
+    place.write_bytes(
         key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.TraditionalOpenSSL,
             serialization.NoEncryption(),
         )
     )
-    convert = [*dropbear_tool("dropbearconvert"), "openssh", "dropbear", draft, place]
-    subprocess.run(convert, capture_output=True, check=True)
-    draft.unlink()

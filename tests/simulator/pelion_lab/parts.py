@@ -21,7 +21,7 @@ from pathlib import Path
 from .errors import LabError
 from .places import BUILD, DEVICE
 
-PACKAGES = ("busybox", "dropbear-bin", "avahi-daemon")
+PACKAGES = ("busybox", "dropbear-bin", "openssh-server", "avahi-daemon")
 PACKAGE_DIRECTORY = BUILD / "parts"
 
 _UTILITY_SOURCES = ("utility", "configured", "kcm", "foreign_kcm")
@@ -141,23 +141,27 @@ def _fetch(package: str) -> Path:
 
 
 def _assemble(system: Path) -> None:
-    for directory in ("bin", "sbin", "lib", "lib64", "usr/bin", "usr/sbin", "usr/lib"):
+    for directory in ("bin", "sbin", "lib", "lib64", "usr/bin", "usr/sbin", "usr/lib/openssh"):
         (system / directory).mkdir(parents=True)
-    daemons = {name: system / "usr/sbin" / name for name in ("dropbear", "avahi-daemon")}
-    programs = {"busybox": system / "bin/busybox", **daemons}
-    for name, place in programs.items():
-        shutil.copy(_unpacked(name), place)
+    programs = [
+        system / name for name in ("bin/busybox", "usr/sbin/dropbear", "usr/sbin/sshd", "usr/sbin/avahi-daemon")
+    ]
+    # Newer releases of OpenSSH's server are of several programs.
+    parts = sorted((PACKAGE_DIRECTORY / "usr/lib/openssh").glob("sshd-*"))
+    programs += [system / "usr/lib/openssh" / path.name for path in parts]
+    for program in programs:
+        shutil.copy(_unpacked(program.name), program)
     _link_applets(system)
-    _make_sha1_server(daemons["dropbear"], system / "usr/sbin/dropbear-sha1")
     shutil.copy(DEVICE / "systemctl", system / "usr/bin/systemctl")
-    shutil.copy(DEVICE / "login-shell", system / "usr/lib/lab-login-shell")
+    for script in ("login-shell", "ssh-server"):
+        shutil.copy(DEVICE / script, system / f"usr/lib/lab-{script}")
     arm = system / "opt/arm"
     arm.mkdir(parents=True)
     compile_utility(arm / "pelion-provisioning-util")
     _compile(system / "usr/lib/lab-enter-root", ["enter_root"], ["-static"])
     libraries = ["-lmbedtls", "-lmbedx509", "-lmbedcrypto"]
     _compile(arm / "mbl-cloud-client", _CLIENT_SOURCES, ["-Wl,-Bstatic", *libraries, "-Wl,-Bdynamic"])
-    add_libraries(system, [*programs.values(), arm / "mbl-cloud-client"])
+    add_libraries(system, [*programs, arm / "mbl-cloud-client"])
 
 
 def _link_applets(system: Path) -> None:
@@ -174,16 +178,3 @@ def _compile(program: Path, sources: Iterable[str], libraries: list[str]) -> Non
     answer = subprocess.run([*_COMPILE, "-o", program, *files, *libraries], capture_output=True, text=True, check=False)
     if answer.returncode != 0:
         raise LabError(f"{program.name} can't be compiled:\n{answer.stderr.strip()}")
-
-
-def _make_sha1_server(server: Path, place: Path) -> None:
-    """Dropbear before 2020.79 signs with an RSA host key in one way only, SHA-1, called ``ssh-rsa``.
-
-    A newer one knows another, and prefers it. Here that one gets a name that no client knows.
-    """
-    name, other = b"\0rsa-sha2-256\0", b"\0old@lab.test\0"
-    code = server.read_bytes()
-    if code.count(name) != 1:
-        raise LabError(f"{server.name} names rsa-sha2-256 {code.count(name)} times, not once: no SHA-1 server made")
-    place.write_bytes(code.replace(name, other))
-    place.chmod(0o755)

@@ -6,11 +6,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 from . import network
 from .lab import require
 from .record import BoardRecord
+
+# Dropbear's words, and OpenSSH's.
+LOGGED_IN = re.compile("(?m)^.*[Aa]uth succeeded|^Accepted ")
 
 
 def show(options: argparse.Namespace) -> int:
@@ -32,13 +36,13 @@ def show(options: argparse.Namespace) -> int:
 
 
 def _board_status(entry: BoardRecord, log: Path) -> dict[str, object]:
-    connections = (log / "dropbear.log").read_text(errors="replace")
+    ssh_log = (log / "ssh.log").read_text(errors="replace")
     return {
         "name": entry.board.name,
         "running": entry.running,
         "ipv6": f"{entry.board.ipv6}%{network.INTERFACE}",
         "ipv4": entry.board.ipv4,
         "sha1": entry.board.sha1,
-        "connections": sum("auth succeeded" in line.lower() for line in connections.splitlines()),
+        "connections": len(LOGGED_IN.findall(ssh_log)),
         "exchanges": len((log / "exchanges").read_text().splitlines()),
     }

@@ -130,7 +130,7 @@ class Supervisor:
     def _make_board(self, board: Board) -> None:
         lab = self._lab_directory(board)
         lab.mkdir()
-        for name in ("exchanges", "dropbear.log", "avahi.log"):
+        for name in ("exchanges", "ssh.log", "avahi.log"):
             (lab / name).touch()
         addresses = (self._network.ipv4, self._network.ipv6)
         make_root(board, self._root(board), self._system, addresses)
@@ -181,7 +181,7 @@ class Supervisor:
         deadline = time.monotonic() + READY_SECONDS
         for board in self._boards:
             log = self._lab_directory(board) / "avahi.log"
-            self._wait_until(lambda board=board: _greets(board), deadline, f"{board.name}/dropbear.log")
+            self._wait_until(lambda board=board: _greets(board), deadline, f"{board.name}/ssh.log")
             self._wait_until(lambda log=log: ESTABLISHED in log.read_text(), deadline, f"{board.name}/avahi.log")
 
     def _wait_until(self, condition: Callable[[], bool], deadline: float, log: str) -> None:
