@@ -54,6 +54,7 @@ class Recipe:
     def name(self) -> x509.Name:
         try:
             name = x509.Name.from_rfc4514_string(self.subject)
+            _require_lengths(name)
         except ValueError as error:
             reason = f": {error}" if str(error) else ""
             raise RecipeError(
@@ -67,9 +68,17 @@ class Recipe:
 def common_name(text: str) -> str:
     """``text`` as a subject of nothing but a common name. Raises RecipeError."""
     try:
-        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)]).rfc4514_string()
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+        _require_lengths(name)
     except ValueError as error:
         raise RecipeError(f"{text!r} cannot be a certificate's common name ({error}); give subject.") from error
+    return name.rfc4514_string()
+
+
+def _require_lengths(name: x509.Name) -> None:
+    """The bound of X.520 on common names, which old versions of cryptography do not know."""
+    if any(len(attribute.value) > 64 for attribute in name.get_attributes_for_oid(NameOID.COMMON_NAME)):
+        raise ValueError("a common name has at most 64 characters")
 
 
 def derive_ids(vendor_domain: str, device_class: str) -> tuple[uuid.UUID, uuid.UUID]:

