@@ -105,16 +105,23 @@ def _unpacked(name: str) -> Path:
 
 def _fetch_packages() -> None:
     """Download and unpack the packages, and those libraries of theirs that this machine does not have."""
-    wanted, fetched = list(PACKAGES), set()
     PACKAGE_DIRECTORY.mkdir(exist_ok=True)
+    fetched: set[str] = set()
+    wanted = list(PACKAGES)
     while wanted:
         dependencies = []
         for package in wanted:
-            archive = _fetch(package)
+            fetched.add(package)
+            try:
+                archive = _fetch(package)
+            except LabError:
+                # A dependency may go by a name that no package has. What is missing in the end is noticed later.
+                if package in PACKAGES:
+                    raise
+                continue
             subprocess.run(["dpkg", "-x", archive, PACKAGE_DIRECTORY], check=True)
             fields = subprocess.run(["dpkg-deb", "-f", archive, "Depends"], capture_output=True, text=True, check=True)
             dependencies += re.findall(r"(?:^|[,|])\s*(lib[^\s,|(:]+)", fields.stdout)
-        fetched |= set(wanted)
         wanted = [name for name in dict.fromkeys(dependencies) if name not in fetched and not _is_installed(name)]
 
 
