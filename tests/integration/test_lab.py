@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import json
 import os
@@ -16,6 +17,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from fleet import LAB, ROOT, TIMEOUT, Fleet
 
 SSH = ["ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
@@ -323,6 +327,22 @@ def test_wrong_key_is_no_use(fleet: Fleet, request: pytest.FixtureRequest) -> No
     eventually(lambda: "Device not configured for mbed Cloud - exit\n" in fleet.on(board, f"cat {LOG}"))
 
 
+def test_expired_update_certificate_is_fatal(fleet: Fleet, request: pytest.FixtureRequest) -> None:
+    board = fleet.boards[0]
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "update")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(now - datetime.timedelta(days=90)).not_valid_after(now)
+    expired = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+    credentials = new_credentials(fleet, request.node.name)
+    provision(fleet, board, {**credentials, "arm_uc_default_certificate": expired})
+    assert "configured correctly" in fleet.on(board, f"{UTILITY} --get-pelion-status")
+    time.sleep(1)  # until it has ended by the board's clock too
+    fleet.on(board, "systemctl restart mbl-cloud-client")
+    eventually(lambda: "Device not configured for mbed Cloud - exit\n" in fleet.on(board, f"cat {LOG}"))
+
+
 def test_credentials_that_the_cloud_does_not_know(fleet: Fleet, request: pytest.FixtureRequest) -> None:
     board = fleet.boards[0]
     credentials = new_credentials(fleet, request.node.name)
@@ -401,7 +421,7 @@ def test_second_lab_at_the_same_place(state: Path) -> None:
     fleet = Fleet.up(state, "--devices", "1")
     answer = lab("up", "--devices", "3", "--state", state)
     assert answer.returncode == 1
-    assert answer.stderr.startswith(f"lab: a lab of 1 boards is up in {state}; end it first")
+    assert answer.stderr.startswith(f"lab: a lab is up in {state}; end it first: ")
     assert len(fleet.boards) == 1
     assert fleet.on(fleet.boards[0], "echo alive") == "alive\n"
 

@@ -66,7 +66,8 @@ def up(options: argparse.Namespace) -> int:
     except BaseException:
         _tidy(state)
         raise
-    print(f"The lab is up after {time.monotonic() - started:.1f} s: {options.devices} boards and a cloud in {state}")
+    boards = "1 board" if options.devices == 1 else f"{options.devices} boards"
+    print(f"The lab is up after {time.monotonic() - started:.1f} s: {boards} and a cloud in {state}")
     return 0
 
 
@@ -105,7 +106,7 @@ def require(state: Path) -> Record:
 def _refuse_second(state: Path) -> None:
     record = Record.read(state)
     if record and record.is_up():
-        raise LabError(f"a lab of {len(record.boards)} boards is up in {state}; end it first: {EXECUTABLE} down")
+        raise LabError(f"a lab is up in {state}; end it first: {EXECUTABLE} down --state {state}")
 
 
 def _refuse_strange(state: Path) -> None:
@@ -155,22 +156,18 @@ def _start(plan: Plan, state: Path) -> None:
             start_new_session=True,
         )
     try:
-        answer, _ = _say(process, json.dumps(asdict(plan)) + "\n")
+        process.stdin.write(json.dumps(asdict(plan)) + "\n")
+        process.stdin.close()
+        answer = json.loads(process.stdout.readline() or "{}")
     except BaseException:
         process.kill()
+        process.stdout.read()  # ends when the last of its processes has ended
         process.wait()
         raise
     if "ready" not in answer:
         process.wait()
         log_name = answer.get("log", "supervisor.log")
         raise LabError(f"{answer.get('error', 'the lab did not start')}\n{_tail(state / 'log' / log_name)}")
-
-
-def _say(process: subprocess.Popen[str], line: str) -> tuple[dict[str, str], None]:
-    process.stdin.write(line)
-    process.stdin.close()
-    answer = process.stdout.readline()
-    return (json.loads(answer) if answer else {}), None
 
 
 def _tail(log: Path) -> str:
