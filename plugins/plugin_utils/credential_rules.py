@@ -205,6 +205,13 @@ def _self_signature_holds(value: bytes, values: Values) -> str | None:
     return None
 
 
+def _self_signed(value: bytes, values: Values) -> str | None:
+    certificate = load_certificate(value)
+    if certificate.issuer == certificate.subject:
+        return None
+    return "it is not self-signed, as the cloud's developer certificates are; its bytes are damaged, or it is another"
+
+
 def _for_clients(value: bytes, values: Values) -> str | None:
     try:
         usage = load_certificate(value).extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
@@ -286,6 +293,7 @@ def _certificate_rules(field: str) -> tuple[CredentialRule, ...]:
 
 DEVELOPER_RULES: tuple[CredentialRule, ...] = (
     *_certificate_rules(DEVICE_CERTIFICATE),
+    CredentialRule(DEVICE_CERTIFICATE, "self-signed", _self_signed, "cloud: profile of developer certificates"),
     CredentialRule(DEVICE_CERTIFICATE, "clientAuth", _for_clients, "util 1.5: Certificate invalid"),
     CredentialRule(ENDPOINT_NAME, "not empty", _not_empty, "util 1.5: Item empty"),
     CredentialRule(ENDPOINT_NAME, "equals CN", _named_like_endpoint, "util 1.5: Certificate CN attribute invalid"),

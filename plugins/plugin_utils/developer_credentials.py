@@ -8,14 +8,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from functools import cached_property
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
-from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from .c_source import CSourceError, parse_c_source
+from .certified import Certified
 from .credential_rules import (
     ACCOUNT_ID,
     DEVELOPER_RULES,
@@ -33,7 +32,6 @@ from .credential_rules import (
     pem_bytes,
     readable,
     require,
-    sha256_hex,
     validity_notices,
 )
 
@@ -53,7 +51,7 @@ _PEM_LABELS = {DEVICE_CERTIFICATE: "CERTIFICATE", SERVER_CA: "CERTIFICATE", LWM2
 
 
 @dataclass(frozen=True)
-class DeveloperCredentials:
+class DeveloperCredentials(Certified):
     """The values of one developer certificate, by the names of their C variables.
 
     ``values`` has the exact bytes that a device gets: text without a terminating NUL, DER, and
@@ -62,6 +60,7 @@ class DeveloperCredentials:
     """
 
     KIND: ClassVar[str] = "developer-credentials"
+    CERTIFICATE: ClassVar[str] = DEVICE_CERTIFICATE
 
     values: Mapping[str, bytes] = field(repr=False)
     name: str | None = None
@@ -111,15 +110,6 @@ class DeveloperCredentials:
         ]
         return notices
 
-    @cached_property
-    def certificate(self) -> x509.Certificate:
-        return load_certificate(self.values[DEVICE_CERTIFICATE])
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the device certificate's DER, 64 hex digits."""
-        return sha256_hex(self.values[DEVICE_CERTIFICATE])
-
     @property
     def endpoint_name(self) -> str:
         return readable(self.values[ENDPOINT_NAME])
@@ -133,14 +123,6 @@ class DeveloperCredentials:
     @property
     def uri(self) -> str:
         return readable(self.values[SERVER_URI])
-
-    @property
-    def not_before(self) -> datetime:
-        return self.certificate.not_valid_before_utc
-
-    @property
-    def not_after(self) -> datetime:
-        return self.certificate.not_valid_after_utc
 
     @property
     def _aid(self) -> str:

@@ -7,13 +7,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
 from pathlib import Path
 
 import yaml
 
 from .c_source import CSourceError, read_c_file
 from .credential_rules import CLASS_ID, UPDATE_CERTIFICATE, VENDOR_ID, CredentialError
+from .durable_file import replace_file
 from .errors import PelionError
 from .update_resources import UpdateResources
 
@@ -80,7 +80,7 @@ class SigningFiles:
                 written.append(str(path))
                 if not dry_run:
                     _make_private_directory(path.parent)
-                    _write(path, content, mode)
+                    replace_file(path, content, mode)
         except OSError as error:
             raise SigningFilesError(
                 f"{self._directory} cannot be written: {error.strerror}.", path=str(self._directory)
@@ -164,18 +164,3 @@ def _make_private_directory(directory: Path) -> None:
         _make_private_directory(directory.parent)
     with contextlib.suppress(FileExistsError):
         directory.mkdir(mode=0o700)
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".writing", dir=path.parent)
-    try:
-        with open(descriptor, "wb") as file:
-            os.fchmod(descriptor, mode)
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise

@@ -17,7 +17,6 @@ import hashlib
 import os
 import re
 import stat
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import yaml
 
+from .durable_file import LITTER, replace_file, sync_directory
 from .errors import PelionError
 from .vault import NoSecretError, Vault, VaultError
 
@@ -109,7 +109,8 @@ class Store:
                 return False
             plain = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True).encode()
             text = self._vault.encrypt(plain) if old_text is None else self._vault.replace(old_text, plain)
-            self._replace(path, text)
+            with _disk_errors(path, name):
+                replace_file(path, text, 0o660 if self._shared else 0o600)
         return True
 
     def remove(self, kind: type, name: str) -> bool:
@@ -122,7 +123,7 @@ class Store:
                 path.unlink()
             except FileNotFoundError:
                 return False
-            _sync_directory(self.directory)
+            sync_directory(self.directory)
         return True
 
     def names(self, kind: type) -> list[str]:
@@ -243,30 +244,11 @@ class Store:
 
     # --- the disk ---
 
-    def _replace(self, path: Path, text: bytes) -> None:
-        temporary = None
-        try:
-            with _disk_errors(path):
-                descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=_LITTER, dir=self.directory)
-                with open(descriptor, "wb") as file:
-                    os.fchmod(descriptor, 0o660 if self._shared else 0o600)
-                    _keep_owner(descriptor, path)
-                    file.write(text)
-                    file.flush()
-                    os.fsync(descriptor)
-                os.replace(temporary, path)
-                temporary = None
-                _sync_directory(self.directory)
-        finally:
-            if temporary:
-                with contextlib.suppress(OSError):
-                    os.unlink(temporary)
-
     def _remove_litter(self) -> None:
         """Temporary files of killed writers; under the lock, there is no other kind."""
         with contextlib.suppress(OSError):
             for file in os.listdir(self.directory):
-                if file.startswith(".") and file.endswith(_LITTER):
+                if file.startswith(".") and file.endswith(LITTER):
                     os.unlink(self.directory / file)
 
     def _lock(self) -> int:
@@ -354,9 +336,6 @@ class Store:
             )
 
 
-_LITTER = ".writing"
-
-
 class _Dumper(yaml.SafeDumper):
     """Safe YAML with several lines of text, such as PEM, as they are."""
 
@@ -413,26 +392,6 @@ def _name(stem: str) -> str | None:
 _ENCODED = {octet: f"~{octet:02x}" for octet in range(256)}
 _ENCODED |= {octet: chr(octet) for octet in b"abcdefghijklmnopqrstuvwxyz0123456789.-"}
 _ENCODED |= {octet: "_" + chr(octet).lower() for octet in b"ABCDEFGHIJKLMNOPQRSTUVWXYZ_"}
-
-
-def _keep_owner(descriptor: int, path: Path) -> None:
-    """Give the new file the owner and group of the one that it replaces, as far as one may."""
-    with contextlib.suppress(FileNotFoundError):
-        old, new = path.stat(), os.fstat(descriptor)
-        if old.st_gid != new.st_gid:
-            with contextlib.suppress(PermissionError):
-                os.fchown(descriptor, -1, old.st_gid)
-        if old.st_uid != new.st_uid:
-            with contextlib.suppress(PermissionError):
-                os.fchown(descriptor, old.st_uid, -1)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _group_name(group: int) -> str:

@@ -8,10 +8,8 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from functools import cached_property
 from typing import Any, ClassVar
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
@@ -19,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from .c_source import CSource, CSourceError, parse_c_source
+from .certified import Certified
 from .credential_rules import (
     CLASS_ID,
     UPDATE_CERTIFICATE,
@@ -50,7 +49,7 @@ class SigningPair:
 
 
 @dataclass(frozen=True)
-class UpdateResources:
+class UpdateResources(Certified):
     """The update certificate and the ids of a kind of device.
 
     ``values`` has the certificate's DER and the two ids of 16 bytes by the names of their C variables.
@@ -60,6 +59,7 @@ class UpdateResources:
     """
 
     KIND: ClassVar[str] = "update-resources"
+    CERTIFICATE: ClassVar[str] = UPDATE_CERTIFICATE
 
     values: Mapping[str, bytes] = field(repr=False)
     private_key: bytes | None = field(default=None, repr=False)
@@ -100,15 +100,6 @@ class UpdateResources:
         if key.public_key() != self.certificate.public_key():
             raise CredentialError("private_key", self.source, "pair", "does not belong to the certificate")
 
-    @cached_property
-    def certificate(self) -> x509.Certificate:
-        return load_certificate(self.values[UPDATE_CERTIFICATE])
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the certificate's DER, 64 hex digits."""
-        return sha256_hex(self.values[UPDATE_CERTIFICATE])
-
     @property
     def vendor_id(self) -> uuid.UUID:
         return uuid.UUID(bytes=self.values[VENDOR_ID])
@@ -121,14 +112,6 @@ class UpdateResources:
     def public_point(self) -> bytes:
         """The public key as 65 bytes: 4, X, Y."""
         return self.certificate.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-
-    @property
-    def not_before(self) -> datetime:
-        return self.certificate.not_valid_before_utc
-
-    @property
-    def not_after(self) -> datetime:
-        return self.certificate.not_valid_after_utc
 
     @property
     def signing_pair(self) -> SigningPair | None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import functools
+import random
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 
@@ -35,8 +36,9 @@ def a_certificate(
     end: datetime = NOW + timedelta(days=3000),
     hash_: hashes.HashAlgorithm | None = None,
     extensions: Iterable[x509.ExtensionType] = (),
+    issuer: x509.Name | None = None,
 ) -> bytes:
-    """DER of a self-signed certificate in the cloud's profile."""
+    """DER of a certificate in the cloud's profile, self-signed if ``issuer`` does not say otherwise."""
     key = key or a_key()
     attributes = [(NameOID.COUNTRY_NAME, "GB"), (NameOID.ORGANIZATION_NAME, "ARM Ltd")]
     attributes += [(NameOID.ORGANIZATIONAL_UNIT_NAME, unit)] if unit else []
@@ -45,7 +47,7 @@ def a_certificate(
     builder = (
         x509.CertificateBuilder()
         .subject_name(name)
-        .issuer_name(name)
+        .issuer_name(issuer or name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(begin)
@@ -124,3 +126,30 @@ def c_source(values: dict[str, bytes]) -> bytes:
             lines.append(f'const char {name}[] = "{text}";')
     lines.append("#endif //__GUARD_H__")
     return "\n".join(lines).encode() + b"\n"
+
+
+def mutated(random_: random.Random, text: bytes) -> bytes:
+    """``text`` with a few changes of the kinds that editors, downloads and disks make."""
+    octets = bytearray(text)
+    for _ in range(random_.choice([1, 1, 1, 2, 3, 8])):
+        at = random_.randrange(len(octets))
+        length = random_.choice([1, 1, 1, 2, 5, 30, 200])
+        how = random_.randrange(7)
+        if how == 0:
+            octets[at] = random_.randrange(256)
+        elif how == 1:
+            del octets[at : at + length]
+        elif how == 2:
+            octets[at:at] = random_.choice(b"{}[]()\"'\\,;#/*=0x19\n\r\0 ae-".decode()).encode()
+        elif how == 3:
+            octets[at:at] = octets[at : at + length]
+        elif how == 4:
+            octets[at] ^= 1 << random_.randrange(8)
+        elif how == 5:
+            del octets[at:]
+        else:
+            other = random_.randrange(len(octets))
+            octets[at : at + length] = octets[other : other + length]
+        if not octets:
+            return b""
+    return bytes(octets)

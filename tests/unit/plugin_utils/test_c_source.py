@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from credential_samples import mutated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -324,32 +325,6 @@ const uint8_t EMPTY[] = {
 };
 #endif // G_H
 """
-
-
-def mutated(random_: random.Random, text: bytes) -> bytes:
-    octets = bytearray(text)
-    for _ in range(random_.choice([1, 1, 1, 2, 3, 8])):
-        at = random_.randrange(len(octets))
-        length = random_.choice([1, 1, 1, 2, 5, 30, 200])
-        how = random_.randrange(7)
-        if how == 0:
-            octets[at] = random_.randrange(256)
-        elif how == 1:
-            del octets[at : at + length]
-        elif how == 2:
-            octets[at:at] = random_.choice(b"{}[]()\"'\\,;#/*=0x19\n\r\0 ae-".decode()).encode()
-        elif how == 3:
-            octets[at:at] = octets[at : at + length]
-        elif how == 4:
-            octets[at] ^= 1 << random_.randrange(8)
-        elif how == 5:
-            del octets[at:]
-        else:
-            other = random_.randrange(len(octets))
-            octets[at : at + length] = octets[other : other + length]
-        if not octets:
-            return b""
-    return bytes(octets)
 
 
 def compiled_values(text: bytes, names: set[str], directory: Path) -> dict[str, bytes] | None:

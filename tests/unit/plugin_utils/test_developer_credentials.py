@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import random
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -18,6 +20,7 @@ from credential_samples import (
     c_source,
     developer_values,
     key_der,
+    mutated,
     update_values,
 )
 from cryptography import x509
@@ -32,6 +35,8 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils import credential_rules
 from ansible_collections.pelion.mbl.plugins.plugin_utils.c_source import CSourceError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credential_rules import CredentialError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.developer_credentials import DeveloperCredentials
+
+OTHER = x509.Name.from_rfc4514_string("CN=other")
 
 
 def read(**changes: bytes | None) -> DeveloperCredentials:
@@ -82,6 +87,7 @@ BROKEN: list[tuple[str, Callable[[], bytes], str, str]] = [
     ("DEVICE_CERTIFICATE", rsa_certificate, "P-256", "RSA"),
     ("DEVICE_CERTIFICATE", lambda: a_certificate(hash_=hashes.SHA384()), "SHA-256", "SHA384"),
     ("DEVICE_CERTIFICATE", lambda: flipped(a_certificate(), -1), "intact", "damaged"),
+    ("DEVICE_CERTIFICATE", lambda: a_certificate(issuer=OTHER), "self-signed", "not self-signed"),
     (
         "DEVICE_CERTIFICATE",
         lambda: a_certificate(extensions=[x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])]),
@@ -161,6 +167,7 @@ def test_every_rule_was_broken() -> None:
     [
         {"PRIVATE_KEY": key_der(a_key(), PrivateFormat.TraditionalOpenSSL)},
         {"DEVICE_CERTIFICATE": a_certificate(extensions=[x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])])},
+        {"SERVER_CA": a_certificate("intermediate CA", None, issuer=OTHER)},
         {"ACCOUNT_ID": None},
         {"LWM2M_CA": a_certificate("LwM2M CA", None)},
         {"SERVER_URI": f"coap://[fe80::1]:5684?x=1&aid={ACCOUNT}".encode()},
@@ -232,6 +239,25 @@ def test_no_truncated_file_passes() -> None:
     for length in range(0, len(text) - 25, 97):
         with pytest.raises((CSourceError, CredentialError)):
             DeveloperCredentials.from_c_source(text[:length], "x.c")
+
+
+def test_no_mutated_file_passes_as_something_else() -> None:
+    random_ = random.Random(int(os.environ.get("PELION_FUZZ_SEED", "4")))
+    good = developer_values()
+    text = c_source(good)
+    proven = (rules.DEVICE_CERTIFICATE, rules.PRIVATE_KEY, rules.ENDPOINT_NAME)
+    read = 0
+    for _ in range(int(os.environ.get("PELION_FUZZ_FILES", "2000")) // 10):
+        try:
+            values = DeveloperCredentials.from_c_source(mutated(random_, text), "x.c").values
+        except (CSourceError, CredentialError):
+            continue
+        read += 1
+        assert {name: values[name] for name in proven} == {name: good[name] for name in proven}
+        # A CA may be another's; the signature of that one cannot be checked without it.
+        ca = rules.load_certificate(values[rules.SERVER_CA])
+        assert values[rules.SERVER_CA] == good[rules.SERVER_CA] or ca.issuer != ca.subject
+    assert read
 
 
 def test_secrets_show_nowhere() -> None:
