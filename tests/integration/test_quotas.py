@@ -1,0 +1,83 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the account allows is asked before any board is changed."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def certificate(fleet, home, request):
+    """A developer certificate with room for one more device; ``provision`` uses the one of that name."""
+    return make_certificate(fleet, home, request.node.name, devices=99)
+
+
+def make_certificate(fleet, home, name: str, *, devices: int) -> str:
+    """The id of a new developer certificate that so many devices hold."""
+    arguments = ["--vault-password-file", home / "vault-password", "-m", "pelion.mbl.pelion_dev_cert"]
+    made = fleet.run("ansible", "localhost", *arguments, "-a", f"name={name}", environment={"HOME": str(home)})
+    assert made.returncode == 0, made.output
+    certificates = fleet.cloud.call("GET", "/state")["certificates"]
+    certificate_id = next(found["id"] for found in certificates if found["name"] == name)
+    fleet.cloud.call("POST", "/devices", count=devices, certificate_id=certificate_id)
+    return certificate_id
+
+
+def untouched(fleet) -> bool:
+    return not any(fleet.content(board) for board in fleet.boards)
+
+
+def test_a_certificate_without_room_is_refused(fleet, provision, certificate):
+    play = provision()
+    assert play.returncode != 0
+    assert "no room for 2 boards" in play.output
+    assert "99 of 100 devices" in play.output
+    assert untouched(fleet)
+
+
+def test_boards_that_are_its_own_take_no_room(fleet, provision, home, request):
+    make_certificate(fleet, home, request.node.name, devices=97)
+    assert provision().returncode == 0
+    again = provision()
+    assert again.returncode == 0, again.output
+    assert not any(recap.changed for recap in again.recap.values())
+
+
+def test_a_fleet_is_spread_and_each_board_keeps_its_own(fleet, provision, home, request):
+    name = request.node.name
+    make_certificate(fleet, home, f"{name}-01", devices=98)
+    spread = ["-e", "provision_pelion_spread=true"]
+    first = provision(*spread)
+    assert first.returncode == 0, first.output
+    held = [fleet.on(board, "grep developer_certificate /config/user/pelion-mbl.record") for board in fleet.boards]
+    assert sorted(held.count(certificate) for certificate in set(held)) == [1, 2]
+    assert f"{name}-02" in {found["name"] for found in fleet.cloud.call("GET", "/state")["certificates"]}
+    second = provision(*spread)
+    assert second.returncode == 0, second.output
+    assert not any(recap.changed for recap in second.recap.values())
+
+
+def test_a_full_account_is_told(fleet, provision, home, request):
+    make_certificate(fleet, home, "any", devices=0)
+    certificates = fleet.cloud.call("GET", "/state")["certificates"]
+    account = certificates[0]["account_id"]
+    fleet.cloud.call("PATCH", f"/accounts/{account}", certificate_limit=len(certificates))
+    try:
+        play = provision()
+    finally:
+        fleet.cloud.call("PATCH", f"/accounts/{account}", certificate_limit=50)
+    assert play.returncode != 0
+    assert "account holds as many trusted certificates as it may" in play.output
+    assert untouched(fleet)
+
+
+def test_an_inactive_certificate_is_told(fleet, provision, home, request):
+    make_certificate(fleet, home, request.node.name, devices=0)
+    inactive = ["-m", "pelion.mbl.pelion_dev_cert", "-a", f"name={request.node.name} state=inactive"]
+    secret = ["--vault-password-file", home / "vault-password"]
+    assert fleet.run("ansible", "localhost", *secret, *inactive, environment={"HOME": str(home)}).returncode == 0
+    play = provision()
+    assert play.returncode != 0
+    assert "0 of 100 devices and is inactive or expired" in play.output
+    assert untouched(fleet)
