@@ -38,6 +38,7 @@ from provisioning_inputs import (
 
 OTHER_UTILITY = os.environ.get("PELION_PROVISIONING_UTIL")
 UTILITY = "/opt/arm/pelion-provisioning-util"
+DEVICES = "for name in random urandom null; do : >dev/$name; mount --bind /dev/$name dev/$name; done"
 INPUT_DIRECTORY = "scratch/provisioning-certs"
 RANDOM = "Generating random from /dev/random, this can take a long time!\n"
 USAGE = """\
@@ -86,7 +87,7 @@ class Device:
         """Run the utility; BEFORE and AFTER are shell commands for outside the root, in the same mount namespace."""
         mapping = [] if os.geteuid() == 0 else ["--map-root-user"]
         script = f"""
-            for device in random urandom null; do : >dev/$device; mount --bind /dev/$device dev/$device; done
+            {DEVICES if OTHER_UTILITY else ":"}
             {before}
             chroot . {UTILITY} "$@"
             code=$?
