@@ -121,7 +121,8 @@ def _no_room(
     spread: bool,
 ) -> str:
     taken = [
-        f"{c.name} has {c.devices} of {DEVICES_PER_CERTIFICATE} devices" + ("" if c.usable else " and is not active")
+        f"{c.name} has {c.devices} of {DEVICES_PER_CERTIFICATE} devices"
+        + ("" if c.usable else " and is inactive or expired")
         for c in family.values()
     ]
     text = f"There is no room for {homeless} boards among the developer certificates ({'; '.join(taken) or 'none yet'})"
