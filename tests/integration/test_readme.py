@@ -1,0 +1,104 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every command that the README shows is run, as it stands there."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from fleet import LAB, ROOT, TIMEOUT, Fleet
+
+COMMANDS = [
+    line.strip()
+    for block in re.findall(r"^ *```sh\n(.*?)^ *```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    for line in block.splitlines()
+    if line.strip()
+]
+# Run by hand or by CI: this test is a part of it.
+NOT_HERE = {"make test"}
+PASSWORD = "a reader's vault password"
+
+
+def test_the_demo(tmp_path):
+    """In this clone, whose tools are there already."""
+    assert "make demo" in COMMANDS
+    ended = subprocess.run(["make", "demo"], cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT)
+    assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
+    assert ended.stdout.count("PLAY RECAP") == 3
+    table = ended.stdout[ended.stdout.rindex("device id") :]
+    assert len(re.findall(r"mbed-linux-os-\d+ +\S+ +[0-9a-f]{32} +registered", table)) == 5
+
+
+@pytest.fixture(scope="module")
+def reader(lab: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home directory with a clone of the project in it, whose group_vars say what the README says."""
+    home = tmp_path_factory.mktemp("reader")
+    clone = home / "mbl"
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
+    for name in listed.stdout.splitlines():
+        (clone / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, clone / name)
+    example = re.search(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert example
+    (clone / "inventory/group_vars/mbl.yml").write_text(example[1])
+    for board in lab.boards:
+        lab.make_fresh(board)
+    return home
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if not command.startswith("make")])
+def test_a_command(reader, lab, command):
+    """One after the other, as a reader would, in the lab instead of a bench; the password is typed at the prompt."""
+    if command.startswith("export "):
+        return  # in the lab, the key is another
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PELION_"))
+    } | {
+        "HOME": str(reader),
+        "ANSIBLE_NOCOLOR": "1",
+        # Without a path to this clone: what the reader installed is what runs.
+        "ANSIBLE_COLLECTIONS_PATH": str(reader / ".ansible/collections"),
+    }
+    arguments = [LAB, "run", "--state", lab.state, "--", "sh", "-c", f"unset ANSIBLE_INVENTORY; {command}"]
+    output, status = at_a_terminal(arguments, reader / "mbl", environment)
+    assert status == 0, output
+    if "provision.yml" in command:
+        assert len(re.findall(r"mbed-linux-os-\d+ +: ok=.*changed=[1-9]", output)) == len(lab.boards)
+    elif "status.yml" in command:
+        assert output.count(" registered") == len(lab.boards)
+    elif "--graph" in command:
+        assert all(board in output for board in lab.boards)
+
+
+def at_a_terminal(arguments: list[str | Path], directory: Path, environment: dict[str, str]) -> tuple[str, int]:
+    """Run with a terminal, typing the vault password where it is asked for; all output and the exit status."""
+    process, terminal = pty.fork()
+    if process == 0:
+        os.chdir(directory)
+        os.execvpe(arguments[0], [str(argument) for argument in arguments], environment)
+    output, answered, end = b"", 0, time.monotonic() + TIMEOUT
+    while time.monotonic() < end:
+        try:
+            part = os.read(terminal, 4096)
+        except OSError:  # what Linux says at the end
+            break
+        if not part:
+            break
+        output += part
+        if output.count(b"Vault password:") > answered:
+            os.write(terminal, PASSWORD.encode() + b"\n")
+            answered += 1
+    os.close(terminal)
+    return output.decode(errors="replace"), os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def test_all_commands_are_covered():
+    assert set(COMMANDS) >= NOT_HERE
+    assert len(COMMANDS) == len(set(COMMANDS))
