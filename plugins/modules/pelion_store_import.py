@@ -1,6 +1,9 @@
+#!/usr/bin/python
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Documentation of pelion_store_import, which plugins/action/pelion_store_import.py carries out on the controller."""
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pelion_store_import

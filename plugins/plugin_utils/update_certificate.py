@@ -48,10 +48,10 @@ class Recipe:
         for field, value in (("vendor_id", self.vendor_id), ("class_id", self.class_id)):
             if not value.int:
                 raise RecipeError(f"{field} is {value}, which stands for no id.")
-        _ = self.name
+        self.name()
 
-    @property
     def name(self) -> x509.Name:
+        """The subject, parsed. Raises RecipeError."""
         try:
             name = x509.Name.from_rfc4514_string(self.subject)
             _require_lengths(name)
@@ -128,8 +128,8 @@ def make_update_resources(recipe: Recipe, now: datetime | None = None) -> Update
     )
     builder = (
         x509.CertificateBuilder()
-        .subject_name(recipe.name)
-        .issuer_name(recipe.name)
+        .subject_name(recipe.name())
+        .issuer_name(recipe.name())
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now)

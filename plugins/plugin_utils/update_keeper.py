@@ -155,7 +155,7 @@ def _planned(recipe: Recipe) -> dict[str, Any]:
         "vendor_id": str(recipe.vendor_id),
         "class_id": str(recipe.class_id),
         "fingerprint": None,
-        "subject": recipe.name.rfc4514_string(),
+        "subject": recipe.name().rfc4514_string(),
         "not_before": None,
         "not_after": None,
         "has_private_key": True,

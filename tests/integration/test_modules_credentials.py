@@ -77,7 +77,7 @@ class User:
         playbook = self.file("playbook.yml", yaml.safe_dump([play]))
         secret = self.secret if secret is None else secret
         command = [sys.executable, "-m", "ansible", "playbook", playbook, *secret, *(options or [])]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, cwd=self.home)
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False, cwd=self.home)
         output = done.stdout + done.stderr
         found = re.findall(r"^localhost \| (\w+)!? => (\{.*?^\})", done.stdout, re.MULTILINE | re.DOTALL)
         assert found, output
@@ -146,7 +146,7 @@ def test_generated_and_exported(user: User) -> None:
     assert shown["entry"]["private_key"] == key.read_text()
     # What is exported can be taken in again, here by another user, with its key.
     exported = {"src": "signing/gateway/update_default_resources.c", "private_key_src": str(key)}
-    again, _ = user.twice({UPDATE: {"name": "copy", **exported}})
+    again, _second = user.twice({UPDATE: {"name": "copy", **exported}})
     assert again.results[0]["fingerprint"] == made["fingerprint"] and again.results[0]["has_private_key"]
 
 
@@ -168,7 +168,7 @@ def test_a_file_is_found_as_copy_finds_its_own(user: User) -> None:
     key = user.file("files/key.pem", made.private_key or b"")
     encrypt = [sys.executable, "-m", "ansible", "vault", "encrypt", *user.secret, key]
     subprocess.run(encrypt, env=user.environment, check=True, capture_output=True, cwd=user.home)
-    first, _ = user.twice(
+    first, _second = user.twice(
         {UPDATE: {"name": "plain", "src": "plain.c"}},
         {UPDATE: {"name": "with key", "src": str(user.home / "files/plain.c"), "private_key_src": "key.pem"}},
     )
@@ -181,7 +181,7 @@ def test_a_file_is_found_as_copy_finds_its_own(user: User) -> None:
 def test_several_vault_ids(user: User) -> None:
     ids = [f"{name}@{user.file(name, f'{name} {PASSWORD}')}" for name in ("team", "prod")]
     secret = [option for given in ids for option in ("--vault-id", given)]
-    first, _ = user.twice(
+    first, _second = user.twice(
         {UPDATE: {"name": "one", **IDS}},
         {UPDATE: {"name": "two", **IDS, "vault_id": "prod"}},
         secret=secret,
@@ -311,7 +311,7 @@ def test_a_store_of_mbl_cli_is_taken_over(user: User) -> None:
     (user.home / ".mbl-store/team").chmod(0o750)
     checked = user.run({IMPORT: {}}, options=["--check"])
     assert checked.changed == 1 and not list(user.team.glob("*.yml"))
-    first, _ = user.twice({IMPORT: {}})
+    first, _second = user.twice({IMPORT: {}})
     entries = {entry["name"]: entry for entry in first.results[0]["entries"]}
     assert entries["bench"]["result"] == "imported" and entries["bad"]["result"] == "refused"
     assert any("is now 'dev_manufacturer'" in repair for repair in entries["bench"]["repairs"])

@@ -179,7 +179,7 @@ def test_what_cannot_be_made_is_refused(recipe: dict) -> None:
 
 def test_any_domain_can_be_a_subject() -> None:
     for domain in ("example.com", "a+b,c.d", "\u00e9.com"):
-        subject = Recipe(VENDOR, CLASS, common_name(domain)).name
+        subject = Recipe(VENDOR, CLASS, common_name(domain)).name()
         assert subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value == domain
     with pytest.raises(RecipeError, match="give subject"):
         common_name("x" * 65)
