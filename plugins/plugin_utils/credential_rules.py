@@ -20,13 +20,20 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_der_private_key
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, SignatureAlgorithmOID
-
 from .errors import PelionError
+from .libraries import Absent
+
+try:
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import load_der_private_key
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, SignatureAlgorithmOID
+except ImportError:
+    x509 = InvalidSignature = UnsupportedAlgorithm = ec = Absent("cryptography")
+    load_der_private_key = ExtendedKeyUsageOID = NameOID = Absent("cryptography")
+    SignatureAlgorithmOID = Absent("cryptography")
+
 
 ENDPOINT_NAME = "MBED_CLOUD_DEV_BOOTSTRAP_ENDPOINT_NAME"
 ACCOUNT_ID = "MBED_CLOUD_DEV_ACCOUNT_ID"
@@ -100,9 +107,13 @@ def load_certificate(der: bytes) -> x509.Certificate:
     """The certificate in ``der``. Raises ValueError with a text for users."""
     _require_der(der, "certificate")
     try:
-        return x509.load_der_x509_certificate(der)
-    except ValueError as error:
+        certificate = x509.load_der_x509_certificate(der)
+        # These are parsed when they are asked for, and would fail then.
+        for part in ("subject", "issuer", "extensions", "signature_algorithm_oid", "not_valid_after_utc"):
+            getattr(certificate, part)
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         raise ValueError("is no X.509 certificate; its bytes are damaged") from error
+    return certificate
 
 
 def load_private_key(der: bytes) -> ec.EllipticCurvePrivateKey:
@@ -217,8 +228,6 @@ def _for_clients(value: bytes, values: Values) -> str | None:
         usage = load_certificate(value).extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
         return None
-    except ValueError:
-        return "its extensions cannot be read"
     if ExtendedKeyUsageOID.CLIENT_AUTH in usage:
         return None
     return "its extended key usage is without clientAuth"

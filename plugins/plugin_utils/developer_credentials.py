@@ -11,8 +11,6 @@ from datetime import datetime, timezone
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
-from cryptography.x509.oid import NameOID
-
 from .c_source import CSourceError, parse_c_source
 from .certified import Certified
 from .credential_rules import (
@@ -34,6 +32,13 @@ from .credential_rules import (
     require,
     validity_notices,
 )
+from .libraries import Absent
+
+try:
+    from cryptography.x509.oid import NameOID
+except ImportError:
+    NameOID = Absent("cryptography")
+
 
 REQUIRED = (
     ENDPOINT_NAME,
@@ -93,11 +98,13 @@ class DeveloperCredentials(Certified):
         now = now or datetime.now(timezone.utc)
         require(DEVELOPER_RULES, self.values, self.source)
         notices = validity_notices(DEVICE_CERTIFICATE, self.certificate, self.source, now, warn_days)
-        ca_end = load_certificate(self.values[SERVER_CA]).not_valid_after_utc
-        if ca_end <= now:
-            notices.append(
-                f"{SERVER_CA} of {self.source} ended on {ca_end:%Y-%m-%d}; devices without a clock accept that."
-            )
+        ca = load_certificate(self.values[SERVER_CA])
+        if ca.not_valid_after_utc <= now:
+            end = f"{ca.not_valid_after_utc:%Y-%m-%d}"
+            notices.append(f"{SERVER_CA} of {self.source} ended on {end}; devices without a clock accept that.")
+        if ca.issuer != ca.subject:
+            names = f"{ca.subject.rfc4514_string()!r}, by {ca.issuer.rfc4514_string()!r}"
+            notices.append(f"{SERVER_CA} of {self.source} is no root ({names}), so it cannot be seen if it is intact.")
         others = {
             f"the URI's aid {self._aid!r}": self._aid,
             f"{ACCOUNT_ID} {readable(self.values.get(ACCOUNT_ID, b''))!r}": readable(self.values.get(ACCOUNT_ID, b"")),

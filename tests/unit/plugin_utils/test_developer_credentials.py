@@ -107,6 +107,7 @@ BROKEN: list[tuple[str, Callable[[], bytes], str, str]] = [
     ("PRIVATE_KEY", lambda: a_certificate(), "DER P-256", "no private key"),
     ("PRIVATE_KEY", rsa_key, "DER P-256", "P-256"),
     ("PRIVATE_KEY", lambda: key_der(a_key(number=1)), "pair", "does not belong"),
+    ("DEVICE_CERTIFICATE", lambda: a_certificate().replace(b"ARM Ltd", b"\xff" * 7), "DER X.509", "no X.509"),
     ("SERVER_CA", lambda: a_certificate()[:-1], "DER X.509", "lacks"),
     ("SERVER_CA", rsa_certificate, "P-256", "RSA"),
     ("SERVER_CA", lambda: a_certificate(hash_=hashes.SHA512()), "SHA-256", "SHA512"),
@@ -167,7 +168,6 @@ def test_every_rule_was_broken() -> None:
     [
         {"PRIVATE_KEY": key_der(a_key(), PrivateFormat.TraditionalOpenSSL)},
         {"DEVICE_CERTIFICATE": a_certificate(extensions=[x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])])},
-        {"SERVER_CA": a_certificate("intermediate CA", None, issuer=OTHER)},
         {"ACCOUNT_ID": None},
         {"LWM2M_CA": a_certificate("LwM2M CA", None)},
         {"SERVER_URI": f"coap://[fe80::1]:5684?x=1&aid={ACCOUNT}".encode()},
@@ -200,6 +200,11 @@ def test_an_ended_ca_is_told() -> None:
     ca = a_certificate("CA", None, end=NOW - timedelta(days=1))
     (notice,) = read(SERVER_CA=ca).check(NOW)
     assert rules.SERVER_CA in notice
+
+
+def test_a_ca_that_is_no_root_is_told() -> None:
+    (notice,) = read(SERVER_CA=a_certificate("CA", None, issuer=OTHER)).check(NOW)
+    assert "is no root" in notice and "CN=CA" in notice and "CN=other" in notice
 
 
 def test_accounts_that_differ_are_told() -> None:
