@@ -85,6 +85,7 @@ from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery import FoundBoard, discover
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.libraries import require_libraries
 
 try:
     # Since ansible-core 2.19 a text counts as untrusted, and `ansible-inventory --list` shows it as such, unless…
@@ -145,6 +146,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _discover(self) -> dict[str, dict[str, Any]]:
         try:
+            require_libraries()
             found = discover(
                 self.get_option("timeout"),
                 self.get_option("interfaces"),

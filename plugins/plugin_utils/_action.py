@@ -12,6 +12,7 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 
 from .errors import PelionError
+from .libraries import require_libraries
 
 
 class Action(ActionBase):
@@ -34,6 +35,7 @@ class Action(ActionBase):
         self._task_vars = task_vars or {}
         self._warnings: list[str] = []
         try:
+            require_libraries()
             result.update(self.perform(plain(arguments)))
         except PelionError as error:
             result.update(failed=True, msg=str(error), **error.facts)

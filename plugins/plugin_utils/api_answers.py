@@ -16,8 +16,14 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from .libraries import Absent
+
+try:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+except ImportError:
+    x509 = Encoding = Absent("cryptography")
+
 
 ID = re.compile(r"[0-9a-f]{32}")
 
@@ -129,6 +135,14 @@ class DeveloperCertificate:
         """The certificate's common name, which its devices present when they bootstrap."""
         names = self.certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
         return str(names[0].value) if names else None
+
+    @property
+    def not_before(self) -> datetime:
+        return self.certificate.not_valid_before_utc
+
+    @property
+    def not_after(self) -> datetime:
+        return self.certificate.not_valid_after_utc
 
     @property
     def status(self) -> str:

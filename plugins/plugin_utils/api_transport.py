@@ -13,14 +13,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
-import urllib3
-from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
-from urllib3.exceptions import HTTPError, InvalidHeader
-from urllib3.util import Retry
-
 from .errors import PelionError
+from .libraries import Absent
+
+try:
+    import requests
+    import urllib3
+    from requests.adapters import HTTPAdapter
+    from requests.auth import AuthBase
+    from urllib3.exceptions import HTTPError, InvalidHeader
+    from urllib3.util import Retry
+except ImportError:
+    requests = urllib3 = HTTPAdapter = AuthBase = HTTPError = InvalidHeader = Absent("requests")
+    Retry = Absent("requests")
+
 
 # The largest answers are pages of 1000 entries of some kilobytes each.
 LARGEST_ANSWER = 16 * 1024 * 1024

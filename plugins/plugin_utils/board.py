@@ -10,11 +10,16 @@ from dataclasses import asdict, dataclass, field
 from datetime import timezone
 from typing import Any
 
-from cryptography import x509
-from cryptography.x509.oid import NameOID
-
 from . import kcm
 from .client_log import ClientLog
+from .libraries import Absent
+
+try:
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+except ImportError:
+    x509 = NameOID = Absent("cryptography")
+
 
 Description = Mapping[str, Any]
 """``fingerprint`` (SHA-256, hex), ``common_name``, ``account_id`` and ``not_after`` of a certificate."""

@@ -19,10 +19,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pycparser import c_ast
-from pycparser.c_parser import CParser
-
 from .errors import PelionError
+from .libraries import Absent
+
+try:
+    from pycparser import c_ast
+    from pycparser.c_parser import CParser
+except ImportError:
+    c_ast = CParser = Absent("pycparser")
+
 
 # The largest file known is 15 kB. The bound keeps the parser within seconds.
 MAX_BYTES = 128 * 1024

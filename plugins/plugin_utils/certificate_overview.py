@@ -12,7 +12,7 @@ from typing import Any
 
 from .api_answers import DeveloperCertificate, time_text
 from .certificate_plan import DEVICES_PER_CERTIFICATE, PlannedCertificate
-from .developer_certificates import describe_certificate, describe_credentials
+from .developer_certificates import describe_certificate
 from .developer_credentials import DeveloperCredentials
 from .devices import developer_devices
 from .errors import PelionError
@@ -65,7 +65,7 @@ class CertificateOverview:
         in_cloud = {certificate.fingerprint for certificate in self.certificates}
         entries += [
             {
-                **describe_credentials(entry),
+                **describe_certificate(entry),
                 "description": None,
                 "status": None,
                 "created_at": None,
@@ -88,7 +88,7 @@ class CertificateOverview:
                 certificate.name,
                 certificate.fingerprint,
                 counts[certificate.id],
-                usable=certificate.active and now < certificate.certificate.not_valid_after_utc,
+                usable=certificate.active and now < certificate.not_after,
             )
             for certificate in self.certificates
         ]

@@ -9,9 +9,13 @@ from datetime import datetime
 from functools import cached_property
 from typing import ClassVar
 
-from cryptography import x509
-
 from .credential_rules import load_certificate, sha256_hex
+from .libraries import Absent
+
+try:
+    from cryptography import x509
+except ImportError:
+    x509 = Absent("cryptography")
 
 
 class Certified:

@@ -52,16 +52,17 @@ def check_request(name: str, description: str | None) -> None:
         )
 
 
-def describe_credentials(credentials: DeveloperCredentials) -> dict[str, Any]:
-    """JSON-able facts of a certificate with its key, without the key."""
+def describe_certificate(certificate: DeveloperCertificate | DeveloperCredentials) -> dict[str, Any]:
+    """JSON-able facts of a certificate, as the cloud lists it or as the store keeps it; without its key."""
+    in_cloud = isinstance(certificate, DeveloperCertificate)
     return {
-        "id": credentials.certificate_id,
-        "name": credentials.name,
-        "account_id": credentials.account_id,
-        "endpoint_name": credentials.endpoint_name,
-        "fingerprint": credentials.fingerprint,
-        "not_before": time_text(credentials.not_before),
-        "not_after": time_text(credentials.not_after),
+        "id": certificate.id if in_cloud else certificate.certificate_id,
+        "name": certificate.name,
+        "account_id": certificate.account_id,
+        "endpoint_name": certificate.endpoint_name,
+        "fingerprint": certificate.fingerprint,
+        "not_before": time_text(certificate.not_before),
+        "not_after": time_text(certificate.not_after),
     }
 
 
@@ -73,7 +74,7 @@ def from_store(store: Store, name: str) -> Outcome | None:
     state = {"store": _stored_state(stored)}
     return Outcome(
         source="store",
-        facts=describe_credentials(stored),
+        facts=describe_certificate(stored),
         before=state,
         after=state,
         warnings=stored.check(),
@@ -167,7 +168,7 @@ class DeveloperCertificateKeeper:
                 self._api.delete_trusted_certificate(self._found.id)
         elif self._stored:
             self._require_account(self._stored, self._api.account().id)
-            outcome.facts = describe_credentials(self._stored)
+            outcome.facts = describe_certificate(self._stored)
         if self._stored and not self._dry_run:
             self._store.remove(DeveloperCredentials, self._name)
         return outcome
@@ -196,7 +197,7 @@ class DeveloperCertificateKeeper:
 
     def _keep(self, outcome: Outcome, credentials: DeveloperCredentials) -> Outcome:
         outcome.warnings += credentials.check()
-        outcome.facts = describe_credentials(credentials)
+        outcome.facts = describe_certificate(credentials)
         if credentials is not self._stored:
             outcome.changed = True
             outcome.after["store"] = _stored_state(credentials)
@@ -273,19 +274,6 @@ class DeveloperCertificateKeeper:
             name=self._name,
             certificate_id=file.id,
         )
-
-
-def describe_certificate(certificate: DeveloperCertificate) -> dict[str, Any]:
-    """JSON-able facts of a certificate in the cloud."""
-    return {
-        "id": certificate.id,
-        "name": certificate.name,
-        "account_id": certificate.account_id,
-        "endpoint_name": certificate.endpoint_name,
-        "fingerprint": certificate.fingerprint,
-        "not_before": time_text(certificate.certificate.not_valid_before_utc),
-        "not_after": time_text(certificate.certificate.not_valid_after_utc),
-    }
 
 
 def _cloud_state(certificate: DeveloperCertificate | None) -> dict[str, Any] | None:

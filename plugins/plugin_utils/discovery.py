@@ -15,11 +15,18 @@ import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import ifaddr
-from zeroconf import BadTypeInNameException, InterfaceChoice, IPVersion, ServiceStateChange, Zeroconf
-from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
-
 from .errors import PelionError
+from .libraries import Absent
+
+try:
+    import ifaddr
+    from zeroconf import BadTypeInNameException, InterfaceChoice, IPVersion, ServiceStateChange, Zeroconf
+    from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+except ImportError:
+    ifaddr = BadTypeInNameException = InterfaceChoice = IPVersion = Absent("zeroconf")
+    ServiceStateChange = Zeroconf = AsyncServiceBrowser = AsyncServiceInfo = Absent("zeroconf")
+    AsyncZeroconf = Absent("zeroconf")
+
 
 SERVICE_TYPE = "_ssh._tcp.local."
 TXT_KEY = "mblos"

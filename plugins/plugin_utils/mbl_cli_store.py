@@ -16,9 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.x509.oid import NameOID
-
 from .c_source import CSourceError, read_c_file
 from .credential_rules import (
     ACCOUNT_ID,
@@ -37,8 +34,16 @@ from .credential_rules import (
 from .developer_credentials import OPTIONAL, DeveloperCredentials
 from .developer_credentials import REQUIRED as DEVELOPER_VALUES
 from .errors import PelionError
+from .libraries import Absent
 from .update_resources import REQUIRED as UPDATE_VALUES
 from .update_resources import UpdateResources
+
+try:
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+except ImportError:
+    x509 = NameOID = Absent("cryptography")
+
 
 # What it strips off both ends of every text: str.strip(r"{} \r") takes each character for itself.
 MBL_CLI_STRIPS = b"{} \\r"

@@ -19,8 +19,9 @@ T = TypeVar("T")
 class PelionApi:
     """A client of one account: ``host`` is the API's, ``key`` an API key of the account.
 
-    The options are ApiTransport's. All methods raise ApiError; an answer that is not what the service
-    documents is one too. Use it in a ``with`` statement, which ends its connection.
+    The options are those of ApiTransport: ca_path, validate_certs, timeout, retries. All methods raise
+    ApiError; an answer that is not what the service documents is one too. Use it in a ``with`` statement,
+    which ends its connection.
     """
 
     DEFAULT_HOST = "https://api.us-east-1.mbedcloud.com"
@@ -30,19 +31,8 @@ class PelionApi:
 
     MOST_PAGES = 1000
 
-    def __init__(
-        self,
-        host: str,
-        key: str,
-        *,
-        ca_path: str | None = None,
-        validate_certs: bool = True,
-        timeout: int = 30,
-        retries: int = 4,
-    ) -> None:
-        self._transport = ApiTransport(
-            host, key, ca_path=ca_path, validate_certs=validate_certs, timeout=timeout, retries=retries
-        )
+    def __init__(self, host: str, key: str, **options: Any) -> None:
+        self._transport = ApiTransport(host, key, **options)
         self.url = self._transport.url
 
     def __repr__(self) -> str:

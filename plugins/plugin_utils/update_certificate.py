@@ -13,15 +13,21 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
 from .credential_rules import CLASS_ID, UPDATE_CERTIFICATE, VENDOR_ID
 from .errors import PelionError
+from .libraries import Absent
 from .update_resources import UpdateResources
+
+try:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+except ImportError:
+    x509 = hashes = ec = Encoding = NoEncryption = PrivateFormat = Absent("cryptography")
+    PublicFormat = ExtendedKeyUsageOID = NameOID = Absent("cryptography")
+
 
 # What manifest-tool 2.x gives. With a certificate that has ended, a board's client does not start.
 DEFAULT_VALID_DAYS = 7300

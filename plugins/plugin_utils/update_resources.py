@@ -10,12 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, ClassVar
 
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_pem_private_key,
-)
-
 from .c_source import CSource, CSourceError, parse_c_source
 from .certified import Certified
 from .credential_rules import (
@@ -31,6 +25,13 @@ from .credential_rules import (
     sha256_hex,
     validity_notices,
 )
+from .libraries import Absent
+
+try:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+except ImportError:
+    Encoding = PublicFormat = load_pem_private_key = Absent("cryptography")
+
 
 REQUIRED = (UPDATE_CERTIFICATE, VENDOR_ID, CLASS_ID)
 
