@@ -55,6 +55,7 @@ class Controller:
             capture_output=True,
             text=True,
             cwd=self.home,
+            check=False,
         )
         found = re.findall(r"^localhost \| (\w+)!? => (\{.*?^\})", done.stdout, re.MULTILINE | re.DOTALL)
         assert found, done.stdout + done.stderr

@@ -35,39 +35,26 @@ def action_of(module: str) -> Any:
     return importlib.import_module(f"{COLLECTION}.plugins.action.{module}").ActionModule
 
 
-def documented(options: dict[str, Any]) -> dict[str, Any]:
+def comparable(options: dict[str, Any], nested: str) -> dict[str, Any]:
+    """``options`` in the one form that documentation and argument spec have in common."""
     return {
         name: {
             "type": option.get("type", "str"),
             "required": option.get("required", False),
             "default": option.get("default"),
-            "choices": list(option["choices"]) if option.get("choices") else None,
+            "choices": list(option.get("choices") or []),
             "elements": option.get("elements"),
             "aliases": option.get("aliases", []),
-            "options": documented(option.get("suboptions") or {}),
+            "options": comparable(option.get(nested) or {}, nested),
         }
         for name, option in options.items()
     }
 
 
-def accepted(arguments: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: {
-            "type": argument.get("type", "str"),
-            "required": argument.get("required", False),
-            "default": argument.get("default"),
-            "choices": list(argument["choices"]) if argument.get("choices") else None,
-            "elements": argument.get("elements"),
-            "aliases": argument.get("aliases", []),
-            "options": accepted(argument.get("options") or {}),
-        }
-        for name, argument in arguments.items()
-    }
-
-
 @pytest.mark.parametrize("module", MODULES)
 def test_the_options_are_the_documented_ones(module: str, documents: dict[str, Any]) -> None:
-    assert accepted(action_of(module).ARGUMENTS) == documented(documents[module]["doc"]["options"])
+    accepted = comparable(action_of(module).ARGUMENTS, "options")
+    assert accepted == comparable(documents[module]["doc"]["options"], "suboptions")
 
 
 @pytest.mark.parametrize("module", MODULES)
