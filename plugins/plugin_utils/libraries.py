@@ -17,7 +17,7 @@ _absent: set[str] = set()
 
 
 class Absent:
-    """A module, class or function of a missing ``library``: whatever a module does with it at its import is possible."""
+    """A module, class or function of a missing ``library``, with which any module can be imported."""
 
     def __init__(self, library: str) -> None:
         _absent.add(library)
