@@ -8,22 +8,19 @@ Shapes are those of the service's public OpenAPI description (Device Management 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from functools import cached_property
 from typing import Any
 
+from .credential_rules import load_certificate, pem_bytes, sha256_hex
 from .libraries import Absent
 
 try:
     from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import Encoding
 except ImportError:
-    x509 = Encoding = Absent("cryptography")
-
+    x509 = Absent("cryptography")
 
 ID = re.compile(r"[0-9a-f]{32}")
 
@@ -107,14 +104,18 @@ class DeveloperCertificate:
     description: str
     active: bool
     created_at: datetime | None
+    fingerprint: str
+    """SHA-256 of the certificate's DER, in hexadecimal."""
     certificate: x509.Certificate = field(repr=False)
 
     @classmethod
     def from_answer(cls, answer: Mapping[str, Any]) -> DeveloperCertificate:
+        pem = take(answer, "certificate", str)
         try:
-            certificate = x509.load_pem_x509_certificate(take(answer, "certificate", str).encode())
+            der = pem_bytes(pem)
+            certificate = load_certificate(der)
         except ValueError as error:
-            raise ValueError("its field 'certificate' is missing or not a PEM certificate") from error
+            raise ValueError(f"its field 'certificate' {error}") from error
         return cls(
             id=take_id(answer, "id"),
             account_id=take_id(answer, "account_id"),
@@ -122,13 +123,9 @@ class DeveloperCertificate:
             description=take(answer, "description", str, optional=True) or "",
             active=(take(answer, "status", str, optional=True) or "ACTIVE") == "ACTIVE",
             created_at=take_time(answer, "created_at"),
+            fingerprint=sha256_hex(der),
             certificate=certificate,
         )
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 of the certificate's DER, in hexadecimal."""
-        return hashlib.sha256(self.certificate.public_bytes(Encoding.DER)).hexdigest()
 
     @property
     def endpoint_name(self) -> str | None:
