@@ -104,8 +104,8 @@ def test_a_full_disk_is_told_before_anything_is_changed(fleet, provisioned):
     before = fleet.content(board)
     fleet.on(
         board,
-        "cp -a /config/user /tmp/user && mount -t tmpfs -o size=300k tmpfs /config/user && cp -a /tmp/user/. /config/user"
-        " && dd if=/dev/zero of=/config/user/filler bs=1k 2>/dev/null; true",
+        "cp -a /config/user /tmp/user && mount -t tmpfs -o size=300k tmpfs /config/user"
+        " && cp -a /tmp/user/. /config/user && dd if=/dev/zero of=/config/user/filler bs=1k 2>/dev/null; true",
     )
     try:
         play = provision_anew()
