@@ -111,7 +111,7 @@ def load_certificate(der: bytes) -> x509.Certificate:
         # These are parsed when they are asked for, and would fail then.
         for part in ("subject", "issuer", "extensions", "signature_algorithm_oid", "not_valid_after_utc"):
             getattr(certificate, part)
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+    except Exception as error:  # damaged input meets many kinds: InvalidVersion, DuplicateExtension, ValueError, …
         raise ValueError("is no X.509 certificate; its bytes are damaged") from error
     return certificate
 
@@ -121,7 +121,7 @@ def load_private_key(der: bytes) -> ec.EllipticCurvePrivateKey:
     _require_der(der, "private key")
     try:
         key = load_der_private_key(der, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except Exception:  # as above
         # Without a cause: a parser's message may quote what it could not parse.
         raise ValueError("is no private key in PKCS#8 or SEC1 form, or a damaged or encrypted one") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
@@ -211,7 +211,7 @@ def _self_signature_holds(value: bytes, values: Values) -> str | None:
         return None  # the issuer's key is not at hand
     try:
         certificate.verify_directly_issued_by(certificate)
-    except (InvalidSignature, ValueError, TypeError):
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
         return "its own signature does not hold, so its bytes are damaged"
     return None
 

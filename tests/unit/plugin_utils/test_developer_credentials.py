@@ -108,6 +108,7 @@ BROKEN: list[tuple[str, Callable[[], bytes], str, str]] = [
     ("PRIVATE_KEY", rsa_key, "DER P-256", "P-256"),
     ("PRIVATE_KEY", lambda: key_der(a_key(number=1)), "pair", "does not belong"),
     ("DEVICE_CERTIFICATE", lambda: a_certificate().replace(b"ARM Ltd", b"\xff" * 7), "DER X.509", "no X.509"),
+    ("DEVICE_CERTIFICATE", lambda: a_certificate().replace(b"\2\1\2", b"\2\1\3", 1), "DER X.509", "no X.509"),
     ("SERVER_CA", lambda: a_certificate()[:-1], "DER X.509", "lacks"),
     ("SERVER_CA", rsa_certificate, "P-256", "RSA"),
     ("SERVER_CA", lambda: a_certificate(hash_=hashes.SHA512()), "SHA-256", "SHA512"),
