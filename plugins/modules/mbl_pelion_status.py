@@ -151,4 +151,5 @@ found:
   description: All of it in one piece, for O(pelion.mbl.mbl_kcm_inject#module:found).
   type: dict
   returned: success
+  sample: {has_utility: true, status_code: 0}
 """

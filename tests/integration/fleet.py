@@ -18,6 +18,8 @@ from cloud.remote import LabCloud
 
 ROOT = Path(__file__).parents[2]
 LAB = ROOT / "tests" / "simulator" / "lab"
+ANSIBLE = os.environ.get("TEST_ANSIBLE")
+"""Directory with the `ansible-*` commands to test with, instead of those of .venv (see tests/versions)."""
 TIMEOUT = 180
 """Seconds after which a command is taken for hung."""
 
@@ -83,6 +85,8 @@ class Fleet:
 
     def run(self, *command: str | Path, environment: Mapping[str, str] | None = None) -> Play:
         """A command at the controller's place; ``environment`` is added to this process's."""
+        if ANSIBLE and str(command[0]).startswith("ansible"):
+            command = (Path(ANSIBLE, command[0]).absolute(), *command[1:])
         ended = subprocess.run(
             [LAB, "run", "--state", self.state, "--", *command],
             capture_output=True,
