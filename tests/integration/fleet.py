@@ -95,6 +95,7 @@ class Fleet:
             cwd=ROOT,
             env={**os.environ, **(environment or {})},
             stdin=subprocess.DEVNULL,
+            check=False,
         )
         return Play(ended.args, ended.returncode, ended.stdout, ended.stderr)
 
@@ -106,6 +107,7 @@ class Fleet:
             text=True,
             timeout=TIMEOUT,
             stdin=subprocess.DEVNULL,
+            check=False,
         )
         assert not check or ended.returncode == 0, f"on {board}: {script}: {ended.stdout}{ended.stderr}"
         return ended.stdout

@@ -51,9 +51,8 @@ def ssh(fleet: Fleet, board: str, *command: str, options: list[str] | None = Non
 
 
 def fleet_run(fleet: Fleet, command: list[str], **more: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [LAB, "run", "--state", fleet.state, "--", *command], capture_output=True, text=True, timeout=TIMEOUT, **more
-    )
+    options = {"capture_output": True, "text": True, "timeout": TIMEOUT, "check": False, **more}
+    return subprocess.run([LAB, "run", "--state", fleet.state, "--", *command], **options)
 
 
 def new_credentials(fleet: Fleet, name: str) -> dict[str, bytes]:
@@ -106,7 +105,9 @@ def test_output_input_and_exit_status_pass_through(fleet: Fleet) -> None:
     assert (answer.returncode, answer.stdout) == (7, "some input\n")
     assert "error\n" in answer.stderr
     on_board = [LAB, "device", "--state", fleet.state, board, "sh", "-c", "cat; exit 7"]
-    answer = subprocess.run(on_board, input="more input\n", capture_output=True, text=True, timeout=TIMEOUT)
+    answer = subprocess.run(
+        on_board, input="more input\n", capture_output=True, text=True, timeout=TIMEOUT, check=False
+    )
     assert (answer.returncode, answer.stdout) == (7, "more input\n")
     assert fleet_run(fleet, ["sh", "-c", "exit 9"]).returncode == 9
 
@@ -127,7 +128,7 @@ def test_userland_is_that_of_a_production_image(fleet: Fleet) -> None:
 
 
 def test_board_is_a_machine_of_its_own(fleet: Fleet) -> None:
-    first, second, _ = fleet.boards
+    first, second, _unused = fleet.boards
     assert fleet.on(first, "hostname; cat /config/user/hostname").split() == [first, first]
     assert fleet.on(first, "echo $$ $HOME; ls -d /scratch /config/user /var/log /opt/arm").split()[1] == "/home/root"
     assert str(fleet.state) not in fleet.on(first, "cat /proc/mounts")
@@ -169,7 +170,7 @@ def test_connections_and_exchanges_are_counted(fleet: Fleet) -> None:
     before = fleet.counts()
     with tempfile.TemporaryDirectory() as directory:  # a socket's path must be short
         shared = ["-o", "ControlMaster=auto", "-o", "ControlPersist=20", "-o", f"ControlPath={directory}/%C"]
-        for _ in range(3):
+        for _unused in range(3):
             assert ssh(fleet, board, "true", options=shared).returncode == 0
         assert ssh(fleet, board, "true", options=[*shared, "-O", "exit"]).returncode == 0
     after = fleet.counts()
@@ -200,7 +201,7 @@ def test_reboot_is_a_power_cut(fleet: Fleet) -> None:
 
 def test_unknown_board(fleet: Fleet) -> None:
     command = [LAB, "device", "--state", fleet.state, "mbed-linux-os-x", "true"]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
     assert answer.returncode == 1
     assert answer.stderr.startswith("lab: no board is called mbed-linux-os-x; there are: mbed-linux-os-")
 
@@ -397,7 +398,7 @@ def first_process(state: Path) -> int:
 
 
 def lab(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([LAB, *arguments], capture_output=True, text=True, timeout=TIMEOUT)
+    return subprocess.run([LAB, *arguments], capture_output=True, text=True, timeout=TIMEOUT, check=False)
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["in order", "after its first process was killed"])

@@ -117,7 +117,7 @@ def test_a_full_disk_is_told_before_anything_is_changed(fleet, provisioned):
 
 
 def test_a_change_by_another_tool_is_seen_and_mended(fleet, provisioned, provision):
-    board, _ = provisioned
+    board, _unused = provisioned
     mine = fleet.content(board)
     fleet.on(board, "cp /config/user/pal/BACKUP/sB1fRsia /config/user/pal/BACKUP/YBGSQ1nq")
     play = provision("--limit", board, "--diff")
@@ -130,7 +130,7 @@ def test_a_change_by_another_tool_is_seen_and_mended(fleet, provisioned, provisi
 def test_two_runs_at_once_do_not_mix(fleet, provisioned):
     board, provision_anew = provisioned
     with ThreadPoolExecutor() as pool:
-        plays = list(pool.map(lambda _: provision_anew(), range(2)))
+        plays = list(pool.map(lambda _unused: provision_anew(), range(2)))
     assert [play.returncode for play in plays] == [0, 0], [play.output for play in plays]
     assert provision_anew().recap[board].changed == 0
 
@@ -153,7 +153,7 @@ def test_a_board_that_is_busy_is_waited_for_and_then_told(fleet, provision):
 
 
 def test_a_bootstrapped_board_keeps_its_certificate_unless_told_otherwise(fleet, provisioned, provision, home):
-    board, _ = provisioned
+    board, _unused = provisioned
     device_id = _device_id(fleet, board)
     before = fleet.content(board)
     other = ["--limit", board, "-e", f"provision_pelion_dev_cert=other-{time.time_ns()}"]
@@ -175,7 +175,7 @@ def test_a_bootstrapped_board_keeps_its_certificate_unless_told_otherwise(fleet,
 
 
 def test_a_board_that_lost_its_registration_is_reconnected(fleet, provisioned, provision):
-    board, _ = provisioned
+    board, _unused = provisioned
     before = fleet.content(board)
     fleet.on(board, "killall mbl-cloud-client")
     play = provision("--limit", board)
@@ -187,7 +187,7 @@ def test_a_board_that_lost_its_registration_is_reconnected(fleet, provisioned, p
 
 def test_wrong_credentials_fail_as_in_the_field(fleet, provision):
     """The board's client cannot bootstrap with a certificate that the cloud has deleted."""
-    board, other, *_ = fleet.boards
+    board, other = fleet.boards[:2]
     assert provision("--limit", other).returncode == 0
     state = fleet.cloud.call("GET", "/state")
     newest = state["certificates"][-1]["id"]

@@ -73,7 +73,7 @@ def api(state: State) -> Starlette:
 
 
 def _bearer(request: Request) -> str:
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    scheme, _unused, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise refuse.unauthorized()
     return key.strip()

@@ -124,7 +124,7 @@ async def _flood(exchange: Exchange, *, size: int | None = None, status: int = 2
     async def chunks() -> AsyncIterator[bytes]:
         yield b'"'
         sent = 1
-        for _ in itertools.count():
+        for _unused in itertools.count():
             if size is not None and sent >= size:
                 return
             part = chunk if size is None else chunk[: size - sent]

@@ -156,9 +156,9 @@ def _certificate_test(name: str, value: str) -> Callable[[TrustedCertificate], b
 
 
 def _device_test(name: str, value: str) -> Callable[[Device], bool]:
-    field, _, operator = name.partition("__")
+    field, _unused, operator = name.partition("__")
     if field == "custom_attributes":
-        attribute, _, operator = operator.partition("__")
+        attribute, _unused, operator = operator.partition("__")
         if operator not in ("", "eq", "neq"):
             raise invalid(name, f"Unknown parameter: {name}.")
         return _compare(name, operator or "eq", value, lambda device: device.custom_attributes.get(attribute))

@@ -329,7 +329,7 @@ class State:
         account_id = account_id or self._first_account()
         made = [
             Device(new_id(), account_id, certificate_id, _device_state(state), device_execution_mode)
-            for _ in range(count)
+            for _unused in range(count)
         ]
         for device in made:
             device.bootstrapped_timestamp = device.created_at

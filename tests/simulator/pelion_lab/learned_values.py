@@ -86,7 +86,7 @@ class LearnedValues:
         poll.register(self._events, select.POLLIN)
         poll.register(self._listener, select.POLLIN)
         while True:
-            for descriptor, _ in poll.poll():
+            for descriptor, _unused in poll.poll():
                 if descriptor == self._events:
                     for process in self._begin_runs():
                         poll.register(process, select.POLLIN)
@@ -99,12 +99,14 @@ class LearnedValues:
     def _begin_runs(self) -> Iterator[int]:
         """Process descriptors of the utilities that were started. None of them runs before it is looked after."""
         events = os.read(self._events, 4096)
-        for *_, file, process in _EVENT.iter_unpack(events):
+        for *_rest, file, process in _EVENT.iter_unpack(events):
             try:
                 with contextlib.suppress(OSError):  # the process may have been killed
                     root = os.open(f"/proc/{process}/root", os.O_PATH | os.O_DIRECTORY)
                     handle = os.pidfd_open(process)
-                    self._runs[handle] = _Run(root, _read_inputs(root), {digest for _, digest, _ in _kcm(root)})
+                    self._runs[handle] = _Run(
+                        root, _read_inputs(root), {digest for _unused, digest, _unused in _kcm(root)}
+                    )
                     yield handle
             finally:
                 os.write(self._events, _RESPONSE.pack(file, _FAN_ALLOW))
@@ -122,7 +124,7 @@ class LearnedValues:
         os.close(process)
 
     def _answer(self, poll: select.poll) -> None:
-        peer, _ = self._listener.accept()
+        peer, _unused = self._listener.accept()
         with peer:
             peer.settimeout(5)
             request = b"".join(iter(lambda: peer.recv(65536), b""))
@@ -135,7 +137,7 @@ class LearnedValues:
                 finished = select.poll()
                 for process in self._runs:
                     finished.register(process, select.POLLIN)
-                for process, _ in finished.poll(0):
+                for process, _unused in finished.poll(0):
                     self._end_run(poll, process)
                 known = self._values.get(digest)
                 peer.sendall(b"\0" if known is None else b"\1" + known)

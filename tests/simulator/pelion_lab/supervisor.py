@@ -55,7 +55,7 @@ class Supervisor:
         self._network.create()
         self._cloud = self._start_cloud()
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for _ in pool.map(self._make_board, self._boards):
+            for _unused in pool.map(self._make_board, self._boards):
                 pass
         cloud = self._wait_for_cloud()
         self._record = Record(

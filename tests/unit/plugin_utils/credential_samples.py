@@ -131,7 +131,7 @@ def c_source(values: dict[str, bytes]) -> bytes:
 def mutated(random_: random.Random, text: bytes) -> bytes:
     """``text`` with a few changes of the kinds that editors, downloads and disks make."""
     octets = bytearray(text)
-    for _ in range(random_.choice([1, 1, 1, 2, 3, 8])):
+    for _unused in range(random_.choice([1, 1, 1, 2, 3, 8])):
         at = random_.randrange(len(octets))
         length = random_.choice([1, 1, 1, 2, 5, 30, 200])
         how = random_.randrange(7)

@@ -42,10 +42,10 @@ def a_tool(version: str, pythons: list[str]) -> Path:
         said = "no suitable Python"
         for python in [] if (place / "ready").exists() else filter(shutil.which, pythons):
             shutil.rmtree(place, ignore_errors=True)
-            if subprocess.run([python, "-m", "venv", str(place)], capture_output=True).returncode:
+            if subprocess.run([python, "-m", "venv", str(place)], capture_output=True, check=False).returncode:
                 continue
             install = [str(place / "bin" / "pip"), "install", "-q", f"manifest-tool=={version}"]
-            run = subprocess.run(install, capture_output=True, text=True)
+            run = subprocess.run(install, capture_output=True, text=True, check=False)
             if not run.returncode:
                 (place / "ready").touch()
                 break
@@ -73,7 +73,7 @@ def tool_2() -> Path:
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., str]:
     def run(*command: object) -> str:
-        done = subprocess.run(list(map(str, command)), cwd=tmp_path, capture_output=True, text=True)
+        done = subprocess.run(list(map(str, command)), cwd=tmp_path, capture_output=True, text=True, check=False)
         assert not done.returncode, done.stdout + done.stderr
         return done.stdout
 
@@ -106,7 +106,7 @@ def test_manifest_tool_2_signs_with_what_is_exported(tmp_path: Path, run: Callab
     other = tmp_path / "other"
     SigningFiles(other).write(resources())
     wrong = [tool_2 / "manifest-tool", "parse", "-c", other / ".manifest-dev-tool/dev.cert.der", "manifest"]
-    assert subprocess.run(list(map(str, wrong)), cwd=tmp_path, capture_output=True).returncode
+    assert subprocess.run(list(map(str, wrong)), cwd=tmp_path, capture_output=True, check=False).returncode
 
 
 def test_reads_what_manifest_tool_1_writes(tmp_path: Path, run: Callable[..., str], tool_1: Path) -> None:

@@ -134,10 +134,10 @@ def test_two_runs_at_once_make_one_certificate(tmp_path: Path) -> None:
     def work() -> None:
         results.put(UpdateKeeper(a_store(tmp_path), "gateway").present(ids=IDS).after["fingerprint"])
 
-    processes = [FORK.Process(target=work) for _ in range(8)]
+    processes = [FORK.Process(target=work) for _unused in range(8)]
     for process in processes:
         process.start()
-    fingerprints = {results.get() for _ in processes}
+    fingerprints = {results.get() for _unused in processes}
     for process in processes:
         process.join()
     stored = a_store(tmp_path).read(UpdateResources, "gateway")

@@ -118,7 +118,7 @@ def test_documents() -> None:
 
 
 def test_no_key_is_lost_when_certificates_follow_each_other() -> None:
-    first, second, third = (make_update_resources(Recipe(VENDOR, CLASS), NOW) for _ in range(3))
+    first, second, third = (make_update_resources(Recipe(VENDOR, CLASS), NOW) for _unused in range(3))
     kept = third.succeeding(second.succeeding(first))
     assert kept.private_key == third.private_key
     assert [pair.private_key for pair in kept.former] == [first.private_key, second.private_key]

@@ -155,7 +155,7 @@ def test_a_revoked_key_is_refused(cloud, call):
 def test_an_account_sees_only_its_own(cloud, call):
     made = create(call, "mine")
     (device,) = cloud.state.seed_devices(1, made["id"])
-    _, other_key = cloud.state.add_account()
+    _unused, other_key = cloud.state.add_account()
     other = {"Authorization": f"Bearer {other_key}"}
     assert call("GET", TRUSTED, headers=other).json()["total_count"] == 0
     assert call("GET", DEVICES, headers=other).json()["data"] == []

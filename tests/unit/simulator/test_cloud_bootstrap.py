@@ -132,7 +132,7 @@ def test_another_certificate_takes_the_device_over(cloud, call, devices, certifi
 
 
 def test_another_accounts_device_is_not_taken_over(cloud, devices, certificate):
-    account, _ = cloud.state.add_account()
+    account, _unused = cloud.state.add_account()
     other = cloud.state.certificates[cloud.state.seed_certificates(1, account_id=account.id)[0]]
     id_ = devices.bootstrap(certificate)["device_id"]
     assert devices.bootstrap(other, iep=id_)["device_id"] != id_

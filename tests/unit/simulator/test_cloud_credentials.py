@@ -45,7 +45,7 @@ def text_of(source: str, name: str) -> str:
 
 
 def test_the_subject_is_in_the_services_order_and_self_signed(cloud_and_made, certificate, source):
-    cloud, _ = cloud_and_made
+    cloud, _unused = cloud_and_made
     assert [(attribute.rfc4514_attribute_name, attribute.value) for attribute in certificate.subject] == [
         ("C", "GB"),
         ("ST", "Cambridgeshire"),
@@ -61,7 +61,7 @@ def test_the_subject_is_in_the_services_order_and_self_signed(cloud_and_made, ce
 
 
 def test_the_endpoint_name_is_neither_id_nor_name(cloud_and_made, source):
-    _, made = cloud_and_made
+    _unused, made = cloud_and_made
     endpoint_name = text_of(source, "BOOTSTRAP_ENDPOINT_NAME")
     assert re.fullmatch("[0-9a-f]{32}", endpoint_name)
     assert endpoint_name not in (made["id"], made["name"])
@@ -154,7 +154,7 @@ def test_the_arrays_layout(source):
 
 
 def test_a_c_compiler_reads_the_values(cloud_and_made, certificate, source, tmp_path):
-    cloud, _ = cloud_and_made
+    cloud, _unused = cloud_and_made
     (tmp_path / "credentials.c").write_text(source)
     binary = [name.removesuffix("_SIZE") for name in NAMES_IN_ORDER if name.endswith("_SIZE")]
     (tmp_path / "main.c").write_text(
@@ -179,7 +179,7 @@ def test_a_c_compiler_reads_the_values(cloud_and_made, certificate, source, tmp_
 
 
 def test_the_texts(cloud_and_made, source):
-    cloud, _ = cloud_and_made
+    cloud, _unused = cloud_and_made
     assert text_of(source, "ACCOUNT_ID") == cloud.account_id
     assert text_of(source, "BOOTSTRAP_SERVER_URI") == (
         f"coaps://bootstrap.lab.pelion.test:{cloud.bootstrap_port}?aid={cloud.account_id}"

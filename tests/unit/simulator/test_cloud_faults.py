@@ -14,7 +14,7 @@ ME, TRUSTED, DEVELOPER = "/v3/accounts/me", "/v3/trusted-certificates", "/v3/dev
 
 
 def statuses(call, path: str = ME, times: int = 4) -> list[int]:
-    return [call("GET", path).status_code for _ in range(times)]
+    return [call("GET", path).status_code for _unused in range(times)]
 
 
 # --- which requests

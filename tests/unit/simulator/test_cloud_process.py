@@ -69,7 +69,7 @@ def test_driving_it_through_its_control_socket(process, lab):
     lab.call("DELETE", "/calls")
     lab.call("POST", "/faults", kind="status", status=503, path="/v3/accounts/*", times=1)
     assert [fault["kind"] for fault in lab.call("GET", "/faults")] == ["status"]
-    assert [get(facts, "/v3/accounts/me").status_code for _ in range(2)] == [503, 200]
+    assert [get(facts, "/v3/accounts/me").status_code for _unused in range(2)] == [503, 200]
     assert lab.call("GET", "/calls/counts") == {"GET /v3/accounts/me": 2}
     assert [call["status"] for call in lab.call("GET", "/calls")] == [503, 200]
 

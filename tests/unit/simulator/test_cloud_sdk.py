@@ -37,7 +37,7 @@ def installed(version: str) -> Path:
     ):
         if complete.exists():
             break
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         if done.returncode != 0:
             reason = f"NOT TESTED with mbed-cloud-sdk {version} on {python}: {done.stderr.strip()[-500:]}"
             warnings.warn(reason, stacklevel=1)

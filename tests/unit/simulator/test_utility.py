@@ -327,7 +327,7 @@ def corrupt(data: bytes) -> bytes:
 
 
 BAD_CERTIFICATES = {
-    "corrupt": (lambda good: corrupt(good), "Certificate parse failed"),
+    "corrupt": (corrupt, "Certificate parse failed"),
     "truncated": (lambda good: good[:-1], "Certificate parse failed"),
     "half": (lambda good: good[: len(good) // 2], "Certificate parse failed"),
     "random": (lambda good: b"\x7f" * len(good), "Certificate parse failed"),
@@ -359,7 +359,10 @@ def bad_inputs() -> list[object]:
         for item in CERTIFICATES
         for name, (make, text) in BAD_CERTIFICATES.items()
     ]
-    rsa = lambda inputs: der(certificate("x", new_key("rsa")))  # noqa: E731
+
+    def rsa(inputs):
+        return der(certificate("x", new_key("rsa")))
+
     rows.append(pytest.param(CERTIFICATES[0], rsa, "Certificate parse failed", id=f"{CERTIFICATES[0]} rsa"))
     rows.append(pytest.param(CERTIFICATES[1], rsa, "General error", id=f"{CERTIFICATES[1]} rsa"))
     key = "mbed.BootstrapDevicePrivateKey"
@@ -603,7 +606,7 @@ def test_damaged_storage(provisioned: Device, first: Inputs, item: str, damage: 
 
 def test_lost_root_of_trust(provisioned: Device, first: Inputs) -> None:
     (provisioned.storage / "flashSim").unlink()
-    for _ in range(2):
+    for _unused in range(2):
         assert provisioned.status().err == "Item does not exist:mbed.UseBootstrap\n"
     assert provisioned.provision(first).code == 0
     provisioned.assert_configured()
