@@ -99,6 +99,31 @@ def test_a_killed_run_is_undone_at_the_next_contact(fleet, provisioned, moment):
     assert provision_anew().recap[board].changed == 0
 
 
+def test_a_power_cut_is_undone_at_the_next_contact(fleet, provisioned):
+    board, provision_anew = provisioned
+    before = fleet.content(board)
+    replace_utility(fleet, board, "$genuine --provision; sync; reboot -f; sleep 100")
+    play = provision_anew("-e", "ansible_timeout=5")
+    assert play.recap[board].unreachable or play.recap[board].failed, play.output
+    wait_for(lambda: fleet.on(board, "ls /config/user/pal.before", check=False))
+    assert fleet.content(board) != before, "what the power cut left"
+    fleet.on(board, f"mv /opt/arm/genuine {UTILITY}")
+
+    status = fleet.run("ansible", board, "-m", "pelion.mbl.mbl_pelion_status")
+    assert '"interrupted": true' in status.stdout, status.output
+    healed = provision_anew()
+    assert healed.returncode == 0, healed.output
+    assert fleet.on(board, "ls -A /config/user").split() == ["dropbear", "hostname", "pal", "pelion-mbl.record"]
+    assert provision_anew().recap[board].changed == 0
+
+
+def wait_for(condition, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.2)
+
+
 def test_a_full_disk_is_told_before_anything_is_changed(fleet, provisioned):
     board, provision_anew = provisioned
     before = fleet.content(board)
