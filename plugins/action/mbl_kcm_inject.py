@@ -42,11 +42,11 @@ class ActionModule(Action):
         work = plan(board, items, arguments["when_bootstrapped"])
         result = self._result(board, work, items)
         if work.changes and not self.check_mode:
-            self._carry_out(device, work, items, arguments["registration_timeout"], result)
+            self._carry_out(device, board, work, items, arguments["registration_timeout"], result)
         return result
 
     def _found(self, found: dict[str, Any] | None) -> Board | None:
-        """What an earlier task found, unless there is something to undo on the board first."""
+        """What an earlier task found, unless there is something to undo or to tidy up on the board first."""
         try:
             board = Board.from_json(found) if found else None
         except ValueError as error:
@@ -97,10 +97,14 @@ class ActionModule(Action):
             }
         return result
 
-    def _carry_out(self, device: Device, work: Plan, items: Items, timeout: int, result: dict[str, Any]) -> None:
+    def _carry_out(
+        self, device: Device, board: Board, work: Plan, items: Items, timeout: int, result: dict[str, Any]
+    ) -> None:
         """The second exchange; completes ``result``."""
         if work.inject:
-            log = device.inject(items, bootstrap=work.bootstrap, registration_timeout=timeout)
+            log = device.inject(
+                items, found_digest=board.kcm_digest, bootstrap=work.bootstrap, registration_timeout=timeout
+            )
         else:
             log = device.reconnect(registration_timeout=timeout)
         result |= {"registered": bool(log.registered), "device_id": log.device_id}

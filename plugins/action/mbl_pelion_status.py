@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils._action import Action
 from ansible_collections.pelion.mbl.plugins.plugin_utils._device import DEVICE_ARGUMENTS, device_of
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class ActionModule(Action):
@@ -27,7 +29,7 @@ class ActionModule(Action):
             "bootstrapped": board.bootstrapped,
             "has_utility": board.has_utility,
             "interrupted": board.interrupted,
-            "clock": datetime.fromtimestamp(board.clock, timezone.utc).isoformat(),
+            "clock": (EPOCH + timedelta(seconds=board.clock)).isoformat(),
             "found": board.to_json(),
             "plan_entry": {
                 "name": self._task_vars["inventory_hostname"],

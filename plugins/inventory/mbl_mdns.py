@@ -17,8 +17,9 @@ description:
     is seen on several network interfaces with link-local addresses, each is a host of its own, named
     V(NAME-INTERFACE), and a warning tells so.
   - All boards are in the group V(mbl), which gets the connection variables that MBL's ssh server needs.
-  - Anybody on the network can announce anything. What is no host name is left out with a warning, and all texts that
-    come from the network are marked as untrusted, so that a template in them is not evaluated.
+  - Anybody on the network can announce anything. What is no host name, or is the name of a group or of another host that
+    is there, is left out with a warning, and all texts that come from the network are marked as untrusted, so
+    that a template in them is not evaluated. Name this source last, behind your other sources.
 notes:
   - A board's ssh host key is noted at the first contact and compared from then on, under the board's inventory name.
     After a board was flashed anew, remove its line with C(ssh-keygen -R NAME -f FILE), FILE being O(known_hosts).
@@ -101,7 +102,9 @@ except ImportError:
 SSH_ARGUMENTS = (
     "-o HostKeyAlgorithms=+ssh-rsa -o PubkeyAcceptedAlgorithms=+ssh-rsa "
     "-o KexAlgorithms=curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,diffie-hellman-group14-sha256 "
-    "-o StrictHostKeyChecking=accept-new"
+    "-o StrictHostKeyChecking=accept-new "
+    # A shared connection to a board that hangs would be waited for without end.
+    "-o ServerAliveInterval=10 -o ServerAliveCountMax=3"
 )
 
 
@@ -128,7 +131,16 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         }.items():
             self.inventory.set_variable("mbl", variable, trust_as_template(value))
         for name, variables in hosts.items():
-            self._add(name, variables)
+            if self._is_taken(name):
+                self.display.warning(f"mbl_mdns leaves out {name}, which calls itself like something that is there.")
+            else:
+                self._add(name, variables)
+
+    def _is_taken(self, name: str) -> bool:
+        """Whether a group or a host that is no board has that name: an announcement must not lead it astray."""
+        host = self.inventory.hosts.get(name)
+        known_board = host is not None and "mbl" in {group.name for group in host.get_groups()}
+        return name in ("localhost", *self.inventory.groups) or (host is not None and not known_board)
 
     def _hosts(self, path: str, cache: bool) -> dict[str, dict[str, Any]]:
         """Variables by host name, from the cache or from the network."""

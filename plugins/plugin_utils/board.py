@@ -32,7 +32,8 @@ class Board:
     ``certificates`` maps the complete KCM names of kcm.CERTIFICATES to descriptions; ``files`` are the KCM's
     file names; ``record`` is the record's lines as a mapping, empty without one; ``status_code`` is the
     utility's for `--get-pelion-status`, None when it was not asked; ``clock`` is the board's own time in
-    seconds since 1970; ``interrupted`` tells that an injection was cut off and not undone yet.
+    seconds since 1970. ``interrupted`` tells that a run was cut off and has left something to undo or to
+    tidy up; what the board held before it is then what is described.
     """
 
     has_utility: bool
@@ -85,7 +86,8 @@ class Board:
 
     @property
     def registered(self) -> bool:
-        return self.client_runs and self.log.registered is True and self.log.device_id is not None
+        """Whether the client runs, has bootstrapped, and last said that it registered."""
+        return self.client_runs and self.bootstrapped and self.log.registered is True and self.log.device_id is not None
 
     @property
     def provisioned_by(self) -> str | None:
@@ -114,7 +116,7 @@ def describe_certificate(der: bytes) -> dict[str, Any]:
             "account_id": _first(certificate.subject, NameOID.ORGANIZATIONAL_UNIT_NAME),
             "not_after": certificate.not_valid_after_utc.astimezone(timezone.utc).isoformat(),
         }
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         return facts | dict.fromkeys(("common_name", "account_id", "not_after"))
 
 

@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 
@@ -36,6 +37,8 @@ _WHAT_TO_DO = {
     "Another tool left it there: remove it from the board, it may hold private keys.",
     "utility": "pelion-provisioning-util refused the credentials: {detail}",
     "check": "The injection did not hold: {detail}",
+    "bootstrapped-since": "This board bootstrapped with other credentials after it was asked. Run again.",
+    "terminated": "The work on this board was ended from outside.",
     "record": "The record could not be written to /config/user. Is it full or read-only?",
     "put-back": "An earlier injection on this board was cut off, and the KCM that it held before could not be put "
     "back. It is whole in /config/user/pal.before: move it to /config/user/pal, then run again.",
@@ -46,12 +49,14 @@ class DeviceError(PelionError):
     """A board could not do what was asked; the fact ``reason`` is a word for scripts."""
 
     @classmethod
-    def of(cls, reason: str, detail: str = "", *, undone: bool = False) -> DeviceError:
-        """For a reason of the device program. ``undone``: the board put its old KCM back."""
+    def of(cls, reason: str, detail: str = "", *, undone: bool | None = None) -> DeviceError:
+        """For a reason of the device program. ``undone``: whether the board could put its old KCM back."""
         message = _WHAT_TO_DO[reason].format(detail=detail).strip()
         if undone:
             message += " The board's KCM is again as it was before."
-        return cls(message, reason=reason, undone=undone)
+        elif undone is False:
+            message += " The board's old KCM is whole in /config/user/pal.before; the next run puts it back."
+        return cls(message, reason=reason, undone=bool(undone))
 
 
 class Device:
@@ -67,29 +72,36 @@ class Device:
         Raises DeviceError.
         """
         values = {"certificate_files": " ".join(kcm.file_name(name) for name in kcm.CERTIFICATES)}
-        return _board(self._call("inspect", values, may_change=may_change))
+        report = self._call("inspect", values, may_change=may_change)
+        try:
+            return _board(report)
+        except (IndexError, ValueError) as error:
+            text = "The board's answer makes no sense. Is it an MBL device?"
+            raise DeviceError(text, reason="bad-answer") from error
 
-    def inject(self, items: Items, *, bootstrap: str, registration_timeout: int) -> ClientLog:
+    def inject(self, items: Items, *, found_digest: str | None, bootstrap: str, registration_timeout: int) -> ClientLog:
         """One exchange: put ``items`` in the place of what the board holds, and restart its client.
 
-        ``bootstrap`` is ``as-is``, ``keep-identity`` or ``new-identity``. The answer is what the client said
-        within ``registration_timeout`` seconds. Raises DeviceError, the board then holding what it held.
+        ``found_digest`` is the inspection's, so that a repeated exchange is known for one. ``bootstrap`` is
+        ``as-is``, ``not-yet`` (refuse when it has bootstrapped since), ``keep-identity`` or ``new-identity``.
+        The answer is what the client said within ``registration_timeout`` seconds. Raises DeviceError, the
+        board then holding what it held.
         """
         values = {
             "bootstrap": bootstrap,
+            "found_digest": found_digest or "",
+            "fingerprint": items.fingerprint,
             "registration_timeout": str(registration_timeout),
             "item_files": " ".join(kcm.file_name(name) for name in kcm.FACTORY_ITEMS),
             "lwm2m_files": " ".join(kcm.file_name(name) for name in kcm.LWM2M_ITEMS),
             "certificates": "\n".join(_expectations(items)),
             "record_text": "\n".join(f"{key}={value}" for key, value in record_of(items).items()),
         }
-        report = self._call("inject", values, functions=_write_items(items))
-        return ClientLog.of(report["log"])
+        return _client_log(self._call("inject", values, functions=_write_items(items)))
 
     def reconnect(self, *, registration_timeout: int) -> ClientLog:
         """One exchange: restart the client, whose own pause between attempts grows to a week."""
-        report = self._call("reconnect", {"registration_timeout": str(registration_timeout)})
-        return ClientLog.of(report["log"])
+        return _client_log(self._call("reconnect", {"registration_timeout": str(registration_timeout)}))
 
     def _call(
         self, function: str, values: Mapping[str, str], *, functions: str = "", may_change: bool = True
@@ -111,23 +123,32 @@ Report = Mapping[str, list[str]]
 
 def _report(text: str) -> Report:
     report: dict[str, list[str]] = defaultdict(list)
-    for line in text.splitlines():
-        found = re.match(r"mbl:([a-zA-Z0-9#_-]+)=(.*)", line)
+    for line in text.split("\n"):
+        found = re.fullmatch(r"mbl:([a-zA-Z0-9#_-]+)=(.*?)\r?", line)
         if found:
             report[found[1]].append(found[2])
-    if report["error"]:
-        detail = " ".join(filter(None, report["detail"]))
-        raise DeviceError.of(report["error"][0], detail, undone=report["undone"] == ["yes"])
-    if not report["end"]:
+    undone = report["undone"][0] == "yes" if report["undone"] else None
+    if report["error"] and report["error"][0] in _WHAT_TO_DO:
+        raise DeviceError.of(report["error"][0], " ".join(filter(None, report["detail"])), undone=undone)
+    if not report["done"]:
         raise DeviceError(
             "The board's answer ended early. What was under way there is completed or undone by the board, "
             "now or at the next run: run again.",
             reason="cut-off",
+            undone=bool(undone),
         )
     return report
 
 
+def _client_log(report: Report) -> ClientLog:
+    log = ClientLog.of(report["log"])
+    return replace(log, error=" ".join(report["client-error"])) if report["client-error"] else log
+
+
 def _board(report: Report) -> Board:
+    clock = int(report["time"][0])
+    if not 0 <= clock < 2**33:
+        raise ValueError("no time")
     certificates = {}
     for name in kcm.CERTIFICATES:
         octets = " ".join(report[f"content-{kcm.file_name(name)}"]).split()
@@ -144,7 +165,7 @@ def _board(report: Report) -> Board:
         status=" ".join(line.strip() for line in report["status"][1:]),
         client_runs=report["client-runs"] == ["yes"],
         log=ClientLog.of(report["log"]),
-        clock=int(report["time"][0]),
+        clock=clock,
         recovered=bool(report["recovered"]),
         interrupted=bool(report["interrupted"]),
     )

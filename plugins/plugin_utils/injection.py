@@ -40,8 +40,11 @@ def plan(board: Board, items: Items, policy: str) -> Plan:
     if not reasons:
         return Plan(reconnect=not board.registered)
     held = board.developer_certificate
+    if not board.bootstrapped:
+        return Plan(reasons, bootstrap="not-yet")
     same = held is not None and held["fingerprint"] == record_of(items)["developer_certificate"]
-    if same or not board.bootstrapped:
+    # Another tool puts a certificate on a board without making it bootstrap again, so there it may be of no effect.
+    if same and (policy == REFUSE or board.provisioned_by == "pelion.mbl"):
         return Plan(reasons)
     if policy == REFUSE:
         raise DeviceError(

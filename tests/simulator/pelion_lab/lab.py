@@ -183,6 +183,7 @@ def _tidy(state: Path) -> None:
     record = Record.read(state)
     if record:
         _end(record)
+        shutil.rmtree(record.environment["ANSIBLE_SSH_CONTROL_PATH_DIR"], ignore_errors=True)
     for name in _DIRECTORIES:
         shutil.rmtree(state / name, ignore_errors=True)
     for name in _FILES:

@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -71,12 +72,19 @@ class Supervisor:
                 "MBED_CLOUD_SDK_API_KEY": cloud["api_key"],
                 # Each lab's boards have new host keys under the same names.
                 "MBL_KNOWN_HOSTS": str(self._state / "known_hosts"),
+                # Ansible's own place is below HOME, and a long HOME makes a path too long for a socket.
+                "ANSIBLE_SSH_CONTROL_PATH_DIR": self._make_socket_directory(),
             },
             boards=[],
         )
         self._record.boards += self._boot(self._boards)
         self._record.write(self._state)
         self._wait_for_boards()
+
+    def _make_socket_directory(self) -> str:
+        directory = tempfile.mkdtemp(prefix="lab-ssh-")
+        os.chown(directory, self._plan.owner, -1)
+        return directory
 
     def run(self) -> None:
         """Look after the processes until the end: a board that reboots is started again."""

@@ -43,7 +43,7 @@ def test_a_report_becomes_a_board():
         + f"mbl:content-{kcm.file_name(kcm.UPDATE_CERTIFICATE)}={octal}\n"
         + "mbl:item-file=yF8c_T0h\nmbl:item-file=97LymtR#\nmbl:record=fingerprint=f1\nmbl:record=kcm=d1\n"
         + "mbl:status=Querying device status... \nmbl:status=Device is configured correctly.\n"
-        + lines(end="yes")
+        + lines(done="yes")
     )
     board = device(answer).inspect(may_change=True)
     assert board.has_utility
@@ -60,9 +60,9 @@ def test_a_report_becomes_a_board():
 @pytest.mark.parametrize(
     "answer, reason, text",
     [
-        (lines(error="no-utility", end="yes"), "no-utility", "update the board's image"),
-        (lines(error="locked", detail="77", end="yes"), "locked", "process 77"),
-        (lines(error="utility", detail="Failed", undone="yes", end="yes"), "utility", "again as it was before"),
+        (lines(error="no-utility", done="yes"), "no-utility", "update the board's image"),
+        (lines(error="locked", detail="77", done="yes"), "locked", "process 77"),
+        (lines(error="utility", detail="Failed", undone="yes", done="yes"), "utility", "again as it was before"),
         (lines(time="1"), "cut-off", "run again"),
     ],
 )
@@ -83,7 +83,7 @@ def test_a_shell_writes_the_very_bytes(values, tmp_path_factory):
     directory = tmp_path_factory.mktemp("items")
     items = Items(dict(zip(ITEMS, values, strict=True)))
     programs: list[str] = []
-    device(lines(end="yes"), programs).inject(items, bootstrap="as-is", registration_timeout=1)
+    device(lines(done="yes"), programs).inject(items, found_digest=None, bootstrap="as-is", registration_timeout=1)
     function = programs[0][programs[0].index("write_items() (") :]
     script = f"inputs={directory}\n{function[: function.index(chr(10) + ')') + 2]}\nwrite_items\n"
     subprocess.run(["sh"], input=script.encode(), check=True, timeout=10)
@@ -93,7 +93,7 @@ def test_a_shell_writes_the_very_bytes(values, tmp_path_factory):
 def test_a_program_that_was_cut_off_on_its_way_does_nothing(tmp_path):
     """The call stands in braces, so no beginning of the text runs it."""
     programs: list[str] = []
-    device(lines(end="yes"), programs).inject(ITEM_BYTES, bootstrap="as-is", registration_timeout=1)
+    device(lines(done="yes"), programs).inject(ITEM_BYTES, found_digest=None, bootstrap="as-is", registration_timeout=1)
     whole = programs[0]
     called = whole.index("lock_timeout=")
     for end in range(called, len(whole.rstrip()), 97):
@@ -103,5 +103,5 @@ def test_a_program_that_was_cut_off_on_its_way_does_nothing(tmp_path):
 
 def test_an_inspection_sends_no_secret():
     programs: list[str] = []
-    device(lines(time="1", end="yes"), programs).inspect(may_change=False)
+    device(lines(time="1", done="yes"), programs).inspect(may_change=False)
     assert "printf '\\" not in programs[0]

@@ -49,7 +49,7 @@ def test_a_board_proven_to_hold_the_items_and_registered_is_left_alone():
 def test_a_fresh_board_is_injected():
     work = plan(FRESH, ITEMS_WANTED, REFUSE)
     assert work.inject
-    assert work.bootstrap == "as-is"
+    assert work.bootstrap == "not-yet"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_another_certificate_on_a_bootstrapped_board_follows_the_policy():
 
 def test_a_board_that_never_bootstrapped_takes_another_certificate_without_ado():
     configured = replace(GOOD, files=without(kcm.LWM2M_SERVER_URI))
-    assert plan(configured, OTHER, REFUSE).bootstrap == "as-is"
+    assert plan(configured, OTHER, REFUSE).bootstrap == "not-yet"
 
 
 def test_without_the_utility_nothing_is_planned():
