@@ -32,7 +32,7 @@ class ActionModule(Action):
     }
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        items = self._items(arguments)
+        items, known_updates = self._items(arguments)
         device = device_of(self, arguments["lock_timeout"])
         board = self._found(arguments["found"]) or device.inspect(may_change=not self.check_mode)
         if board.interrupted:
@@ -40,6 +40,13 @@ class ActionModule(Action):
         if items is None:
             return self._result(board, Plan(reasons=("the team store does not have its credentials yet",)), None)
         work = plan(board, items, arguments["when_bootstrapped"])
+        held = board.update_certificate
+        if work.inject and held and held["fingerprint"] not in known_updates:
+            self.warn(
+                f"The update certificate of {self._task_vars['inventory_hostname']} ({held['fingerprint'][:16]}…) is "
+                "none of those that the team store has under this name; once it is replaced, the board takes no more "
+                "updates that are signed with the former key. Is this the store that it was provisioned from?"
+            )
         result = self._result(board, work, items)
         if work.changes and not self.check_mode:
             self._carry_out(device, board, work, items, arguments["registration_timeout"], result)
@@ -53,12 +60,18 @@ class ActionModule(Action):
             raise PelionError(f"found must be what pelion.mbl.mbl_pelion_status returned as found: {error}.") from error
         return None if board is None or board.interrupted else board
 
-    def _items(self, arguments: dict[str, Any]) -> Items | None:
-        """What should be on the board; None in check mode when an earlier task would have made it."""
+    def _items(self, arguments: dict[str, Any]) -> tuple[Items | None, set[str]]:
+        """What should be on the board, and the fingerprints of the update certificates that it may hold by now.
+
+        There are no items in check mode when an earlier task would have made them.
+        """
         team = open_stores(self, arguments).team
         developer = self._stored(team, DeveloperCredentials, arguments["dev_cert"], "pelion_dev_cert")
         update = self._stored(team, UpdateResources, arguments["update_resources"], "mbl_update_resources")
-        return Items.of(developer.values, update.values) if developer and update else None
+        if not developer or not update:
+            return None, set()
+        known = {update.fingerprint, *(former.fingerprint for former in update.former)}
+        return Items.of(developer.values, update.values), known
 
     def _stored(self, store: Store, kind: type[Stored], name: str, module: str) -> Stored | None:
         found = store.read(kind, name)
@@ -71,9 +84,9 @@ class ActionModule(Action):
 
     def _result(self, board: Board, work: Plan, items: Items | None) -> dict[str, Any]:
         before = board.describe()
-        after = items and {
-            "developer_certificate": describe_certificate(items.developer_certificate),
-            "update_certificate": describe_certificate(items.update_certificate),
+        after = {
+            "developer_certificate": items and describe_certificate(items.developer_certificate),
+            "update_certificate": items and describe_certificate(items.update_certificate),
             "provisioned_by": "pelion.mbl",
             "missing_items": [],
         }
@@ -93,7 +106,7 @@ class ActionModule(Action):
         if self._task.diff:
             result["diff"] = {
                 "before": before | {"fingerprint": board.record.get("fingerprint")},
-                "after": (after or {}) | {"fingerprint": fingerprint},
+                "after": after | {"fingerprint": fingerprint},
             }
         return result
 

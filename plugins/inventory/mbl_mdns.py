@@ -17,9 +17,9 @@ description:
     is seen on several network interfaces with link-local addresses, each is a host of its own, named
     V(NAME-INTERFACE), and a warning tells so.
   - All boards are in the group V(mbl), which gets the connection variables that MBL's ssh server needs.
-  - Anybody on the network can announce anything. What is no host name, or is the name of a group or of another host that
-    is there, is left out with a warning, and all texts that come from the network are marked as untrusted, so
-    that a template in them is not evaluated. Name this source last, behind your other sources.
+  - Anybody on the network can announce anything. What is no host name, or is the name of a group or of another host
+    that is there, is left out with a warning, and all texts that come from the network are marked as untrusted, so that
+    a template in them is not evaluated. Name this source last, behind your other sources.
 notes:
   - A board's ssh host key is noted at the first contact and compared from then on, under the board's inventory name.
     After a board was flashed anew, remove its line with C(ssh-keygen -R NAME -f FILE), FILE being O(known_hosts).

@@ -62,7 +62,7 @@ options:
   subject:
     description:
       - The subject of a certificate that is made, as in RFC 4514. It does not matter to one that exists.
-      - Without it, it is the subject of the certificate that is followed, else V(CN=VENDOR_DOMAIN), else
+      - Without it, it is V(CN=VENDOR_DOMAIN), else the subject of the certificate that is followed, else
         V(CN=localhost), as with the manifest tool.
     type: str
   valid_days:
@@ -85,7 +85,8 @@ options:
       - A directory to write what the signing tools need, C(update_default_resources.c) and certificate, key and
         settings in the layouts of manifest-tool 1.x (C(.update-certificates), C(.manifest_tool.json)) and of
         manifest-dev-tool 2.x (C(.manifest-dev-tool)).
-      - The key is written in clear, with the mode 0600. Another key or certificate that is there is not overwritten.
+      - The key is written in clear, with the mode 0600. A key or certificate that is there
+        is not overwritten, unless it is one that the entry had before; that one stays in the store.
       - A relative path is relative to the playbook.
     type: path
 extends_documentation_fragment:

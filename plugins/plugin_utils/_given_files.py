@@ -23,8 +23,11 @@ def read_given_file(action: Action, option: str, path: str) -> tuple[Path, bytes
     try:
         found = Path(action._find_needle("files", path))
     except AnsibleError as error:
-        searched = ", ".join(action._task.get_search_path() or [])
-        raise PelionError(f"{option}: there is no file {path!r}. Searched in files/ and beside: {searched}") from error
+        text = f"{option}: there is no file {path!r}."
+        if not Path(path).is_absolute():
+            places = dict.fromkeys([*(action._task.get_search_path() or []), action._loader.get_basedir()])
+            text += f" Searched in files/ and beside: {', '.join(places)}. An absolute path is found from anywhere."
+        raise PelionError(text) from error
     content = read_c_file(found)
     if content.startswith(b"$ANSIBLE_VAULT;"):
         try:

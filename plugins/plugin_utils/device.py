@@ -26,6 +26,7 @@ UTILITY_TIMEOUT = 300
 _WHAT_TO_DO = {
     "no-utility": "There is no /opt/arm/pelion-provisioning-util on this board, so it cannot be provisioned. "
     "Some MBL images of the 0.6 era lack it: update the board's image.",
+    "no-mbl": "This host has no /config/user, so it is no MBL board. Was a board's task given to another host?",
     "no-scratch": "This board has no /scratch, where the utility reads its input. Is it an MBL device?",
     "no-run": "This board has no writable /run. Is it an MBL device, and is the user root?",
     "locked": "Another provisioning run is at work on this board (process {detail}). Run again when it has ended.",

@@ -330,6 +330,7 @@ begin() {
     # A lost connection must not stop the work half-way; a signal to end it undoes it.
     trap '' HUP PIPE
     trap 'fail terminated' INT TERM
+    [ -d "${kcm%/*}" ] || fail no-mbl
     take_lock
     recover
 }

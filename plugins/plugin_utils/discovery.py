@@ -20,10 +20,17 @@ from .libraries import Absent
 
 try:
     import ifaddr
-    from zeroconf import BadTypeInNameException, InterfaceChoice, IPVersion, ServiceStateChange, Zeroconf
+    from zeroconf import (
+        BadTypeInNameException,
+        DNSQuestionType,
+        InterfaceChoice,
+        IPVersion,
+        ServiceStateChange,
+        Zeroconf,
+    )
     from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 except ImportError:
-    ifaddr = BadTypeInNameException = InterfaceChoice = IPVersion = Absent("zeroconf")
+    ifaddr = BadTypeInNameException = DNSQuestionType = InterfaceChoice = IPVersion = Absent("zeroconf")
     ServiceStateChange = Zeroconf = AsyncServiceBrowser = AsyncServiceInfo = Absent("zeroconf")
     AsyncZeroconf = Absent("zeroconf")
 
@@ -35,6 +42,8 @@ SETTLED = 1.5
 """Seconds without a new service after which the network has probably told all: queries go out at 0 and 1 s."""
 
 _RESOLVE = 0.5
+# A unicast answer may reach another daemon on this machine that shares the port, such as avahi.
+_MULTICAST = DNSQuestionType.QM
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -140,14 +149,14 @@ async def _browse(timeout: float, interfaces: InterfaceChoice | list[str | int])
     resolved: dict[str, AsyncServiceInfo] = {}
     end = loop.time() + timeout
     async with AsyncZeroconf(interfaces=interfaces, ip_version=IPVersion.All) as zeroconf:
-        async with AsyncServiceBrowser(zeroconf.zeroconf, SERVICE_TYPE, handlers=[on_change]):
+        async with AsyncServiceBrowser(zeroconf.zeroconf, SERVICE_TYPE, [on_change], question_type=_MULTICAST):
             while loop.time() < end:
                 waiting = [AsyncServiceInfo(SERVICE_TYPE, name) for name in names - resolved.keys()]
                 if not waiting and loop.time() - last_news > SETTLED:
                     break
                 # Many answers at once overflow the receive buffer, so those that are missing are asked for again.
                 answers = await asyncio.gather(
-                    *(service.async_request(zeroconf.zeroconf, _RESOLVE * 1000) for service in waiting)
+                    *(service.async_request(zeroconf.zeroconf, _RESOLVE * 1000, _MULTICAST) for service in waiting)
                 )
                 resolved |= {
                     service.name: service for service, complete in zip(waiting, answers, strict=True) if complete

@@ -50,7 +50,8 @@ def plan(board: Board, items: Items, policy: str) -> Plan:
         raise DeviceError(
             "This board has already bootstrapped with the developer certificate "
             f"{held['common_name'] if held else 'that is no longer there'}, and its client would ignore "
-            "another one. Set when_bootstrapped to keep_identity (it bootstraps again under its device id) or to "
+            "another one. Set when_bootstrapped (of the role: provision_pelion_when_bootstrapped) to keep_identity "
+            "(it bootstraps again under its device id) or to "
             "new_identity (factory reset: it becomes a new device in the cloud).",
             reason="bootstrapped",
             before=board.describe(),

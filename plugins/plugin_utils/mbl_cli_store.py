@@ -99,6 +99,8 @@ def read_mbl_cli_store(directory: Path) -> OldStore:
 def _read_config(directory: Path) -> tuple[dict[str, Any], list[str]]:
     path = directory / "config.json"
     if not path.exists():
+        if not _directories_with_values(directory):
+            raise MblCliStoreError(f"{directory} is no store of mbl-cli: it has neither config.json nor credentials.")
         return {}, []
     try:
         config = json.loads(read_c_file(path))

@@ -14,7 +14,7 @@ from typing import Any
 from .credential_rules import CLASS_ID, UPDATE_CERTIFICATE, VENDOR_ID, CredentialError
 from .errors import PelionError
 from .store import Store
-from .update_certificate import DEFAULT_SUBJECT, DEFAULT_VALID_DAYS, Recipe, make_update_resources
+from .update_certificate import DEFAULT_SUBJECT, DEFAULT_VALID_DAYS, Recipe, RecipeError, make_update_resources
 from .update_resources import UpdateResources
 
 
@@ -73,6 +73,11 @@ class UpdateKeeper:
             recipe = _recipe(stored, ids, subject, valid_days)
             wanted = given.succeeding(stored) if given and stored else given or self._kept(stored, recipe)
             origin = "store" if wanted == stored or not given else "file"
+            if renew_before_days is not None and renew_before_days >= valid_days:
+                raise RecipeError(
+                    f"renew_before_days is {renew_before_days}, but a new certificate is valid for {valid_days} days "
+                    "(valid_days): it would be followed by another at each run."
+                )
             due = renew_before_days is not None and wanted and wanted.not_after - now < timedelta(renew_before_days)
             if wanted is None or due:
                 origin = "made"

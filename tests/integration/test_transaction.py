@@ -124,6 +124,49 @@ def wait_for(condition, seconds: float = 30) -> None:
         time.sleep(0.2)
 
 
+def test_a_run_that_is_ended_from_outside_is_undone_and_its_utility_ended(fleet, provisioned):
+    board, provision_anew = provisioned
+    before = fleet.content(board)
+    replace_utility(fleet, board, "kill -TERM $(cat /run/pelion-mbl.lock/pid); sleep 3; exec $genuine --provision")
+    play = provision_anew("-e", "provision_pelion_registration_timeout=0")
+    assert play.recap[board].failed == 1, play.output
+    assert "ended from outside" in play.output
+    time.sleep(4)
+    assert fleet.content(board) == before
+
+
+def test_a_question_does_not_disturb_an_injection(fleet, provisioned):
+    board, provision_anew = provisioned
+    replace_utility(fleet, board, "touch /tmp/at-work; sleep 5; exec $genuine --provision")
+    with ThreadPoolExecutor() as pool:
+        injection = pool.submit(provision_anew)
+        wait_for(lambda: fleet.on(board, "ls /tmp/at-work", check=False))
+        asked = fleet.run("ansible", "-m", "pelion.mbl.mbl_pelion_status", "-a", "lock_timeout=1", board)
+        assert "Another provisioning run is at work" in asked.output
+        assert injection.result().returncode == 0, injection.result().output
+    fleet.on(board, "rm /tmp/at-work")
+
+
+def test_a_registration_from_before_does_not_count(fleet, provisioned, provision):
+    """Its client hangs, without a word, so the last registration in its log is the old one."""
+    board, _same = provisioned
+    old = _device_id(fleet, board)
+    renew = ["--limit", board, "-e", f"provision_pelion_dev_cert=renewed-{time.time_ns()}"]
+    impatient = ["-e", "provision_pelion_registration_timeout=2"]
+    fleet.cloud.call("POST", "/device-faults", kind="latency", seconds=60)
+    try:
+        first = provision(*renew, *impatient, "-e", "provision_pelion_when_bootstrapped=new_identity")
+        assert "did not register within 2 seconds" in first.output
+        second = provision(*renew, *impatient)
+        assert second.recap[board].failed == 1, second.output
+    finally:
+        fleet.cloud.call("DELETE", "/device-faults")
+    third = provision(*renew)
+    assert third.returncode == 0, third.output
+    assert third.recap[board].changed == 1
+    assert _device_id(fleet, board) != old
+
+
 def test_a_full_disk_is_told_before_anything_is_changed(fleet, provisioned):
     board, provision_anew = provisioned
     before = fleet.content(board)
@@ -142,7 +185,7 @@ def test_a_full_disk_is_told_before_anything_is_changed(fleet, provisioned):
 
 
 def test_a_change_by_another_tool_is_seen_and_mended(fleet, provisioned, provision):
-    board, _unused = provisioned
+    board, _provision_anew = provisioned
     mine = fleet.content(board)
     fleet.on(board, "cp /config/user/pal/BACKUP/sB1fRsia /config/user/pal/BACKUP/YBGSQ1nq")
     play = provision("--limit", board, "--diff")
@@ -178,7 +221,7 @@ def test_a_board_that_is_busy_is_waited_for_and_then_told(fleet, provision):
 
 
 def test_a_bootstrapped_board_keeps_its_certificate_unless_told_otherwise(fleet, provisioned, provision, home):
-    board, _unused = provisioned
+    board, _provision_anew = provisioned
     device_id = _device_id(fleet, board)
     before = fleet.content(board)
     other = ["--limit", board, "-e", f"provision_pelion_dev_cert=other-{time.time_ns()}"]
@@ -200,7 +243,7 @@ def test_a_bootstrapped_board_keeps_its_certificate_unless_told_otherwise(fleet,
 
 
 def test_a_board_that_lost_its_registration_is_reconnected(fleet, provisioned, provision):
-    board, _unused = provisioned
+    board, _provision_anew = provisioned
     before = fleet.content(board)
     fleet.on(board, "killall mbl-cloud-client")
     play = provision("--limit", board)

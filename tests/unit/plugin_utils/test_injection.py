@@ -85,7 +85,7 @@ def test_a_good_board_that_is_not_registered_is_reconnected(change):
 
 
 def test_another_certificate_on_a_bootstrapped_board_follows_the_policy():
-    with pytest.raises(DeviceError, match="when_bootstrapped to keep_identity"):
+    with pytest.raises(DeviceError, match="provision_pelion_when_bootstrapped"):
         plan(GOOD, OTHER, REFUSE)
     assert plan(GOOD, OTHER, KEEP_IDENTITY).bootstrap == "keep-identity"
     assert plan(GOOD, OTHER, NEW_IDENTITY).bootstrap == "new-identity"
