@@ -37,7 +37,7 @@ options:
   timeout:
     description:
       - How long to listen, in seconds. Listening ends earlier when all that announced itself is known and nothing new
-        came for 1.5 seconds.
+        came for 2 seconds.
     type: float
     default: 5.0
   interfaces:

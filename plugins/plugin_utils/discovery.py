@@ -38,7 +38,7 @@ except ImportError:
 SERVICE_TYPE = "_ssh._tcp.local."
 TXT_KEY = "mblos"
 
-SETTLED = 1.5
+SETTLED = 2.0
 """Seconds without a new service after which the network has probably told all: queries go out at 0 and 1 s."""
 
 _RESOLVE = 0.5
