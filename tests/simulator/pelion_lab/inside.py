@@ -46,7 +46,9 @@ def run(options: argparse.Namespace) -> int:
 def controller_environment(record: Record, state: os.PathLike[str]) -> dict[str, str]:
     """The caller's environment, with the lab's cloud instead of any other."""
     environment = dict(os.environ)
-    environment.update(record.environment)
+    for name, value in record.environment.items():
+        # What is Ansible's, the caller may know better; the cloud is always the lab's.
+        environment[name] = environment.get(name, value) if name.startswith("ANSIBLE_") else value
     environment["PATH"] = os.pathsep.join([str(VIRTUAL_ENVIRONMENT / "bin"), os.environ.get("PATH", os.defpath)])
     environment["LAB_STATE"] = str(state)
     environment["LAB_ID"] = record.id
