@@ -51,8 +51,8 @@ def ssh(fleet: Fleet, board: str, *command: str, options: list[str] | None = Non
 
 
 def fleet_run(fleet: Fleet, command: list[str], **more: object) -> subprocess.CompletedProcess[str]:
-    options = {"capture_output": True, "text": True, "timeout": TIMEOUT, "check": False, **more}
-    return subprocess.run([LAB, "run", "--state", fleet.state, "--", *command], **options)
+    in_lab = [LAB, "run", "--state", fleet.state, "--", *command]
+    return subprocess.run(in_lab, capture_output=True, text=True, timeout=TIMEOUT, check=False, **more)
 
 
 def new_credentials(fleet: Fleet, name: str) -> dict[str, bytes]:
