@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import timezone
@@ -12,6 +11,7 @@ from typing import Any
 
 from . import kcm
 from .client_log import ClientLog
+from .credential_rules import sha256_hex
 from .libraries import Absent
 
 try:
@@ -108,7 +108,7 @@ class Board:
 
 def describe_certificate(der: bytes) -> dict[str, Any]:
     """See Description. Of a certificate that cannot be read, all is None but the fingerprint."""
-    facts: dict[str, Any] = {"fingerprint": hashlib.sha256(der).hexdigest()}
+    facts: dict[str, Any] = {"fingerprint": sha256_hex(der)}
     try:
         certificate = x509.load_der_x509_certificate(der)
         return facts | {

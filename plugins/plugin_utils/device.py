@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -15,6 +14,7 @@ from shlex import quote
 from . import kcm
 from .board import Board, describe_certificate
 from .client_log import ClientLog
+from .credential_rules import sha256_hex
 from .errors import PelionError
 from .items import ITEMS, Items
 
@@ -177,8 +177,8 @@ def record_of(items: Items) -> dict[str, str]:
     return {
         "format": "1",
         "fingerprint": items.fingerprint,
-        "developer_certificate": hashlib.sha256(items.developer_certificate).hexdigest(),
-        "update_certificate": hashlib.sha256(items.update_certificate).hexdigest(),
+        "developer_certificate": sha256_hex(items.developer_certificate),
+        "update_certificate": sha256_hex(items.update_certificate),
     }
 
 
@@ -190,7 +190,7 @@ def _expectations(items: Items) -> list[str]:
         kcm.UPDATE_CERTIFICATE: items.update_certificate,
     }
     return [
-        f"{kcm.file_name(name)} {kcm.certificate_offset(name)} {len(der)} {hashlib.sha256(der).hexdigest()}"
+        f"{kcm.file_name(name)} {kcm.certificate_offset(name)} {len(der)} {sha256_hex(der)}"
         for name, der in wanted.items()
     ]
 
