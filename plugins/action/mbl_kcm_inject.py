@@ -5,17 +5,17 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils._action import Action
-from ansible_collections.pelion.mbl.plugins.plugin_utils._device import DEVICE_ARGUMENTS, device_of
-from ansible_collections.pelion.mbl.plugins.plugin_utils._store_options import STORE_ARGUMENTS, open_stores
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board import Board, describe_certificate
-from ansible_collections.pelion.mbl.plugins.plugin_utils.developer_credentials import DeveloperCredentials
-from ansible_collections.pelion.mbl.plugins.plugin_utils.device import Device
-from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
-from ansible_collections.pelion.mbl.plugins.plugin_utils.injection import POLICIES, REFUSE, Plan, plan
-from ansible_collections.pelion.mbl.plugins.plugin_utils.items import Items
-from ansible_collections.pelion.mbl.plugins.plugin_utils.store import Store
-from ansible_collections.pelion.mbl.plugins.plugin_utils.update_resources import UpdateResources
+from ..plugin_utils.board.board import Board, describe_certificate
+from ..plugin_utils.board.device import Device
+from ..plugin_utils.board.items import Items
+from ..plugin_utils.credentials.developer_credentials import DeveloperCredentials
+from ..plugin_utils.credentials.update_resources import UpdateResources
+from ..plugin_utils.errors import PelionError
+from ..plugin_utils.fleet.part import POLICIES, REFUSE, Plan, plan
+from ..plugin_utils.store.store import Store
+from ..plugin_utils.task.action import Action
+from ..plugin_utils.task.board import DEVICE_ARGUMENTS, device_of
+from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 
 Stored = TypeVar("Stored", DeveloperCredentials, UpdateResources)
 

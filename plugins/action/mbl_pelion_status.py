@@ -6,8 +6,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils._action import Action
-from ansible_collections.pelion.mbl.plugins.plugin_utils._device import DEVICE_ARGUMENTS, device_of
+from ..plugin_utils.task.action import Action
+from ..plugin_utils.task.board import DEVICE_ARGUMENTS, device_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 

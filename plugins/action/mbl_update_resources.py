@@ -8,13 +8,13 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from ..plugin_utils._action import Action
-from ..plugin_utils._given_files import read_given_file
-from ..plugin_utils._store_options import STORE_ARGUMENTS, open_stores
-from ..plugin_utils.signing_files import SigningFiles
-from ..plugin_utils.update_certificate import DEFAULT_VALID_DAYS, common_name, derive_ids, parse_id
-from ..plugin_utils.update_keeper import UpdateKeeper
-from ..plugin_utils.update_resources import UpdateResources
+from ..plugin_utils.credentials.signing_files import SigningFiles
+from ..plugin_utils.credentials.update_certificate import DEFAULT_VALID_DAYS, common_name, derive_ids, parse_id
+from ..plugin_utils.credentials.update_resources import UpdateResources
+from ..plugin_utils.task.action import Action
+from ..plugin_utils.task.given_files import read_given_file
+from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
+from ..plugin_utils.team.update_keeper import UpdateKeeper
 
 
 class ActionModule(Action):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils._action import Action
-from ansible_collections.pelion.mbl.plugins.plugin_utils._pelion_options import PELION_ARGUMENTS, connect, require_key
-from ansible_collections.pelion.mbl.plugins.plugin_utils._store_options import STORE_ARGUMENTS, open_stores
-from ansible_collections.pelion.mbl.plugins.plugin_utils.api_key import ApiKey
+from ..plugin_utils.cloud.api_key import ApiKey
+from ..plugin_utils.task.action import Action
+from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, connect, require_key
+from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 
 
 class ActionModule(Action):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils._action import Action
-from ansible_collections.pelion.mbl.plugins.plugin_utils._pelion_options import PELION_ARGUMENTS, find_key, open_api
-from ansible_collections.pelion.mbl.plugins.plugin_utils._store_options import STORE_ARGUMENTS, open_stores
-from ansible_collections.pelion.mbl.plugins.plugin_utils.developer_certificates import (
+from ..plugin_utils.store.vault import Vault
+from ..plugin_utils.task.action import Action
+from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, find_key, open_api
+from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
+from ..plugin_utils.team.developer_certificates import (
     DeveloperCertificateKeeper,
     Outcome,
     check_request,
     from_store,
 )
-from ansible_collections.pelion.mbl.plugins.plugin_utils.vault import Vault
 
 
 class ActionModule(Action):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils._action import Action
-from ansible_collections.pelion.mbl.plugins.plugin_utils._pelion_options import PELION_ARGUMENTS, open_api
-from ansible_collections.pelion.mbl.plugins.plugin_utils._store_options import STORE_ARGUMENTS, open_stores
-from ansible_collections.pelion.mbl.plugins.plugin_utils.certificate_overview import CertificateOverview
-from ansible_collections.pelion.mbl.plugins.plugin_utils.certificate_plan import PlannedBoard, plan_certificates
-from ansible_collections.pelion.mbl.plugins.plugin_utils.developer_certificates import check_request
-from ansible_collections.pelion.mbl.plugins.plugin_utils.pelion_api import PelionApi
+from ..plugin_utils.cloud.pelion_api import PelionApi
+from ..plugin_utils.fleet.assignment import PlannedBoard, plan_certificates, planned_certificates
+from ..plugin_utils.task.action import Action
+from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
+from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
+from ..plugin_utils.team.certificate_overview import CertificateOverview
+from ..plugin_utils.team.developer_certificates import check_request
 
 BOARD_ARGUMENTS = {
     "name": {"type": "str", "required": True},
@@ -51,7 +51,7 @@ def _plan(api: PelionApi, overview: CertificateOverview, wanted: dict[str, Any])
             PlannedBoard(board["name"], board["fingerprint"], overview.counts(board["device_id"], board["fingerprint"]))
             for board in wanted["boards"]
         ],
-        overview.planned(),
+        planned_certificates(overview),
         spread=wanted["spread"],
         certificates_left=max(left, 0),
     )

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils._action import Action
-from ansible_collections.pelion.mbl.plugins.plugin_utils._pelion_options import PELION_ARGUMENTS, open_api
-from ansible_collections.pelion.mbl.plugins.plugin_utils._store_options import STORE_ARGUMENTS, open_stores
-from ansible_collections.pelion.mbl.plugins.plugin_utils.api_answers import Device
-from ansible_collections.pelion.mbl.plugins.plugin_utils.devices import (
+from ..plugin_utils.cloud.api_answers import Device
+from ..plugin_utils.cloud.devices import (
     change_device,
     changed_fields,
     check_wanted,
     describe_device,
     find_devices,
 )
-from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
-from ansible_collections.pelion.mbl.plugins.plugin_utils.pelion_api import PelionApi
+from ..plugin_utils.cloud.pelion_api import PelionApi
+from ..plugin_utils.errors import PelionError
+from ..plugin_utils.task.action import Action
+from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
+from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 
 FIELDS = ("name", "description", "custom_attributes")
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils._action import Action
-from ansible_collections.pelion.mbl.plugins.plugin_utils._pelion_options import PELION_ARGUMENTS, open_api
-from ansible_collections.pelion.mbl.plugins.plugin_utils._store_options import STORE_ARGUMENTS, open_stores
-from ansible_collections.pelion.mbl.plugins.plugin_utils.devices import (
+from ..plugin_utils.cloud.devices import (
     STATES,
     describe_device,
     find_devices,
     wait_for_state,
 )
-from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
-from ansible_collections.pelion.mbl.plugins.plugin_utils.pelion_api import PelionApi
+from ..plugin_utils.cloud.pelion_api import PelionApi
+from ..plugin_utils.errors import PelionError
+from ..plugin_utils.task.action import Action
+from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
+from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 
 
 class ActionModule(Action):

@@ -7,12 +7,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..plugin_utils._action import Action
-from ..plugin_utils._pelion_options import PELION_ARGUMENTS
-from ..plugin_utils._store_options import STORE_ARGUMENTS, Stores, open_stores
-from ..plugin_utils.api_transport import api_url
-from ..plugin_utils.pelion_api import PelionApi
-from ..plugin_utils.store_import import ImportOutcome, Takeover, import_mbl_cli_store
+from ..plugin_utils.cloud.api_transport import api_url
+from ..plugin_utils.cloud.pelion_api import PelionApi
+from ..plugin_utils.task.action import Action
+from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS
+from ..plugin_utils.task.store_options import STORE_ARGUMENTS, Stores, open_stores
+from ..plugin_utils.team.store_import import ImportOutcome, Takeover, import_mbl_cli_store
 
 
 class ActionModule(Action):

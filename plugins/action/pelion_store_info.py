@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..plugin_utils._action import Action
-from ..plugin_utils._store_options import STORE_ARGUMENTS, open_stores
-from ..plugin_utils.store_report import report
+from ..plugin_utils.task.action import Action
+from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
+from ..plugin_utils.team.store_report import report
 
 
 class ActionModule(Action):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of plugin_utils/_pelion_options.py."""
+"""The options of plugin_utils/task/pelion_options.py."""
 
 from __future__ import annotations
 

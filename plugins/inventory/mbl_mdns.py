@@ -84,9 +84,9 @@ from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible.utils.unsafe_proxy import wrap_var
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery import FoundBoard, discover
-from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
-from ansible_collections.pelion.mbl.plugins.plugin_utils.libraries import require_libraries
+from ..plugin_utils.discovery.discovery import FoundBoard, discover
+from ..plugin_utils.errors import PelionError
+from ..plugin_utils.libraries import require_libraries
 
 try:
     # Since ansible-core 2.19 a text counts as untrusted, and `ansible-inventory --list` shows it as such, unless…

@@ -21,14 +21,14 @@ import requests  # noqa: E402
 from cloud import Cloud  # noqa: E402
 from cloud_access import api_of, calls, store_at  # noqa: E402
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.certificate_overview import CertificateOverview  # noqa: E402
-from ansible_collections.pelion.mbl.plugins.plugin_utils.developer_certificates import (  # noqa: E402
+from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.devices import find_devices, wait_for_state  # noqa: E402
+from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.pelion_api import PelionApi  # noqa: E402
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store  # noqa: E402
+from ansible_collections.pelion.mbl.plugins.plugin_utils.team.certificate_overview import CertificateOverview  # noqa: E402
+from ansible_collections.pelion.mbl.plugins.plugin_utils.team.developer_certificates import (  # noqa: E402
     DeveloperCertificateKeeper,
     from_store,
 )
-from ansible_collections.pelion.mbl.plugins.plugin_utils.devices import find_devices, wait_for_state  # noqa: E402
-from ansible_collections.pelion.mbl.plugins.plugin_utils.pelion_api import PelionApi  # noqa: E402
-from ansible_collections.pelion.mbl.plugins.plugin_utils.store import Store  # noqa: E402
 
 LATENCY = 0.1
 CERTIFICATES = (0, 1, 60, 1000)

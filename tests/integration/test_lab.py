@@ -31,7 +31,7 @@ LOG = "/var/log/mbl-cloud-client.log"
 NEW_CREDENTIALS = """
 import json, os, sys
 import requests
-from ansible_collections.pelion.mbl.plugins.plugin_utils.developer_credentials import DeveloperCredentials
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import DeveloperCredentials
 answer = requests.post(
     os.environ["PELION_API_HOST"] + "/v3/developer-certificates",
     headers={"Authorization": "Bearer " + os.environ["PELION_API_KEY"]},

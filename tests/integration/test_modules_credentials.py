@@ -24,8 +24,8 @@ sys.path[:0] = [str(ROOT / ".build"), str(ROOT / "tests/unit/plugin_utils")]
 
 from credential_samples import c_source, developer_values, update_values  # noqa: E402
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils import credential_rules as rules  # noqa: E402
-from ansible_collections.pelion.mbl.plugins.plugin_utils.update_certificate import (  # noqa: E402
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials import rules  # noqa: E402
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_certificate import (  # noqa: E402
     Recipe,
     derive_ids,
     make_update_resources,

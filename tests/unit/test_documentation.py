@@ -107,7 +107,9 @@ def test_results_are_documented_down_to_their_fields(module: str, documents: dic
 @pytest.mark.parametrize("module", MODULES)
 def test_each_module_has_its_action(module: str) -> None:
     assert (ROOT / "plugins/action" / f"{module}.py").is_file()
-    assert issubclass(action_of(module), importlib.import_module(f"{COLLECTION}.plugins.plugin_utils._action").Action)
+    assert issubclass(
+        action_of(module), importlib.import_module(f"{COLLECTION}.plugins.plugin_utils.task.action").Action
+    )
 
 
 def test_the_api_key_is_kept_out_of_logs() -> None:

@@ -1,0 +1,373 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One call of the Pelion API over HTTPS: retries, limits, and every failure as one clear error."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..errors import PelionError
+from ..libraries import Absent
+
+try:
+    import requests
+    import urllib3
+    from requests.adapters import HTTPAdapter
+    from requests.auth import AuthBase
+    from urllib3.exceptions import HTTPError, InvalidHeader
+    from urllib3.util import Retry
+except ImportError:
+    requests = urllib3 = HTTPAdapter = AuthBase = HTTPError = InvalidHeader = Absent("requests")
+    Retry = Absent("requests")
+
+
+# The largest answers are pages of 1000 entries of some kilobytes each.
+LARGEST_ANSWER = 16 * 1024 * 1024
+
+_ADVICE: dict[str | int, str] = {
+    "account_limit_exceeded": "The account holds as many trusted certificates as it may: delete one that is "
+    "no longer needed, or use one that exists.",
+    401: "The API key is not valid at this host: check it, or make a new one in the portal.",
+    403: "The API key, or the account's type, does not allow this: use a key with the rights for it.",
+    404: "If all calls to this host answer so, api_host is not a Pelion API.",
+    429: "The service asks to slow down: try again later.",
+}
+
+
+class ApiError(PelionError):
+    """A call of the API did not succeed.
+
+    ``status`` is the HTTP status, None when there was no whole answer; ``type``, ``fields`` (a list of
+    ``{"name", "message"}``) and ``request_id`` are the service's own words where it said them. All of
+    them are in ``facts`` too. ``undecided`` is true when the service may have done what was asked.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        type: str | None = None,
+        fields: list[dict[str, str]] | None = None,
+        request_id: str | None = None,
+        undecided: bool = False,
+    ) -> None:
+        facts = {"status": status, "type": type, "fields": fields, "request_id": request_id}
+        super().__init__(message, **{name: fact for name, fact in facts.items() if fact})
+        self.status = status
+        self.type = type
+        self.fields = fields or []
+        self.request_id = request_id
+        self.undecided = undecided
+
+
+def api_url(host: str) -> str:
+    """``host`` as ``https://NAME[:PORT]``; a name without a scheme is taken as https.
+
+    Raises PelionError for what is no host, and for plain http to anything but this machine.
+    """
+    text = host.strip()
+    try:
+        parts = urlsplit(text if "://" in text else f"https://{text}")
+        name, port = parts.hostname, parts.port
+    except ValueError:
+        name = port = None
+    if (
+        not name
+        or parts.username
+        or parts.path not in ("", "/")
+        or parts.query
+        or parts.fragment
+        or any(map(str.isspace, text))
+    ):
+        raise PelionError(f"api_host must be like https://api.us-east-1.mbedcloud.com, without a path; not {host!r}.")
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(name)):
+        raise PelionError(
+            f"api_host {host!r} would send the API key unprotected: use https (plain http goes to this machine only)."
+        )
+    netloc = f"[{name}]" if ":" in name else name
+    return f"{parts.scheme}://{netloc}" + (f":{port}" if port else "")
+
+
+class ApiTransport:
+    """Calls to one host with one key, over one kept connection.
+
+    ``ca_path`` is a file or directory of CA certificates (else REQUESTS_CA_BUNDLE and certifi's list
+    serve); ``timeout`` is how many seconds a connection, the begin of an answer, and the whole of its
+    body may take each; ``retries`` is how often a GET or DELETE is repeated after a lost connection,
+    429 or 5xx. Proxies come from the environment, but this machine itself is never asked through one.
+    Other calls are repeated only when no connection came about, so that nothing is done twice.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        key: str,
+        *,
+        ca_path: str | None = None,
+        validate_certs: bool = True,
+        timeout: int = 30,
+        retries: int = 4,
+    ) -> None:
+        if not key or not key.isascii() or not key.isprintable() or " " in key:
+            raise PelionError(
+                "The API key is empty or has characters that no key has (spaces, line ends, or outside of ASCII): "
+                "was all of it, and only it, copied?"
+            )
+        if timeout < 1 or not 0 <= retries <= 20:
+            raise PelionError(
+                f"api_timeout must be at least 1 second (is {timeout}), api_retries 0 to 20 (is {retries})."
+            )
+        if ca_path:
+            _require_ca_certificates(ca_path)
+        self.url = api_url(host)
+        self._key = key
+        self._timeout = timeout
+        lost = _Retry(
+            total=retries,
+            other=0,
+            allowed_methods={"GET", "DELETE"},
+            backoff_factor=_Retry.FIRST_PAUSE,
+            respect_retry_after_header=False,
+        )
+        # Answers are judged here and not by the adapter, which would first read a body of any length to its end.
+        self._retry = lost.new(status_forcelist={429, 500, 502, 503, 504}, respect_retry_after_header=True)
+        self._session = requests.Session()
+        self._session.mount(self.url, HTTPAdapter(max_retries=lost))
+        self._session.auth = _Bearer(key)  # also keeps ~/.netrc from taking the header's place
+        self._session.headers.update(
+            {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "pelion.mbl"}
+        )
+        # Given per call, since a session's own `verify` yields to REQUESTS_CA_BUNDLE.
+        self._verify = (ca_path or True) if validate_certs else False
+        if not validate_certs:
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        name = urlsplit(self.url).hostname or ""
+        self._proxies = {"no_proxy": name} if _is_loopback(name) else {}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.url}>"
+
+    def close(self) -> None:
+        """End the connection."""
+        self._session.close()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str | int] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """The answer's JSON object; an empty dict for an answer without content. Raises ApiError."""
+        what = f"{method} {self.url}{path}"
+        retry = self._retry
+        while True:
+            try:
+                with self._send(method, path, query, body) as response:
+                    content = self._content(response, what)
+            except requests.RequestException as error:
+                raise self._no_answer(what, error) from error
+            except HTTPError as error:  # the body broke off
+                try:
+                    retry = retry.increment(method, path, error=error)
+                except HTTPError:
+                    raise ApiError(
+                        f"{what}: the answer broke off before its end. Try again; if it stays so, look at "
+                        "what is between here and the service.",
+                        undecided=True,
+                    ) from error
+                retry.sleep()
+                continue
+            again = retry.total and retry.is_retry(method, response.status_code, "Retry-After" in response.headers)
+            if not again:
+                return self._answer(response, content, what, attempts=len(retry.history) + 1)
+            retry = retry.increment(method, path, response=response.raw)
+            retry.sleep(response.raw)
+
+    def _send(
+        self, method: str, path: str, query: Mapping[str, Any] | None, body: Mapping[str, Any] | None
+    ) -> requests.Response:
+        return self._session.request(
+            method,
+            self.url + path,
+            params=query,
+            json=body,
+            timeout=self._timeout,
+            verify=self._verify,
+            proxies=self._proxies,
+            allow_redirects=False,
+            stream=True,
+        )
+
+    def _content(self, response: requests.Response, what: str) -> bytes:
+        content = bytearray()
+        deadline = time.monotonic() + self._timeout
+        while chunk := response.raw.read1(65536, decode_content=True):
+            content += chunk
+            if len(content) > LARGEST_ANSWER:
+                raise self._unusable(response, what, f"is longer than {LARGEST_ANSWER >> 20} MiB")
+            if time.monotonic() > deadline:
+                raise self._unusable(response, what, f"did not end within {self._timeout} s (api_timeout)")
+        return bytes(content)
+
+    def _answer(self, response: requests.Response, content: bytes, what: str, attempts: int) -> dict[str, Any]:
+        if 300 <= response.status_code < 400:
+            raise ApiError(
+                f"{what}: redirected ({response.status_code}) to {self._clean(response.headers.get('Location'))}. "
+                "The API key is not sent there: set api_host to the API itself.",
+                status=response.status_code,
+            )
+        if response.status_code >= 400:
+            raise self._refusal(response, content, what, attempts)
+        if not content:
+            return {}
+        try:
+            answer = json.loads(content)
+        except (ValueError, RecursionError):
+            kind = self._clean(response.headers.get("Content-Type")) or "unknown"
+            raise self._unusable(response, what, f"is not JSON (its type is {kind})") from None
+        if not isinstance(answer, dict):
+            raise self._unusable(response, what, "is not a JSON object")
+        return answer
+
+    def _refusal(self, response: requests.Response, content: bytes, what: str, attempts: int) -> ApiError:
+        """The error that the service answered. Its ``fields`` are a list or a single object."""
+        status = response.status_code
+        try:
+            answer = json.loads(content)
+        except (ValueError, RecursionError):
+            answer = None
+        said = answer if isinstance(answer, dict) else {}
+        kind = self._clean(said.get("type"))
+        request_id = self._clean(said.get("request_id"))
+        fields = list(self._fields(said.get("fields")))
+        parts = [f"{what}: {status} {kind or self._clean(response.reason)}".rstrip()]
+        if message := self._clean(said.get("message")):
+            parts.append(f": {message}")
+        if fields:
+            parts.append(" (" + ", ".join(f"{field['name']}: {field['message']}" for field in fields) + ")")
+        if attempts > 1:
+            parts.append(f", at each of {attempts} attempts")
+        if request_id:
+            parts.append(f" [request_id {request_id}]")
+        advice = _ADVICE.get(kind) or _ADVICE.get(status)
+        if not advice and status >= 500:
+            advice = "The service has a problem: try again later, and report the request_id if it stays."
+        text = "".join(parts)
+        return ApiError(
+            f"{text}. {advice}" if advice else text,
+            status=status,
+            type=kind or None,
+            fields=fields,
+            request_id=request_id or None,
+            undecided=status >= 500,
+        )
+
+    def _fields(self, fields: Any) -> Iterator[dict[str, str]]:
+        for field in [fields] if isinstance(fields, dict) else fields if isinstance(fields, list) else []:
+            if isinstance(field, dict):
+                yield {name: self._clean(field.get(name)) for name in ("name", "message")}
+
+    def _unusable(self, response: requests.Response, what: str, why: str) -> ApiError:
+        return ApiError(
+            f"{what}: the answer ({response.status_code}) {why}. Is api_host a Pelion API, and is there "
+            "a proxy or a login page in between?",
+            status=response.status_code,
+            undecided=True,
+        )
+
+    def _no_answer(self, what: str, error: requests.RequestException) -> ApiError:
+        causes = list(_causes(error))
+        unsent = any(isinstance(cause, _NEVER_SENT) for cause in causes)
+        untrusted = next((cause for cause in causes if isinstance(cause, ssl.SSLCertVerificationError)), None)
+        if untrusted is not None:
+            text = (
+                f"the host's TLS certificate is not trusted: {untrusted.verify_message}. If its CA is a private one, "
+                "give the CA's file as ca_path; otherwise somebody may be in between."
+            )
+        elif isinstance(error, requests.exceptions.ProxyError):
+            text = "the proxy that the environment names does not let it through. Check HTTPS_PROXY and NO_PROXY."
+        elif isinstance(error, requests.exceptions.SSLError):
+            reason = next((cause.reason for cause in causes if isinstance(cause, ssl.SSLError)), None)
+            text = f"TLS failed ({reason or 'no reason given'}). Is api_host's port one for https?"
+        elif isinstance(error, requests.Timeout):
+            text = f"no answer within {self._timeout} s (api_timeout). Is the service reachable from here?"
+        else:
+            reasons = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]
+            text = f"no answer ({reasons[-1] if reasons else 'connection lost'}). Is the service reachable from here?"
+        return ApiError(f"{what}: {text}", undecided=not unsent)
+
+    def _clean(self, text: Any) -> str:
+        """``text`` of the service, short and printable, and without our key should it echo it."""
+        if not isinstance(text, str):
+            return ""
+        printable = "".join(char if char.isprintable() else " " for char in text.replace(self._key, "********"))
+        return printable.strip()[:500]
+
+
+class _Bearer(AuthBase):
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._key}"
+        return request
+
+
+class _Retry(Retry):
+    """Pauses of 0, 1, 2, 4 … seconds, or as the service's Retry-After says, within reason."""
+
+    FIRST_PAUSE = 0.5  # urllib3 doubles it per attempt, beginning with the second
+    LONGEST_PAUSE = 60
+
+    def get_retry_after(self, response: Any) -> float | None:
+        try:
+            seconds = super().get_retry_after(response)
+        except (InvalidHeader, ValueError, OverflowError):
+            return None
+        return None if seconds is None else min(seconds, self.LONGEST_PAUSE)
+
+
+_NEVER_SENT = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.NameResolutionError,
+    urllib3.exceptions.ProxyError,
+    ssl.SSLCertVerificationError,
+)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """``error`` and all that it wraps: requests, urllib3 and the standard library each wrap in their own way."""
+    seen: list[BaseException] = []
+    waiting: list[Any] = [error]
+    while waiting:
+        cause = waiting.pop(0)
+        if isinstance(cause, BaseException) and cause not in seen:
+            seen.append(cause)
+            yield cause
+            waiting += [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]
+
+
+def _require_ca_certificates(path: str) -> None:
+    try:
+        if not Path(path).is_dir():
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except OSError as error:  # of which ssl.SSLError is one
+        reason = "it holds no PEM certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        raise PelionError(f"The CA certificates at ca_path {path!r} cannot be used: {reason}.") from error
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"

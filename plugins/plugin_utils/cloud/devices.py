@@ -1,0 +1,211 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Device Directory: finding devices, waiting for them, naming and removing them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from ..errors import PelionError
+from .api_answers import DEVELOPER_MODE, Device, time_text
+from .pelion_api import PelionApi, require_id
+
+STATES = ("unenrolled", "cloud_enrolling", "bootstrapped", "registered", "deregistered")
+
+# A request line may be 8 kB long at usual servers; this leaves room for the other filters.
+LONGEST_LIST = 4000
+
+# The service's limits (its OpenAPI description, DeviceData).
+LONGEST_NAME = 128
+LONGEST_DESCRIPTION = 2000
+MOST_ATTRIBUTES = 5
+LONGEST_ATTRIBUTE = 128
+
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 15.0
+
+
+class NotInStateError(PelionError):
+    """The time was over before all devices were in the state that was waited for.
+
+    ``facts``: ``devices``, those that were found; ``not_in_state``, a mapping of each missing device's id
+    to its state, None for one that the directory does not have.
+    """
+
+
+def find_devices(
+    api: PelionApi,
+    *,
+    ids: Iterable[str] | None = None,
+    names: Iterable[str] | None = None,
+    states: Iterable[str] | None = None,
+    certificate_id: str | None = None,
+) -> list[Device]:
+    """The devices that all given filters fit, each once, in the directory's order.
+
+    An id that the directory does not have is left out. Makes one call for each 1000 devices found, at
+    least one for about 100 ids or for 4000 characters of names. Raises PelionError for an id that is none.
+    """
+    wanted_ids, wanted_names = _list(ids), _list(names)
+    wanted_states = _list(states)
+    for device_id in wanted_ids or ():
+        require_id(device_id)
+    filters: dict[str, str | int] = {}
+    if certificate_id is not None:
+        filters["ca_id__eq"] = certificate_id
+    if wanted_states is not None:
+        filters["state__in"] = ",".join(wanted_states)
+    if wanted_ids is not None:
+        queries = [{**filters, "id__in": ",".join(some)} for some in _parts(wanted_ids)]
+    elif wanted_names is not None:
+        # In a list, a comma in a name would part it in two.
+        queries = [{**filters, "name__eq": name} for name in wanted_names if "," in name]
+        plain = [name for name in wanted_names if "," not in name]
+        queries += [{**filters, "name__in": ",".join(some)} for some in _parts(plain)]
+    else:
+        queries = [filters]
+    # The filters are applied again here: a service that overlooks one must not make a device seem what it is not.
+    found = {
+        device.id: device
+        for query in queries
+        for device in api.devices(query)
+        if (wanted_ids is None or device.id in wanted_ids)
+        and (wanted_names is None or device.name in wanted_names)
+        and (wanted_states is None or device.state in wanted_states)
+        and certificate_id in (None, device.certificate_id)
+    }
+    return list(found.values())
+
+
+def wait_for_state(api: PelionApi, ids: Iterable[str], state: str, timeout: float) -> list[Device]:
+    """The devices ``ids`` once all are in ``state``; raises NotInStateError after ``timeout`` seconds.
+
+    Each look asks only for those that were not there yet; pauses grow from one second to 15.
+    """
+    order = _list(ids) or []
+    arrived: dict[str, Device] = {}
+    deadline = time.monotonic() + timeout
+    pause = FIRST_PAUSE
+    while True:
+        waiting = [device_id for device_id in order if device_id not in arrived]
+        seen = {device.id: device for device in find_devices(api, ids=waiting)}
+        arrived.update((device.id, device) for device in seen.values() if device.state == state)
+        missing = {
+            device_id: seen[device_id].state if device_id in seen else None
+            for device_id in waiting
+            if device_id not in arrived
+        }
+        if not missing:
+            return [arrived[device_id] for device_id in order]
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise NotInStateError(
+                f"{len(missing)} of {len(order)} devices are not {state} after {timeout:g} s: "
+                + ", ".join(f"{device_id} ({now or 'unknown to the cloud'})" for device_id, now in missing.items())
+                + ". Are they switched on, and do their networks reach the cloud?",
+                devices=[describe_device(device) for device in (arrived | seen).values()],
+                not_in_state=missing,
+            )
+        time.sleep(min(pause, left))
+        pause = min(pause * 1.5, LONGEST_PAUSE)
+
+
+def developer_devices(api: PelionApi) -> dict[str, str | None]:
+    """The account's devices with developer certificates, in whatever state: their ids, and their certificates' ids.
+
+    Makes one call for each 1000 devices. That a device's ``ca_id`` is its developer certificate's id is
+    inferred, as the service documents it only as "the certificate issuer's ID".
+    """
+    devices = api.devices({"device_execution_mode__eq": DEVELOPER_MODE})
+    return {device.id: device.certificate_id for device in devices if device.developer}
+
+
+def describe_device(device: Device) -> dict[str, Any]:
+    """JSON-able facts of a device."""
+    return {
+        "id": device.id,
+        "state": device.state,
+        "name": device.name,
+        "description": device.description,
+        "endpoint_name": device.endpoint_name,
+        "serial_number": device.serial_number,
+        "certificate_id": device.certificate_id,
+        "developer": device.developer,
+        "bootstrapped_at": time_text(device.bootstrapped_at),
+        "created_at": time_text(device.created_at),
+        "updated_at": time_text(device.updated_at),
+        "custom_attributes": dict(device.custom_attributes),
+    }
+
+
+def changed_fields(device: Device, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of ``wanted`` (name, description, custom_attributes; None: leave as it is) that differ."""
+    return {name: value for name, value in wanted.items() if value is not None and value != getattr(device, name)}
+
+
+def check_wanted(name: str | None, description: str | None, custom_attributes: Mapping[str, str] | None) -> None:
+    """Raises PelionError for what the service would refuse."""
+    for field, text, most in (
+        ("name", name, LONGEST_NAME),
+        ("description", description, LONGEST_DESCRIPTION),
+    ):
+        if text is not None and len(text) > most:
+            raise PelionError(f"A device's {field} has at most {most} characters; the one given has {len(text)}.")
+    attributes = custom_attributes or {}
+    if len(attributes) > MOST_ATTRIBUTES:
+        raise PelionError(f"A device has at most {MOST_ATTRIBUTES} custom attributes; {len(attributes)} were given.")
+    for key, value in attributes.items():
+        if not isinstance(value, str):
+            raise PelionError(f"The custom attribute {key!r} is not text: put its value in quotes.")
+        if not 1 <= len(key) <= LONGEST_ATTRIBUTE or len(value) > LONGEST_ATTRIBUTE:
+            raise PelionError(
+                f"The custom attribute {key!r} is too long, or its name is empty: names and values have at most "
+                f"{LONGEST_ATTRIBUTE} characters."
+            )
+
+
+def change_device(api: PelionApi, device: Device, changes: Mapping[str, Any]) -> None:
+    """Change name, description or custom_attributes of ``device`` and keep the rest.
+
+    The service replaces the entry, and wants ``ca_id`` and ``device_key`` in each request (its OpenAPI
+    description, DeviceDataPutRequest).
+    """
+    kept = {
+        name: device.answer[name]
+        for name in (
+            "auto_update",
+            "ca_id",
+            "custom_attributes",
+            "description",
+            "device_key",
+            "endpoint_name",
+            "endpoint_type",
+            "host_gateway",
+            "name",
+        )
+        if device.answer.get(name) is not None
+    }
+    api.update_device(device.id, {**kept, **changes})
+
+
+def _list(values: Iterable[str] | None) -> list[str] | None:
+    """``values`` once each, in their order."""
+    return None if values is None else list(dict.fromkeys(values))
+
+
+def _parts(values: list[str]) -> Iterator[list[str]]:
+    """``values`` in lists that are short enough for a URL."""
+    part: list[str] = []
+    length = 0
+    for value in values:
+        size = len(quote(value, safe="")) + len("%2C")
+        if part and length + size > LONGEST_LIST:
+            yield part
+            part, length = [], 0
+        part.append(value)
+        length += size
+    if part:
+        yield part

@@ -1,0 +1,152 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The calls of the Pelion Device Management API (v3) that the collection makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from ..errors import PelionError
+from .api_answers import DEVELOPER_MODE, ID, Account, CertificateFile, DeveloperCertificate, Device, take, take_id
+from .api_transport import ApiError, ApiTransport
+
+__all__ = ["ApiError", "PelionApi"]
+
+T = TypeVar("T")
+
+
+class PelionApi:
+    """A client of one account: ``host`` is the API's, ``key`` an API key of the account.
+
+    The options are those of ApiTransport: ca_path, validate_certs, timeout, retries. All methods raise
+    ApiError; an answer that is not what the service documents is one too. Use it in a ``with`` statement,
+    which ends its connection.
+    """
+
+    DEFAULT_HOST = "https://api.us-east-1.mbedcloud.com"
+
+    PAGE = 1000
+    """Entries asked for at once; the service takes 2 to 1000."""
+
+    MOST_PAGES = 1000
+
+    def __init__(self, host: str, key: str, **options: Any) -> None:
+        self._transport = ApiTransport(host, key, **options)
+        self.url = self._transport.url
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.url}>"
+
+    def __enter__(self) -> PelionApi:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._transport.close()
+
+    def account(self) -> Account:
+        """The account of the key. Any valid key may ask this, so it is how a key is checked."""
+        path = "/v3/accounts/me"
+        return self._read("GET", path, self._transport.call("GET", path), Account.from_answer)
+
+    def trusted_certificate_count(self) -> int:
+        """How many trusted certificates the account has, developer and CA certificates together."""
+        return self._count("/v3/trusted-certificates", {})
+
+    def developer_certificates(self, name: str | None = None) -> list[DeveloperCertificate]:
+        """The account's developer certificates, oldest first; with ``name`` at most the one of that name."""
+        path = "/v3/trusted-certificates"
+        filters: dict[str, str | int] = {"device_execution_mode__eq": DEVELOPER_MODE}
+        if name is not None:
+            filters["name__eq"] = name
+        # Checked again here: what a service that overlooks a filter gives in addition may be a CA certificate.
+        return [
+            self._read("GET", path, entry, DeveloperCertificate.from_answer)
+            for entry in self._pages(path, filters)
+            if entry.get("device_execution_mode") == DEVELOPER_MODE and name in (None, entry.get("name"))
+        ]
+
+    def certificate_file(self, certificate_id: str) -> CertificateFile:
+        """A developer certificate with its private key."""
+        path = f"/v3/developer-certificates/{require_id(certificate_id)}"
+        return self._read("GET", path, self._transport.call("GET", path), CertificateFile.from_answer)
+
+    def create_developer_certificate(self, name: str, description: str | None = None) -> CertificateFile:
+        """Make a new developer certificate. The call is never repeated; see ApiError.undecided."""
+        path = "/v3/developer-certificates"
+        body = {"name": name} if description is None else {"name": name, "description": description}
+        return self._read("POST", path, self._transport.call("POST", path, body=body), CertificateFile.from_answer)
+
+    def update_trusted_certificate(self, certificate_id: str, changes: Mapping[str, str]) -> None:
+        """Change ``description`` or ``status`` (ACTIVE, INACTIVE)."""
+        self._transport.call("PUT", f"/v3/trusted-certificates/{require_id(certificate_id)}", body=changes)
+
+    def delete_trusted_certificate(self, certificate_id: str) -> None:
+        """Delete a certificate; one that is gone already is as good."""
+        self._delete(f"/v3/trusted-certificates/{require_id(certificate_id)}")
+
+    def devices(self, filters: Mapping[str, str | int]) -> Iterator[Device]:
+        """The directory's entries under ``filters`` (``state__eq``, ``id__in``, …), page by page."""
+        for entry in self._pages("/v3/devices/", filters):
+            yield self._read("GET", "/v3/devices/", entry, Device.from_answer)
+
+    def device_count(self, filters: Mapping[str, str | int]) -> int:
+        """How many entries ``devices`` would give, in one call."""
+        return self._count("/v3/devices/", filters)
+
+    def update_device(self, device_id: str, body: Mapping[str, Any]) -> None:
+        """Replace what a user may change of a device's entry."""
+        self._transport.call("PUT", f"/v3/devices/{require_id(device_id)}/", body=body)
+
+    def delete_device(self, device_id: str) -> None:
+        """Delete the entry of a device with a developer certificate; one that is gone already is as good."""
+        self._delete(f"/v3/devices/{require_id(device_id)}/")
+
+    def _delete(self, path: str) -> None:
+        try:
+            self._transport.call("DELETE", path)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+
+    def _count(self, path: str, filters: Mapping[str, str | int]) -> int:
+        answer = self._transport.call("GET", path, {**filters, "include": "total_count", "limit": 2})
+        return self._read("GET", path, answer, lambda page: take(page, "total_count", int))
+
+    def _pages(self, path: str, filters: Mapping[str, str | int]) -> Iterator[dict[str, Any]]:
+        query = {**filters, "limit": self.PAGE}
+        for _page in range(self.MOST_PAGES):
+            answer = self._transport.call("GET", path, query)
+            entries = self._read("GET", path, answer, _take_entries)
+            yield from entries
+            if not self._read("GET", path, answer, lambda page: take(page, "has_more", bool, optional=True)):
+                return
+            last = self._read("GET", path, entries[-1] if entries else {}, lambda entry: take_id(entry, "id"))
+            if last == query.get("after"):
+                break
+            query["after"] = last
+        raise ApiError(f"GET {self.url}{path}: the answer's pages have no end. Report this to the service.")
+
+    def _read(self, method: str, path: str, answer: Mapping[str, Any], read: Callable[[Mapping[str, Any]], T]) -> T:
+        try:
+            return read(answer)
+        except ValueError as error:
+            raise ApiError(
+                f"{method} {self.url}{path}: the answer is not what the service documents: {error}. "
+                "Is api_host a Pelion API, and is there a proxy in between?",
+                undecided=True,
+            ) from None
+
+
+def _take_entries(page: Mapping[str, Any]) -> list[dict[str, Any]]:
+    entries = take(page, "data", list)
+    if not all(isinstance(entry, dict) for entry in entries):
+        raise ValueError("its field 'data' has an entry that is not an object")
+    return entries
+
+
+def require_id(text: str) -> str:
+    """``text`` when it is an id (it becomes a part of a path); raises PelionError when it is none."""
+    if not ID.fullmatch(text):
+        raise PelionError(f"An id has 32 hexadecimal digits (0-9, a-f); {text!r} is none.")
+    return text

@@ -1,0 +1,202 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What lets a board accept updates: the values of ``update_default_resources.c``."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, ClassVar
+
+from ..libraries import Absent
+from .c_source import CSource, CSourceError, parse_c_source
+from .certified import Certified
+from .rules import (
+    CLASS_ID,
+    UPDATE_CERTIFICATE,
+    UPDATE_RULES,
+    VENDOR_ID,
+    CredentialError,
+    load_certificate,
+    pem,
+    pem_bytes,
+    require,
+    sha256_hex,
+    validity_notices,
+)
+
+try:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+except ImportError:
+    Encoding = PublicFormat = load_pem_private_key = Absent("cryptography")
+
+
+REQUIRED = (UPDATE_CERTIFICATE, VENDOR_ID, CLASS_ID)
+
+
+@dataclass(frozen=True)
+class SigningPair:
+    """An update certificate (DER) and its private key (PEM)."""
+
+    certificate: bytes = field(repr=False)
+    private_key: bytes = field(repr=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate's DER, 64 hex digits."""
+        return sha256_hex(self.certificate)
+
+
+@dataclass(frozen=True)
+class UpdateResources(Certified):
+    """The update certificate and the ids of a kind of device.
+
+    ``values`` has the certificate's DER and the two ids of 16 bytes by the names of their C variables.
+    ``private_key`` (PEM) signs updates; it is there when the certificate was made here. ``former`` are
+    the pairs that this entry held before: boards that still carry an older certificate take only
+    updates that its key signed. ``source`` is how errors call all this.
+    """
+
+    KIND: ClassVar[str] = "update-resources"
+    CERTIFICATE: ClassVar[str] = UPDATE_CERTIFICATE
+
+    values: Mapping[str, bytes] = field(repr=False)
+    private_key: bytes | None = field(default=None, repr=False)
+    former: tuple[SigningPair, ...] = field(default=(), repr=False)
+    source: str = field(default="the update resources", compare=False)
+
+    @classmethod
+    def from_c_source(cls, text: bytes, source: str, *, private_key: bytes | None = None) -> UpdateResources:
+        """The resources in the C file ``text``, as any manifest-tool from 1.3 to 2.6 writes it.
+
+        Raises CSourceError when it is no such file, CredentialError when a value breaks a rule other
+        than those on time.
+        """
+        file = parse_c_source(text, source)
+        missing = [key for key in REQUIRED if key not in file.constants]
+        if missing:
+            raise CSourceError(source, None, _what_it_is(file, missing))
+        values = {key: file.constants[key].value for key in REQUIRED}
+        resources = cls(values, private_key, source=source)
+        resources._require_rules()
+        _require_consistent(file, resources)
+        return resources
+
+    def check(self, now: datetime | None = None, warn_days: int = 30) -> list[str]:
+        """Apply all rules; return notices for the user. Raises CredentialError for a broken rule."""
+        self._require_rules()
+        now = now or datetime.now(timezone.utc)
+        return validity_notices(UPDATE_CERTIFICATE, self.certificate, self.source, now, warn_days)
+
+    def _require_rules(self) -> None:
+        require(UPDATE_RULES, self.values, self.source)
+        if self.private_key is None:
+            return
+        try:
+            key = load_pem_private_key(self.private_key, password=None)
+        except (ValueError, TypeError):
+            raise CredentialError("private_key", self.source, "PEM", "is no PEM private key") from None
+        if key.public_key() != self.certificate.public_key():
+            raise CredentialError("private_key", self.source, "pair", "does not belong to the certificate")
+
+    @property
+    def vendor_id(self) -> uuid.UUID:
+        return uuid.UUID(bytes=self.values[VENDOR_ID])
+
+    @property
+    def class_id(self) -> uuid.UUID:
+        return uuid.UUID(bytes=self.values[CLASS_ID])
+
+    @property
+    def public_point(self) -> bytes:
+        """The public key as 65 bytes: 4, X, Y."""
+        return self.certificate.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+
+    @property
+    def signing_pair(self) -> SigningPair | None:
+        if self.private_key is None:
+            return None
+        return SigningPair(self.values[UPDATE_CERTIFICATE], self.private_key)
+
+    def succeeding(self, earlier: UpdateResources) -> UpdateResources:
+        """These resources in the place of ``earlier``, with every private key that it held."""
+        if self.values[UPDATE_CERTIFICATE] == earlier.values[UPDATE_CERTIFICATE]:
+            key, former = self.private_key or earlier.private_key, earlier.former
+        else:
+            pair = earlier.signing_pair
+            key, former = self.private_key, ((*earlier.former, pair) if pair else earlier.former)
+            returning = [old for old in former if old.certificate == self.values[UPDATE_CERTIFICATE]]
+            if returning:
+                key = key or returning[0].private_key
+                former = tuple(old for old in former if old not in returning)
+        return UpdateResources(self.values, key, former, self.source)
+
+    def to_document(self) -> dict[str, Any]:
+        """Plain data for YAML: the certificate and keys as PEM, the ids as UUIDs."""
+        document: dict[str, Any] = {
+            "vendor_id": str(self.vendor_id),
+            "class_id": str(self.class_id),
+            "certificate": pem("CERTIFICATE", self.values[UPDATE_CERTIFICATE]),
+        }
+        if self.private_key is not None:
+            document["private_key"] = self.private_key.decode("ascii")
+        if self.former:
+            document["former"] = [
+                {"certificate": pem("CERTIFICATE", old.certificate), "private_key": old.private_key.decode("ascii")}
+                for old in self.former
+            ]
+        return document
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any], source: str) -> UpdateResources:
+        """The resources that ``to_document`` gave. Raises CredentialError when something is amiss."""
+        field_name = "certificate"
+        try:
+            certificate = pem_bytes(document[field_name])
+            load_certificate(certificate)
+            field_name = "vendor_id"
+            vendor = uuid.UUID(document[field_name]).bytes
+            field_name = "class_id"
+            device_class = uuid.UUID(document[field_name]).bytes
+            field_name = "private_key"
+            key = document.get(field_name)
+            field_name = "former"
+            former = tuple(
+                SigningPair(pem_bytes(old["certificate"]), old["private_key"].encode("ascii"))
+                for old in document.get(field_name, [])
+            )
+            field_name = "private_key"
+            private_key = None if key is None else key.encode("ascii")
+        except KeyError:
+            raise CredentialError(field_name, source, "complete", "is missing") from None
+        except (ValueError, AttributeError, TypeError):
+            raise CredentialError(field_name, source, "readable", "cannot be read") from None
+        values = {UPDATE_CERTIFICATE: certificate, VENDOR_ID: vendor, CLASS_ID: device_class}
+        return cls(values, private_key, former, source)
+
+
+def _require_consistent(file: CSource, resources: UpdateResources) -> None:
+    """The files state some of the certificate's properties again; an edited file disagrees with itself."""
+    derived = {
+        "arm_uc_default_fingerprint": bytes.fromhex(resources.fingerprint),
+        "arm_uc_update_public_key": resources.public_point,
+    }
+    for name, value in derived.items():
+        stated = file.constants.get(name)
+        # manifest-tool 2.x writes a single 0 for a fingerprint that nothing uses.
+        if stated and any(stated.value) and stated.value != value:
+            raise CSourceError(
+                file.name, stated.line, f"{name} is not that of {UPDATE_CERTIFICATE}; the file was edited or damaged"
+            )
+
+
+def _what_it_is(file: CSource, missing: list[str]) -> str:
+    if any(name.startswith("MBED_CLOUD_DEV_") for name in file.constants):
+        return "holds developer credentials (MBED_CLOUD_DEV_…), not update resources (arm_uc_…)"
+    if len(missing) == len(REQUIRED):
+        reason = "holds no update resources (arm_uc_…)"
+    else:
+        reason = f"lacks {', '.join(missing)}; write it again with the manifest tool's init"
+    return reason + (f". Left out by the preprocessor: {', '.join(file.left_out)}" if file.left_out else "")

@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has to be done so that a board holds the wanted items and is registered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..board.board import Board
+from ..board.device import DeviceError, record_of
+from ..board.items import Items
+
+REFUSE, KEEP_IDENTITY, NEW_IDENTITY = "refuse", "keep_identity", "new_identity"
+POLICIES = (REFUSE, KEEP_IDENTITY, NEW_IDENTITY)
+"""What to do with a board that has bootstrapped with another developer certificate than the wanted one."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``inject`` with these ``reasons``, else ``reconnect``, else nothing. ``bootstrap`` is for Device.inject."""
+
+    reasons: tuple[str, ...] = ()
+    reconnect: bool = False
+    bootstrap: str = "as-is"
+
+    @property
+    def inject(self) -> bool:
+        return bool(self.reasons)
+
+    @property
+    def changes(self) -> bool:
+        return self.inject or self.reconnect
+
+
+def plan(board: Board, items: Items, policy: str) -> Plan:
+    """Compare ``board`` with the wanted ``items``. Raises DeviceError where ``policy`` forbids what is needed."""
+    if not board.has_utility:
+        raise DeviceError.of("no-utility")
+    reasons = tuple(differences(board, items))
+    if not reasons:
+        return Plan(reconnect=not board.registered)
+    held = board.developer_certificate
+    if not board.bootstrapped:
+        return Plan(reasons, bootstrap="not-yet")
+    same = held is not None and held["fingerprint"] == record_of(items)["developer_certificate"]
+    # Another tool puts a certificate on a board without making it bootstrap again, so there it may be of no effect.
+    if same and (policy == REFUSE or board.provisioned_by == "pelion.mbl"):
+        return Plan(reasons)
+    if policy == REFUSE:
+        raise DeviceError(
+            "This board has already bootstrapped with the developer certificate "
+            f"{held['common_name'] if held else 'that is no longer there'}, and its client would ignore "
+            "another one. Set when_bootstrapped (of the role: provision_pelion_when_bootstrapped) to keep_identity "
+            "(it bootstraps again under its device id) or to "
+            "new_identity (factory reset: it becomes a new device in the cloud).",
+            reason="bootstrapped",
+            before=board.describe(),
+        )
+    return Plan(reasons, bootstrap="keep-identity" if policy == KEEP_IDENTITY else "new-identity")
+
+
+def differences(board: Board, items: Items) -> list[str]:
+    """Why the board is not proven to hold ``items``: texts for the user, none when it is."""
+    wanted = record_of(items)
+    found = []
+    if not board.record:
+        found.append("it has no record of what was injected")
+    elif board.record.get("fingerprint") != wanted["fingerprint"]:
+        found.append("other credentials were injected")
+    elif board.record.get("kcm") != board.kcm_digest:
+        found.append("its KCM was changed by another tool since")
+    for title, held in (("developer", board.developer_certificate), ("update", board.update_certificate)):
+        if held is None:
+            found.append(f"it holds no {title} certificate")
+        elif held["fingerprint"] != wanted[f"{title}_certificate"]:
+            found.append(f"it holds another {title} certificate")
+    if board.missing_items:
+        found.append(f"its KCM lacks {', '.join(board.missing_items)}")
+    if board.status_code not in (0, None):
+        found.append(f"its status is not good: {board.status}")
+    return found

@@ -1,0 +1,74 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all action plugins of the collection share: arguments in, errors out, no secret in between."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.module_utils.common.parameters import remove_values
+from ansible.plugins.action import ActionBase
+
+from ..errors import PelionError
+from ..libraries import require_libraries
+
+
+class Action(ActionBase):
+    """An action with the manners of a module.
+
+    A plugin states ``ARGUMENTS`` (an argument spec) and, where it needs them, ``RULES``
+    (``required_if`` and its kin), and implements ``perform``.
+    """
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    ARGUMENTS: dict[str, Any] = {}
+    RULES: dict[str, Any] = {}
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        validation, arguments = self.validate_argument_spec(self.ARGUMENTS, **self.RULES)
+        self._task_vars = task_vars or {}
+        self._warnings: list[str] = []
+        try:
+            require_libraries()
+            result.update(self.perform(plain(arguments)))
+        except PelionError as error:
+            result.update(failed=True, msg=str(error), **error.facts)
+        if self._warnings:
+            result["warnings"] = result.get("warnings", []) + self._warnings
+        return remove_values(result, validation._no_log_values)
+
+    @abstractmethod
+    def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Do the work and return the result's fields. PelionError becomes the task's failure."""
+
+    def warn(self, message: str) -> None:
+        """Show ``message`` to the user as a warning of this task."""
+        self._warnings.append(message)
+
+    @property
+    def check_mode(self) -> bool:
+        return bool(self._task.check_mode)
+
+
+def plain(value: Any) -> Any:
+    """``value`` of built-in types only.
+
+    Since ansible-core 2.19 arguments carry tags (where they come from, whether to trust them) in
+    subclasses of the built-in types, which libraries such as PyYAML do not take.
+    """
+    if isinstance(value, Mapping):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, bool):
+        return value
+    for kind in (int, float):
+        if isinstance(value, kind):
+            return kind(value)
+    return "".join(str(value))

@@ -1,0 +1,29 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The board of a task, reached through its Ansible connection."""
+
+from __future__ import annotations
+
+from ..board.device import Device, DeviceError
+from .action import Action
+
+DEVICE_ARGUMENTS = {
+    "lock_timeout": {"type": "int", "default": 60},
+}
+
+
+def device_of(action: Action, lock_timeout: int) -> Device:
+    """The board that ``action`` runs for. Each call of its ``run`` is one exchange."""
+
+    def run(program: str) -> str:
+        # The program goes over standard input: it is in no argument list, log or file, on neither side.
+        answer = action._low_level_execute_command("/bin/sh", in_data=program.encode())
+        if "mbl:" not in answer["stdout"]:
+            raise DeviceError(
+                f"The board's /bin/sh did not run the program (exit code {answer['rc']}). Is it an MBL device, "
+                "and is its user root?",
+                reason="no-answer",
+            )
+        return answer["stdout"]
+
+    return Device(run, lock_timeout=lock_timeout)

@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of all modules that use the stores (see plugins/doc_fragments/store.py)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..store.places import find_places, write_places
+from ..store.store import Store
+from ..store.vault import Vault
+from .action import Action
+
+STORE_ARGUMENTS: dict[str, Any] = {
+    "team_store": {"type": "path"},
+    "user_store": {"type": "path"},
+    "vault_id": {"type": "str"},
+}
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The team's credentials, and what belongs to one user."""
+
+    team: Store
+    user: Store
+
+
+def open_stores(action: Action, arguments: dict[str, Any]) -> Stores:
+    """The stores at the places that options, environment or ``~/.mbl-stores.json`` name.
+
+    Nothing is created but, outside check mode, a missing ``~/.mbl-stores.json``.
+    """
+
+    def place(option: str) -> Path | None:
+        value = arguments[option]
+        # Relative to the playbook, as the paths in a playbook are.
+        return Path(os.path.abspath(action._loader.path_dwim(value))) if value else None
+
+    home = Path.home()
+    places = find_places(home, os.environ, team=place("team_store"), user=place("user_store"))
+    if places.by_default and not action.check_mode:
+        try:
+            write_places(home, places)
+        except OSError as error:
+            action.warn(f"{home}/.mbl-stores.json cannot be written ({error.strerror}); using {places.team.parent}.")
+    vault = Vault.of_this_run(action._loader, arguments["vault_id"])
+    return Stores(
+        team=Store(places.team, vault, shared=True, warn=action.warn),
+        user=Store(places.user, vault, warn=action.warn),
+    )

@@ -1,0 +1,299 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A developer certificate, kept the same in the cloud and in the team store."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..cloud.api_answers import CertificateFile, DeveloperCertificate, time_text
+from ..cloud.pelion_api import ApiError, PelionApi
+from ..credentials.developer_credentials import DeveloperCredentials
+from ..errors import PelionError
+from ..store.store import Store
+
+# The service's limits (its OpenAPI description, DeveloperCertificateRequestData).
+LONGEST_NAME = 100
+LONGEST_DESCRIPTION = 500
+DEVICES_PER_CERTIFICATE = 100
+"""How many devices a developer certificate serves (the service's documentation, "Device credentials")."""
+
+# When an answer to "create" was lost, the service may still be at work on it: look this many seconds after it.
+LOOK_AGAIN_AFTER = (0, 1, 3)
+
+
+@dataclass
+class Outcome:
+    """What was done, or in check mode would be. ``before`` and ``after`` are for a diff and hold no secret."""
+
+    changed: bool = False
+    source: str | None = None
+    """Where the certificate came from: ``store``, ``cloud``, ``created``; None when there is none now."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """The certificate's id, name, account_id, endpoint_name, fingerprint, not_before, not_after."""
+    devices: int | None = None
+    """How many registered devices hold it, where that was asked."""
+    before: dict[str, Any] = field(default_factory=dict)
+    after: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def check_request(name: str, description: str | None) -> None:
+    """Raises PelionError for what the service would refuse as name or description."""
+    if not 1 <= len(name) <= LONGEST_NAME or name != name.strip() or not name.isprintable():
+        raise PelionError(
+            f"A developer certificate's name has 1 to {LONGEST_NAME} printable characters and no space at "
+            f"either end; {name!r} does not fit."
+        )
+    if description is not None and len(description) > LONGEST_DESCRIPTION:
+        raise PelionError(
+            f"A developer certificate's description has at most {LONGEST_DESCRIPTION} characters; "
+            f"the one given has {len(description)}."
+        )
+
+
+def describe_certificate(certificate: DeveloperCertificate | DeveloperCredentials) -> dict[str, Any]:
+    """JSON-able facts of a certificate, as the cloud lists it or as the store keeps it; without its key."""
+    in_cloud = isinstance(certificate, DeveloperCertificate)
+    return {
+        "id": certificate.id if in_cloud else certificate.certificate_id,
+        "name": certificate.name,
+        "account_id": certificate.account_id,
+        "endpoint_name": certificate.endpoint_name,
+        "fingerprint": certificate.fingerprint,
+        "not_before": time_text(certificate.not_before),
+        "not_after": time_text(certificate.not_after),
+    }
+
+
+def from_store(store: Store, name: str) -> Outcome | None:
+    """The stored certificate as it is, without asking the cloud; None when there is none."""
+    stored = store.read(DeveloperCredentials, name)
+    if stored is None:
+        return None
+    state = {"store": _stored_state(stored)}
+    return Outcome(
+        source="store",
+        facts=describe_certificate(stored),
+        before=state,
+        after=state,
+        warnings=stored.check(),
+    )
+
+
+class DeveloperCertificateKeeper:
+    """Brings the certificate ``name`` in cloud and store to a state; with ``dry_run`` only says how.
+
+    What fails on the way is healed by the next run: the cloud is changed first, and what is there is
+    found by its name.
+    """
+
+    def __init__(self, api: PelionApi, store: Store, name: str, *, dry_run: bool = False) -> None:
+        self._api = api
+        self._store = store
+        self._name = name
+        self._dry_run = dry_run
+        self._stored = store.read(DeveloperCredentials, name)
+        self._found = self._look_up()
+        if self._stored and self._found:
+            self._require_account(self._stored, self._found.account_id)
+
+    def present(self, description: str | None = None, *, create: bool = True, force: bool = False) -> Outcome:
+        """In the cloud, active, and in the store. ``force`` activates it when somebody made it inactive."""
+        outcome = self._outcome()
+        if self._found is None:
+            return self._make(outcome, description, create)
+        changes = {}
+        if not self._found.active:
+            if not force:
+                raise PelionError(
+                    f"The developer certificate {self._name!r} is INACTIVE in the cloud, so that no device can "
+                    "bootstrap with it. Activate it with force: true, or use another name.",
+                    id=self._found.id,
+                )
+            changes["status"] = "ACTIVE"
+        if description is not None and description != self._found.description:
+            changes["description"] = description
+        credentials = self._stored
+        if credentials is None or credentials.fingerprint != self._found.fingerprint:
+            if credentials is not None:
+                outcome.warnings.append(
+                    f"The stored developer certificate {self._name!r} ({credentials.fingerprint}) is no longer the "
+                    f"one of that name in the cloud ({self._found.fingerprint}), which takes its place."
+                )
+            credentials = self._read(self._api.certificate_file(self._found.id))
+            if credentials.fingerprint != self._found.fingerprint:
+                raise PelionError(
+                    f"The cloud's list and its credentials file disagree on the developer certificate {self._name!r}: "
+                    f"{self._found.fingerprint} against {credentials.fingerprint}. Try again.",
+                    id=self._found.id,
+                )
+            outcome.source = "cloud"
+        else:
+            outcome.source = "store"
+        self._update(outcome, self._found, changes)
+        return self._keep(outcome, credentials)
+
+    def inactive(self, description: str | None = None) -> Outcome:
+        """In the cloud, but refused to devices that bootstrap. The store's copy stays."""
+        if self._found is None:
+            raise PelionError(
+                f"There is no developer certificate {self._name!r} in the cloud that could be made inactive."
+            )
+        outcome = self._outcome()
+        outcome.source = "store" if self._stored else "cloud"
+        changes = {"status": "INACTIVE"} if self._found.active else {}
+        if description is not None and description != self._found.description:
+            changes["description"] = description
+        self._update(outcome, self._found, changes)
+        outcome.facts = describe_certificate(self._found)
+        return outcome
+
+    def absent(self, *, force: bool = False) -> Outcome:
+        """Neither in the cloud nor in the store. Refused while registered devices hold it, unless ``force``."""
+        outcome = self._outcome()
+        outcome.after = {"cloud": None, "store": None}
+        outcome.changed = bool(self._found or self._stored)
+        if self._found:
+            outcome.facts = describe_certificate(self._found)
+            outcome.devices = self._api.device_count({"ca_id__eq": self._found.id, "state__eq": "registered"})
+            if outcome.devices and not force:
+                raise PelionError(
+                    f"{outcome.devices} registered devices hold the developer certificate {self._name!r}: without it "
+                    "they cannot bootstrap again. Delete it all the same with force: true.",
+                    id=self._found.id,
+                    devices=outcome.devices,
+                )
+            if not self._dry_run:
+                self._api.delete_trusted_certificate(self._found.id)
+        elif self._stored:
+            self._require_account(self._stored, self._api.account().id)
+            outcome.facts = describe_certificate(self._stored)
+        if self._stored and not self._dry_run:
+            self._store.remove(DeveloperCredentials, self._name)
+        return outcome
+
+    def _outcome(self) -> Outcome:
+        state = {"cloud": _cloud_state(self._found), "store": _stored_state(self._stored)}
+        return Outcome(before=state, after=dict(state))
+
+    def _look_up(self) -> DeveloperCertificate | None:
+        return next(iter(self._api.developer_certificates(self._name)), None)
+
+    def _require_account(self, stored: DeveloperCredentials, account_id: str) -> None:
+        """What is stored for one account must not give way to what a key of another one finds."""
+        if stored.account_id and stored.account_id != account_id:
+            raise PelionError(
+                f"The stored developer certificate {self._name!r} is of the account {stored.account_id}, "
+                f"but the API key is of the account {account_id}. Use a key of the first, or another name or store."
+            )
+
+    def _update(self, outcome: Outcome, found: DeveloperCertificate, changes: dict[str, str]) -> None:
+        if changes:
+            outcome.changed = True
+            outcome.after["cloud"] = {**outcome.before["cloud"], **changes}
+            if not self._dry_run:
+                self._api.update_trusted_certificate(found.id, changes)
+
+    def _keep(self, outcome: Outcome, credentials: DeveloperCredentials) -> Outcome:
+        outcome.warnings += credentials.check()
+        outcome.facts = describe_certificate(credentials)
+        if credentials is not self._stored:
+            outcome.changed = True
+            outcome.after["store"] = _stored_state(credentials)
+            if not self._dry_run:
+                self._store.write(self._name, credentials)
+        return outcome
+
+    def _make(self, outcome: Outcome, description: str | None, create: bool) -> Outcome:
+        if not create:
+            raise PelionError(
+                f"There is no developer certificate {self._name!r} in the cloud, and create: false forbids to make it."
+            )
+        if self._stored:
+            self._require_account(self._stored, self._api.account().id)
+            outcome.warnings.append(
+                f"The stored developer certificate {self._name!r} ({self._stored.fingerprint}) was deleted in the "
+                "cloud. A new one takes its place."
+            )
+        outcome.changed = True
+        outcome.source = "created"
+        outcome.after["cloud"] = {"status": "ACTIVE", "description": description or ""}
+        if self._dry_run:
+            outcome.after["store"] = {}
+            outcome.facts = {"name": self._name}
+            return outcome
+        with self._store.locked():  # so that it is certain, before a certificate is made, that it can be kept
+            file, outcome.source = self._create(description)
+            credentials = self._read(file)
+            outcome.after["cloud"] |= {"id": file.id, "fingerprint": credentials.fingerprint}
+            return self._keep(outcome, credentials)
+
+    def _create(self, description: str | None) -> tuple[CertificateFile, str]:
+        try:
+            return self._api.create_developer_certificate(self._name, description), "created"
+        except ApiError as error:
+            if error.status == 409:
+                found = self._look_up()
+                if found is None:
+                    raise PelionError(
+                        f"The name {self._name!r} is taken by a trusted certificate that is no developer certificate, "
+                        "or by one that was deleted just now. Use another name.",
+                        **error.facts,
+                    ) from error
+                return self._api.certificate_file(found.id), "cloud"  # another run was quicker
+            if not error.undecided:
+                raise
+            found = self._find_again(error)
+            return self._api.certificate_file(found.id), "created"
+
+    def _find_again(self, lost: ApiError) -> DeveloperCertificate:
+        """The certificate whose creation was asked for, when the answer to that was lost.
+
+        There was none of that name right before, so a developer certificate of that name is what was
+        asked for. Asking a second time instead could give an error, or cost the account one more.
+        """
+        for pause in LOOK_AGAIN_AFTER:
+            time.sleep(pause)
+            try:
+                found = self._look_up()
+            except ApiError:
+                break
+            if found:
+                return found
+        raise PelionError(
+            f"{lost} Whether the developer certificate {self._name!r} was made is not known; "
+            "if it was, the next run finds it by its name.",
+            **lost.facts,
+        ) from lost
+
+    def _read(self, file: CertificateFile) -> DeveloperCredentials:
+        return DeveloperCredentials.from_c_source(
+            file.c_source,
+            f"the cloud's credentials file of {self._name!r}",
+            name=self._name,
+            certificate_id=file.id,
+        )
+
+
+def _cloud_state(certificate: DeveloperCertificate | None) -> dict[str, Any] | None:
+    if certificate is None:
+        return None
+    return {
+        "id": certificate.id,
+        "status": certificate.status,
+        "description": certificate.description,
+        "fingerprint": certificate.fingerprint,
+    }
+
+
+def _stored_state(credentials: DeveloperCredentials | None) -> dict[str, Any] | None:
+    if credentials is None:
+        return None
+    return {
+        "id": credentials.certificate_id,
+        "fingerprint": credentials.fingerprint,
+        "not_after": time_text(credentials.not_after),
+    }

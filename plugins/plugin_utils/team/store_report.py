@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is in a store, for people: everything but the secrets."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+from ..cloud.api_key import ApiKey
+from ..credentials.developer_credentials import DeveloperCredentials
+from ..credentials.rules import CredentialError
+from ..credentials.update_resources import UpdateResources
+from ..store.store import Store
+
+KINDS: tuple[type, ...] = (DeveloperCredentials, UpdateResources, ApiKey)
+
+
+def report(
+    store: Store, *, name: str | None = None, warn_days: int = 30, now: datetime | None = None
+) -> list[dict[str, Any]]:
+    """One plain dictionary per entry of ``store``, or per entry called ``name``.
+
+    Each has ``kind``, ``name`` (None where only the damaged content tells it), ``path``, ``problem`` (None, or
+    why the entry cannot be used) and ``notices``. Nothing but the entries called ``name`` is decrypted.
+    """
+    now = now or datetime.now(timezone.utc)
+    entries = []
+    for kind in KINDS:
+        for found in store.entries(kind, name):
+            entry = {"kind": kind.KIND, "name": found.name, "path": str(found.path), "problem": None, "notices": []}
+            if found.error:
+                entry["problem"] = str(found.error)
+            else:
+                entry |= _facts(found.entry)
+                try:
+                    if not isinstance(found.entry, ApiKey):
+                        entry["notices"] = found.entry.check(now, warn_days)
+                except CredentialError as error:
+                    entry["problem"] = str(error)
+            entries.append(entry)
+    return entries
+
+
+def _facts(entry: Any) -> dict[str, Any]:
+    if isinstance(entry, ApiKey):
+        return {"api_host": entry.host}
+    facts = {
+        "fingerprint": entry.fingerprint,
+        "not_before": f"{entry.not_before:%Y-%m-%dT%H:%M:%SZ}",
+        "not_after": f"{entry.not_after:%Y-%m-%dT%H:%M:%SZ}",
+    }
+    if isinstance(entry, UpdateResources):
+        return facts | {
+            "vendor_id": str(entry.vendor_id),
+            "class_id": str(entry.class_id),
+            "has_private_key": entry.private_key is not None,
+            "former_certificates": [pair.fingerprint for pair in entry.former],
+        }
+    return facts | {
+        "certificate_id": entry.certificate_id,
+        "account_id": entry.account_id,
+        "endpoint_name": entry.endpoint_name,
+        "uri": entry.uri,
+    }

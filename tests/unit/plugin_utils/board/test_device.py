@@ -1,0 +1,107 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board, describe_certificate
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.device import Device, DeviceError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import ITEMS, Items
+
+ITEM_BYTES = Items({name: f"value of {name}".encode() for name in ITEMS})
+
+
+def device(answer: str, programs: list[str] | None = None) -> Device:
+    def run(program: str) -> str:
+        if programs is not None:
+            programs.append(program)
+        return answer
+
+    return Device(run, lock_timeout=1)
+
+
+def lines(**values: str) -> str:
+    return "".join(f"mbl:{key.replace('_', '-')}={value}\n" for key, value in values.items())
+
+
+def test_a_report_becomes_a_board():
+    content = kcm.certificate_offset(kcm.UPDATE_CERTIFICATE) - 8 - len(kcm.UPDATE_CERTIFICATE)
+    assert content == 0
+    name = kcm.UPDATE_CERTIFICATE.encode()
+    stored = b"\1\0\0\0" + len(name).to_bytes(2, "little") + name + b"\0\0" + b"DER" + b"M" * 16
+    octal = " ".join(f"{byte:03o}" for byte in stored)
+    answer = (
+        "Welcome to MBL\n"
+        + lines(time="1800000000", utility="yes", client_runs="yes", kcm_digest="d1", status_code="0")
+        + f"mbl:content-{kcm.file_name(kcm.UPDATE_CERTIFICATE)}={octal}\n"
+        + "mbl:item-file=yF8c_T0h\nmbl:item-file=97LymtR#\nmbl:record=fingerprint=f1\nmbl:record=kcm=d1\n"
+        + "mbl:status=Querying device status... \nmbl:status=Device is configured correctly.\n"
+        + lines(done="yes")
+    )
+    board = device(answer).inspect(may_change=True)
+    assert board.has_utility
+    assert board.client_runs
+    assert board.certificates == {kcm.UPDATE_CERTIFICATE: describe_certificate(b"DER")}
+    assert board.files == ("yF8c_T0h", "97LymtR#")
+    assert board.record == {"fingerprint": "f1", "kcm": "d1"}
+    assert board.status == "Device is configured correctly."
+    assert board.provisioned_by == "pelion.mbl"
+    assert "mbed.EndpointName" in board.missing_items
+    assert Board.from_json(json.loads(json.dumps(board.to_json()))) == board
+
+
+@pytest.mark.parametrize(
+    "answer, reason, text",
+    [
+        (lines(error="no-utility", done="yes"), "no-utility", "update the board's image"),
+        (lines(error="locked", detail="77", done="yes"), "locked", "process 77"),
+        (lines(error="utility", detail="Failed", undone="yes", done="yes"), "utility", "again as it was before"),
+        (lines(time="1"), "cut-off", "run again"),
+    ],
+)
+def test_what_went_wrong_becomes_an_error_that_tells_what_to_do(answer, reason, text):
+    with pytest.raises(DeviceError, match=re.escape(text)) as raised:
+        device(answer).inspect(may_change=True)
+    assert raised.value.facts["reason"] == reason
+
+
+def test_an_answer_that_is_cut_off_is_an_error():
+    with pytest.raises(DeviceError, match="run again"):
+        device("mbl:time=1\nmbl:ut").inspect(may_change=True)
+
+
+@settings(max_examples=25, deadline=None)
+@given(values=st.lists(st.binary(max_size=400), min_size=len(ITEMS), max_size=len(ITEMS)))
+def test_a_shell_writes_the_very_bytes(values, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("items")
+    items = Items(dict(zip(ITEMS, values, strict=True)))
+    programs: list[str] = []
+    device(lines(done="yes"), programs).inject(items, found_digest=None, bootstrap="as-is", registration_timeout=1)
+    function = programs[0][programs[0].index("write_items() (") :]
+    script = f"inputs={directory}\n{function[: function.index(chr(10) + ')') + 2]}\nwrite_items\n"
+    subprocess.run(["sh"], input=script.encode(), check=True, timeout=10)
+    assert {name: (directory / f"{name}.bin").read_bytes() for name in ITEMS} == items.values
+
+
+def test_a_program_that_was_cut_off_on_its_way_does_nothing(tmp_path):
+    """The call stands in braces, so no beginning of the text runs it."""
+    programs: list[str] = []
+    device(lines(done="yes"), programs).inject(ITEM_BYTES, found_digest=None, bootstrap="as-is", registration_timeout=1)
+    whole = programs[0]
+    called = whole.index("lock_timeout=")
+    for end in range(called, len(whole.rstrip()), 97):
+        ran = subprocess.run(["sh"], input=whole[:end].encode(), capture_output=True, timeout=10, check=False)
+        assert b"mbl:" not in ran.stdout
+
+
+def test_an_inspection_sends_no_secret():
+    programs: list[str] = []
+    device(lines(time="1", done="yes"), programs).inspect(may_change=False)
+    assert "printf '\\" not in programs[0]

@@ -1,0 +1,189 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from cloud import Cloud
+from cloud_access import api_of, calls
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud import devices
+from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.devices import (
+    NotInStateError,
+    change_device,
+    changed_fields,
+    check_wanted,
+    describe_device,
+    developer_devices,
+    find_devices,
+    wait_for_state,
+)
+from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "FIRST_PAUSE", 0.01)
+
+
+def set_device(cloud: Cloud, device_id: str, **changes: Any) -> None:
+    cloud.state.update_device(cloud.account_id, device_id, changes)
+
+
+def found(cloud: Cloud, **filters: Any) -> list[str]:
+    return [device.id for device in find_devices(api_of(cloud), **filters)]
+
+
+def test_filters_alone_and_together(cloud: Cloud) -> None:
+    one, other = cloud.state.seed_certificates(2)
+    first = cloud.state.seed_devices(3, one)
+    second = cloud.state.seed_devices(2, other, state="bootstrapped")
+    production = cloud.state.seed_devices(1, None, device_execution_mode=5)
+    set_device(cloud, first[0], name="shelf, left")
+    set_device(cloud, second[0], name="shelf & right")
+    assert found(cloud) == first + second + production
+    assert found(cloud, certificate_id=one) == first
+    assert found(cloud, states=["bootstrapped", "deregistered"]) == second
+    assert found(cloud, ids=[second[1], first[2], second[1], "0" * 32]) == [first[2], second[1]]
+    assert sorted(found(cloud, names=["shelf, left", "shelf & right", "none"])) == sorted([first[0], second[0]])
+    assert found(cloud, ids=first, names=["shelf, left"], states=["registered"], certificate_id=one) == [first[0]]
+    assert found(cloud, ids=first, states=["bootstrapped"]) == []
+
+
+def test_empty_lists_find_nothing_and_ask_nothing(cloud: Cloud) -> None:
+    cloud.state.seed_devices(1)
+    assert found(cloud, ids=[]) == []
+    assert found(cloud, names=[]) == []
+    assert not calls(cloud)
+
+
+def test_calls_grow_with_pages_and_not_with_devices(cloud: Cloud) -> None:
+    ids = cloud.state.seed_devices(1000)
+    assert sorted(found(cloud, ids=ids)) == sorted(ids)
+    assert calls(cloud).total() <= 10
+    assert max(len(call.query) for call in cloud.log.calls) < 4200
+    cloud.log.clear()
+    assert len(found(cloud)) == 1000
+    assert calls(cloud).total() == 1
+
+
+@pytest.mark.parametrize("bad", ["", "abc", "../x", "0" * 31, "Z" * 32])
+def test_ids_that_are_none_are_refused_before_anything_is_asked(cloud: Cloud, bad: str) -> None:
+    with pytest.raises(PelionError, match="32 hexadecimal digits"):
+        found(cloud, ids=[bad])
+    assert not calls(cloud)
+
+
+def test_a_service_that_overlooks_filters_does_not_fool_us(cloud: Cloud) -> None:
+    certificate_id = cloud.state.seed_certificates(1)[0]
+    device_id = cloud.state.seed_devices(1, certificate_id, state="bootstrapped")[0]
+    wrong = {"data.*.state": "deregistered", "data.*.ca_id": "0" * 32, "data.*.name": "other"}
+    cloud.faults.add("edited", set=wrong)
+    assert found(cloud, states=["bootstrapped"]) == []
+    assert found(cloud, certificate_id=certificate_id) == []
+    assert found(cloud, names=[""]) == []
+    assert found(cloud, ids=[device_id]) == [device_id]
+
+
+def test_developer_devices_of_all_states(cloud: Cloud) -> None:
+    one, other = cloud.state.seed_certificates(2)
+    ids = cloud.state.seed_devices(2, one) + cloud.state.seed_devices(1, one, state="deregistered")
+    more = cloud.state.seed_devices(1, other)
+    cloud.state.seed_devices(1, None, device_execution_mode=5)
+    assert developer_devices(api_of(cloud)) == dict.fromkeys(ids, one) | dict.fromkeys(more, other)
+
+
+# --- waiting
+
+
+def test_a_fleet_is_waited_for(cloud: Cloud) -> None:
+    ids = cloud.state.seed_devices(5, state="bootstrapped")
+
+    def register() -> None:
+        for device_id in ids:
+            set_device(cloud, device_id, state="registered")
+            threading.Event().wait(0.02)
+
+    thread = threading.Thread(target=register)
+    thread.start()
+    arrived = wait_for_state(api_of(cloud), reversed(ids), "registered", 10)
+    thread.join()
+    assert [device.id for device in arrived] == ids[::-1]
+    assert {device.state for device in arrived} == {"registered"}
+
+
+def test_only_those_that_are_missing_are_asked_for_again(cloud: Cloud) -> None:
+    registered, waiting = cloud.state.seed_devices(1)[0], cloud.state.seed_devices(1, state="bootstrapped")[0]
+    with pytest.raises(NotInStateError):
+        wait_for_state(api_of(cloud), [registered, waiting], "registered", 0.03)
+    calls(cloud)
+    queries = [call.query for call in cloud.log.calls]
+    assert registered in queries[0]
+    assert len(queries) > 1
+    assert all(registered not in query and waiting in query for query in queries[1:])
+
+
+def test_time_over_says_who_is_missing(cloud: Cloud) -> None:
+    registered, waiting = cloud.state.seed_devices(1)[0], cloud.state.seed_devices(1, state="bootstrapped")[0]
+    unknown = "0" * 32
+    with pytest.raises(NotInStateError, match="2 of 3 devices are not registered after 0 s") as caught:
+        wait_for_state(api_of(cloud), [registered, waiting, unknown], "registered", 0)
+    assert calls(cloud).total() == 1  # no time to wait is one look
+    assert caught.value.facts["not_in_state"] == {waiting: "bootstrapped", unknown: None}
+    assert [(device["id"], device["state"]) for device in caught.value.facts["devices"]] == [
+        (registered, "registered"),
+        (waiting, "bootstrapped"),
+    ]
+
+
+def test_nobody_to_wait_for(cloud: Cloud) -> None:
+    assert wait_for_state(api_of(cloud), [], "registered", 10) == []
+
+
+# --- changing
+
+
+def test_only_what_differs_is_changed_and_the_rest_kept(cloud: Cloud) -> None:
+    certificate_id = cloud.state.seed_certificates(1)[0]
+    device_id = cloud.state.seed_devices(1, certificate_id)[0]
+    set_device(cloud, device_id, description="shelf 3", device_key="00ff", endpoint_type="dev")
+    before = cloud.state.snapshot()["devices"][0]
+    api = api_of(cloud)
+    wanted = {"name": "bench-1", "description": None, "custom_attributes": {"shelf": "3"}}
+
+    device = find_devices(api, ids=[device_id])[0]
+    changes = changed_fields(device, wanted)
+    assert changes == {"name": "bench-1", "custom_attributes": {"shelf": "3"}}
+    change_device(api, device, changes)
+
+    after = cloud.state.snapshot()["devices"][0]
+    assert after == before | changes | {"updated_at": after["updated_at"], "etag": after["etag"]}
+    assert changed_fields(find_devices(api, ids=[device_id])[0], wanted) == {}
+
+
+def test_a_device_is_described_as_the_directory_has_it(cloud: Cloud) -> None:
+    certificate_id = cloud.state.seed_certificates(1)[0]
+    device_id = cloud.state.seed_devices(1, certificate_id)[0]
+    facts = describe_device(find_devices(api_of(cloud), ids=[device_id])[0])
+    assert (facts["id"], facts["state"], facts["certificate_id"]) == (device_id, "registered", certificate_id)
+    assert facts["developer"] is True
+    assert facts["bootstrapped_at"].endswith("Z")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [
+        ({"name": "x" * 129}, "at most 128"),
+        ({"description": "x" * 2001}, "at most 2000"),
+        ({"custom_attributes": {str(number): "x" for number in range(6)}}, "at most 5"),
+        ({"custom_attributes": {"": "x"}}, "empty"),
+        ({"custom_attributes": {"x" * 129: "x"}}, "too long"),
+        ({"custom_attributes": {"x": "x" * 129}}, "too long"),
+        ({"custom_attributes": {"x": 3}}, "quotes"),
+    ],
+)
+def test_what_the_service_would_refuse(wanted: dict[str, Any], why: str) -> None:
+    with pytest.raises(PelionError, match=why):
+        check_wanted(**{"name": None, "description": None, "custom_attributes": None, **wanted})

@@ -1,0 +1,105 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board, describe_certificate
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.client_log import ClientLog
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.device import DeviceError, record_of
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import ITEMS, Items
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.part import (
+    KEEP_IDENTITY,
+    NEW_IDENTITY,
+    REFUSE,
+    differences,
+    plan,
+)
+
+ITEMS_WANTED = Items({name: name.encode() for name in ITEMS})
+OTHER = Items({**ITEMS_WANTED.values, "MBED_CLOUD_DEV_BOOTSTRAP_DEVICE_CERTIFICATE": b"other"})
+
+FRESH = Board(has_utility=True)
+GOOD = Board(
+    has_utility=True,
+    files=tuple(kcm.file_name(name) for name in (*kcm.FACTORY_ITEMS, kcm.LWM2M_SERVER_URI)),
+    certificates={
+        kcm.DEVELOPER_CERTIFICATE: describe_certificate(ITEMS_WANTED.developer_certificate),
+        kcm.UPDATE_CERTIFICATE: describe_certificate(ITEMS_WANTED.update_certificate),
+    },
+    kcm_digest="d1",
+    record=record_of(ITEMS_WANTED) | {"kcm": "d1"},
+    status_code=0,
+    client_runs=True,
+    log=ClientLog(True, "0161dbbcdd660a580a010c3403c00000"),
+)
+
+
+def without(item: str) -> tuple[str, ...]:
+    return tuple(name for name in GOOD.files if name != kcm.file_name(item))
+
+
+def test_a_board_proven_to_hold_the_items_and_registered_is_left_alone():
+    assert not plan(GOOD, ITEMS_WANTED, REFUSE).changes
+
+
+def test_a_fresh_board_is_injected():
+    work = plan(FRESH, ITEMS_WANTED, REFUSE)
+    assert work.inject
+    assert work.bootstrap == "not-yet"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"record": {}},
+        {"record": {**GOOD.record, "fingerprint": "0"}},
+        {"kcm_digest": "changed by another tool"},
+        {"certificates": {kcm.DEVELOPER_CERTIFICATE: GOOD.developer_certificate}},
+        {"certificates": {**GOOD.certificates, kcm.UPDATE_CERTIFICATE: describe_certificate(b"x")}},
+        {"files": without("CfgParam_mbed.VendorId")},
+        {"status_code": 1, "status": "Item does not exist:mbed.Manufacturer"},
+    ],
+)
+def test_any_doubt_is_a_reason_to_inject_under_the_same_identity(change):
+    work = plan(replace(GOOD, **change), ITEMS_WANTED, REFUSE)
+    assert len(work.reasons) == 1
+    assert work.bootstrap == "as-is"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"client_runs": False},
+        {"log": ClientLog()},
+        {"log": ClientLog(False, GOOD.log.device_id, "ConnectBootstrapFailed")},
+    ],
+)
+def test_a_good_board_that_is_not_registered_is_reconnected(change):
+    work = plan(replace(GOOD, **change), ITEMS_WANTED, REFUSE)
+    assert work.reconnect
+    assert not work.inject
+
+
+def test_another_certificate_on_a_bootstrapped_board_follows_the_policy():
+    with pytest.raises(DeviceError, match="provision_pelion_when_bootstrapped"):
+        plan(GOOD, OTHER, REFUSE)
+    assert plan(GOOD, OTHER, KEEP_IDENTITY).bootstrap == "keep-identity"
+    assert plan(GOOD, OTHER, NEW_IDENTITY).bootstrap == "new-identity"
+
+
+def test_a_board_that_never_bootstrapped_takes_another_certificate_without_ado():
+    configured = replace(GOOD, files=without(kcm.LWM2M_SERVER_URI))
+    assert plan(configured, OTHER, REFUSE).bootstrap == "not-yet"
+
+
+def test_without_the_utility_nothing_is_planned():
+    with pytest.raises(DeviceError, match="pelion-provisioning-util"):
+        plan(Board(has_utility=False), ITEMS_WANTED, REFUSE)
+
+
+def test_reasons_are_told_in_words():
+    assert "it has no record of what was injected" in differences(FRESH, ITEMS_WANTED)
