@@ -39,12 +39,15 @@ options:
     type: str
     choices: [refuse, keep_identity, new_identity]
     default: refuse
-  found:
+  when_update_unknown:
     description:
-      - What M(pelion.mbl.mbl_pelion_status) found on this board earlier in the same run, its
-        RV(pelion.mbl.mbl_pelion_status#module:found), so that the board is not asked again.
-      - By default, the board is asked.
-    type: dict
+      - What to do with a board that holds an update certificate that the team store does not know under any name, former
+        ones included. Once it is replaced, the board takes no more updates that are signed with its key.
+      - V(refuse) fails and leaves the board as it is; V(replace) replaces it.
+    type: str
+    choices: [refuse, replace]
+    default: refuse
+    version_added: 0.2.0
   registration_timeout:
     description: How long to wait for the registration after the client was started, in seconds; V(0) to not wait.
     type: int

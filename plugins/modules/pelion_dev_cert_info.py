@@ -7,57 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pelion_dev_cert_info
-short_description: List the developer certificates of the account and of the team store, and plan a fleet's
+short_description: List the developer certificates of the account and of the team store
 version_added: 0.1.0
 description:
   - Lists all developer certificates of the account with their validity and number of devices, matched with those in
     the team store. Downloads no private key.
-  - Makes one call for each 1000 certificates and one for each 1000 devices with developer certificates. O(plan) makes
-    two more.
-  - With O(plan), tells which board of a fleet gets which developer certificate, so that none has more devices than
-    the 100 that it serves, and fails when there is no room for all boards.
+  - Makes one call for each 1000 certificates and one for each 1000 devices with developer certificates.
   - Needs an API key. For the store alone, there is M(pelion.mbl.pelion_store_info).
 author:
   - The pelion.mbl contributors (@pelion)
-options:
-  plan:
-    description: The fleet to plan for. Nothing is made; that is what M(pelion.mbl.pelion_dev_cert) does.
-    type: dict
-    suboptions:
-      name:
-        description: Name of the fleet's developer certificate, or with O(plan.spread), what their names begin with.
-        type: str
-        required: true
-      spread:
-        description:
-          - Whether the fleet may use several certificates, called V(NAME-01), V(NAME-02) and so on.
-          - A board that holds one of them keeps it, also one that holds V(NAME) itself from the time before.
-            The others fill those with room, in their order, then new ones.
-        type: bool
-        default: false
-      create:
-        description: Whether certificates that do not exist yet may be part of the plan, as far as the account may have
-          more (10 in free accounts, else 50, CA certificates included).
-        type: bool
-        default: true
-      boards:
-        description: The boards to be planned for.
-        type: list
-        elements: dict
-        required: true
-        suboptions:
-          name:
-            description: Any name that no other board has, such as C(inventory_hostname).
-            type: str
-            required: true
-          fingerprint:
-            description:
-              - SHA-256 of the developer certificate that the board holds now, if any, as
-                M(pelion.mbl.mbl_pelion_status) returns it.
-            type: str
-          device_id:
-            description: The board's device id, if it has one. A board that the cloud counts already takes no new place.
-            type: str
+options: {}
 extends_documentation_fragment:
   - pelion.mbl.attributes
   - pelion.mbl.attributes.info
@@ -78,23 +37,6 @@ EXAMPLES = r"""
 - name: Name those that end within a year
   ansible.builtin.debug:
     msg: "{{ overview.certificates | selectattr('not_after', 'lt', '2027-11') | map(attribute='name') }}"
-
-- name: Plan the certificates of a large fleet
-  pelion.mbl.pelion_dev_cert_info:
-    plan:
-      name: bench
-      spread: true
-      boards:
-        - name: mbed-linux-os-1234
-          fingerprint: 4bf5122f344554c53bde2ebb8cd2b7e3d1600ad631c385a5d7cce23c7785459a
-          device_id: 0167d7b9a5c700000000000100100456
-        - name: mbed-linux-os-5678
-  register: fleet
-
-- name: Have all of the plan's certificates
-  pelion.mbl.pelion_dev_cert:
-    name: "{{ item }}"
-  loop: "{{ fleet.plan.certificates }}"
 """
 
 RETURN = r"""
@@ -160,23 +102,4 @@ certificates:
       description: Its name in the team store; null when the store does not have it.
       type: str
       sample: bench
-plan:
-  description: Which board gets which certificate.
-  returned: when O(plan) is given
-  type: dict
-  contains:
-    assignments:
-      description: The name of a developer certificate for each board.
-      type: dict
-      sample: {mbed-linux-os-1234: bench-01, mbed-linux-os-5678: bench-02}
-    certificates:
-      description: The names of these certificates, each once.
-      type: list
-      elements: str
-      sample: [bench-01, bench-02]
-    create:
-      description: Those of them that have to be made first.
-      type: list
-      elements: str
-      sample: [bench-02]
 """

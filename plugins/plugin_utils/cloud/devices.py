@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -80,37 +80,46 @@ def find_devices(
     return list(found.values())
 
 
-def wait_for_state(api: PelionApi, ids: Iterable[str], state: str, timeout: float) -> list[Device]:
-    """The devices ``ids`` once all are in ``state``; raises NotInStateError after ``timeout`` seconds.
+def await_devices(
+    api: PelionApi, ids: Iterable[str], is_there: Callable[[Device], bool], timeout: float
+) -> dict[str, Device]:
+    """The devices ``ids`` by id, as last seen, once ``is_there`` holds for all or ``timeout`` seconds are over.
 
-    Each look asks only for those that were not there yet; pauses grow from one second to 15.
+    Each look asks only for those for which it did not hold yet; pauses grow from one second to 15. A device that
+    the directory does not have is left out.
     """
-    order = _list(ids) or []
-    arrived: dict[str, Device] = {}
+    waiting = _list(ids) or []
+    seen: dict[str, Device] = {}
     deadline = time.monotonic() + timeout
     pause = FIRST_PAUSE
     while True:
-        waiting = [device_id for device_id in order if device_id not in arrived]
-        seen = {device.id: device for device in find_devices(api, ids=waiting)}
-        arrived.update((device.id, device) for device in seen.values() if device.state == state)
-        missing = {
-            device_id: seen[device_id].state if device_id in seen else None
-            for device_id in waiting
-            if device_id not in arrived
-        }
-        if not missing:
-            return [arrived[device_id] for device_id in order]
+        seen.update((device.id, device) for device in find_devices(api, ids=waiting))
+        waiting = [device_id for device_id in waiting if device_id not in seen or not is_there(seen[device_id])]
         left = deadline - time.monotonic()
-        if left <= 0:
-            raise NotInStateError(
-                f"{len(missing)} of {len(order)} devices are not {state} after {timeout:g} s: "
-                + ", ".join(f"{device_id} ({now or 'unknown to the cloud'})" for device_id, now in missing.items())
-                + ". Are they switched on, and do their networks reach the cloud?",
-                devices=[describe_device(device) for device in (arrived | seen).values()],
-                not_in_state=missing,
-            )
+        if not waiting or left <= 0:
+            return seen
         time.sleep(min(pause, left))
         pause = min(pause * 1.5, LONGEST_PAUSE)
+
+
+def wait_for_state(api: PelionApi, ids: Iterable[str], state: str, timeout: float) -> list[Device]:
+    """The devices ``ids`` once all are in ``state``; raises NotInStateError after ``timeout`` seconds."""
+    order = _list(ids) or []
+    seen = await_devices(api, order, lambda device: device.state == state, timeout)
+    missing = {
+        device_id: seen[device_id].state if device_id in seen else None
+        for device_id in order
+        if device_id not in seen or seen[device_id].state != state
+    }
+    if not missing:
+        return [seen[device_id] for device_id in order]
+    raise NotInStateError(
+        f"{len(missing)} of {len(order)} devices are not {state} after {timeout:g} s: "
+        + ", ".join(f"{device_id} ({now or 'unknown to the cloud'})" for device_id, now in missing.items())
+        + ". Are they switched on, and do their networks reach the cloud?",
+        devices=[describe_device(device) for device in seen.values()],
+        not_in_state=missing,
+    )
 
 
 def developer_devices(api: PelionApi) -> dict[str, str | None]:

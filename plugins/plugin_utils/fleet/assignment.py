@@ -1,37 +1,37 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which board gets which developer certificate, when a fleet is larger than one certificate serves."""
+"""Which board gets which developer certificate: each serves 100 devices, and an account has few of them."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from itertools import count
 
-from ..errors import PelionError
-from ..team.certificate_overview import CertificateOverview
 from ..team.developer_certificates import DEVICES_PER_CERTIFICATE
 
 
 @dataclass(frozen=True)
-class PlannedBoard:
-    """A board to be planned for: the fingerprint of the developer certificate that it holds now, if any.
+class Seeker:
+    """A board that needs a place: the certificate that it wishes for, and the fingerprint of the one that it holds.
 
-    ``counted`` says that the directory has a device for it under that certificate already, so that it
-    takes no further place there.
+    With ``spread``, NAME-01, NAME-02, … serve as well as NAME; with ``create``, one may be made for it.
+    ``counted`` says that the board's device is among those that its certificate has already.
     """
 
-    name: str
-    fingerprint: str | None = None
+    board: str
+    wish: str
+    spread: bool = False
+    create: bool = True
+    holds: str | None = None
     counted: bool = False
 
 
 @dataclass(frozen=True)
-class PlannedCertificate:
-    """A developer certificate as it is: how many of its places are taken, and whether devices can bootstrap with it."""
+class Certificate:
+    """A developer certificate as it is: how many devices it has, and whether devices can bootstrap with it."""
 
     name: str
     fingerprint: str
@@ -40,119 +40,143 @@ class PlannedCertificate:
 
 
 @dataclass(frozen=True)
-class CertificatePlan:
-    """``assignments`` maps each board's name to its certificate's; ``create`` are the names to be made."""
+class Assignment:
+    """``given`` maps boards to certificates' names, ``homeless`` the others to what to do about it.
 
-    assignments: Mapping[str, str]
-    create: list[str]
-
-    @property
-    def certificates(self) -> list[str]:
-        """The names of the certificates that the boards use, each once."""
-        return sorted(set(self.assignments.values()), key=_natural)
-
-
-def planned_certificates(overview: CertificateOverview, now: datetime | None = None) -> list[PlannedCertificate]:
-    """The certificates in the cloud, as plan_certificates takes them."""
-    now = now or datetime.now(timezone.utc)
-    counts = Counter(overview.devices.values())
-    return [
-        PlannedCertificate(
-            certificate.name,
-            certificate.fingerprint,
-            counts[certificate.id],
-            usable=certificate.active and now < certificate.not_after,
-        )
-        for certificate in overview.certificates
-    ]
-
-
-def plan_certificates(
-    name: str,
-    boards: Iterable[PlannedBoard],
-    certificates: Iterable[PlannedCertificate],
-    *,
-    spread: bool,
-    certificates_left: int,
-) -> CertificatePlan:
-    """Give each board a developer certificate. Raises PelionError when there is no room for all boards.
-
-    Without ``spread``, ``name`` is the certificate of all boards. With it, the certificates are
-    ``name``-01, ``name``-02, … A board that holds one of them, or ``name`` itself from the time before the
-    fleet was spread, keeps it; the others fill those with room, in the order of their numbers, then new
-    ones. ``certificates_left`` is how many more the account may have.
+    ``create`` are the names, among those given, of certificates that do not exist yet.
     """
-    family = {
-        certificate.name: certificate
-        for certificate in certificates
-        if certificate.name == name or (spread and _number(name, certificate.name))
-    }
-    room = {c.name: DEVICES_PER_CERTIFICATE - c.devices if c.usable else 0 for c in family.values()}
-    holds = {certificate.fingerprint: certificate.name for certificate in family.values()}
-    assignments: dict[str, str] = {}
+
+    given: Mapping[str, str]
+    create: list[str]
+    homeless: Mapping[str, str]
+
+
+def assign(
+    seekers: Iterable[Seeker], certificates: Iterable[Certificate], certificates_left: Callable[[], int]
+) -> Assignment:
+    """Give each board a developer certificate, or the reason why there is none for it.
+
+    A board that holds a certificate that it wishes for keeps its place, whatever the counts say. The others
+    fill those with room, in the order of their numbers, then new ones. ``certificates_left`` tells how many
+    more the account may have; it is asked only when one has to be made.
+    """
+    everything = list(certificates)
+    houses = _Houses(everything, certificates_left)
+    given: dict[str, str] = {}
+    homeless: dict[str, str] = {}
     newcomers = []
-    # Boards that take no place go first, so that none of theirs is given away.
-    for board in sorted(boards, key=lambda board: (not board.counted, _natural(board.name))):
-        own = holds.get(board.fingerprint or "")
-        if own and (board.counted or room[own] > 0):
-            assignments[board.name] = own
-            room[own] -= not board.counted
+    for seeker in seekers:
+        own = houses.held_by(seeker)
+        if own is None:
+            newcomers.append(seeker)
         else:
-            newcomers.append(board.name)
-
-    open_to_all = sorted((own for own in family if not spread or own != name), key=_natural)
-    places = [own for own in open_to_all for _place in range(room[own])]
-    create = []
-    for new in _new_names(name, family, spread=spread):
-        if len(places) >= len(newcomers) or len(create) == certificates_left:
-            break
-        create.append(new)
-        places += [new] * DEVICES_PER_CERTIFICATE
-    if len(places) < len(newcomers):
-        raise PelionError(_no_room(len(newcomers) - len(places), family, create, certificates_left, spread=spread))
-    assignments.update(zip(newcomers, places, strict=False))
-    return CertificatePlan(assignments, create)
+            given[seeker.board] = own
+            if not seeker.counted:
+                houses.take(own)
+    # What is made for those who may have one made can serve the others too.
+    for seeker in sorted(newcomers, key=lambda seeker: (not seeker.create, natural(seeker.board))):
+        place = houses.place_for(seeker)
+        if place is None:
+            homeless[seeker.board] = houses.why_none(seeker)
+        else:
+            given[seeker.board] = place
+            houses.take(place)
+    return Assignment(given, houses.made, homeless)
 
 
-def _new_names(name: str, family: Mapping[str, PlannedCertificate], *, spread: bool) -> Iterator[str]:
-    if spread:
-        numbers = {_number(name, member) for member in family}
-        yield from (f"{name}-{number:02}" for number in count(1) if number not in numbers)
-    elif not family:
-        yield name
+class _Houses:
+    """The certificates, their free places, and those that are made on the way."""
 
-
-def _number(name: str, member: str) -> int | None:
-    """The number of NAME-01, NAME-02, …; None for the name of another certificate."""
-    match = re.fullmatch(re.escape(name) + "-([0-9]{2,})", member)
-    return int(match[1]) if match else None
-
-
-def _no_room(
-    homeless: int,
-    family: Mapping[str, PlannedCertificate],
-    create: list[str],
-    certificates_left: int,
-    *,
-    spread: bool,
-) -> str:
-    taken = [
-        f"{c.name} has {c.devices} of {DEVICES_PER_CERTIFICATE} devices"
-        + ("" if c.usable else " and is inactive or expired")
-        for c in family.values()
-    ]
-    text = f"There is no room for {homeless} boards among the developer certificates ({'; '.join(taken) or 'none yet'})"
-    if spread or (not family and not create):
-        return (
-            f"{text}, and the account may have {certificates_left} more. Delete certificates or devices that are "
-            "no longer needed."
+    def __init__(self, certificates: list[Certificate], certificates_left: Callable[[], int]) -> None:
+        self._certificates = {certificate.name: certificate for certificate in certificates}
+        self._names_by_fingerprint = {certificate.fingerprint: certificate.name for certificate in certificates}
+        self._room = defaultdict(
+            lambda: DEVICES_PER_CERTIFICATE,
+            {c.name: DEVICES_PER_CERTIFICATE - c.devices if c.usable else 0 for c in certificates},
         )
-    return (
-        f"{text}. Spread the fleet over several certificates, use another certificate's name for some boards, "
-        "or delete devices that are no longer needed."
-    )
+        self._certificates_left = certificates_left
+        self._open: dict[tuple[str, bool], list[str]] = {}
+        self.made: list[str] = []
+
+    def held_by(self, seeker: Seeker) -> str | None:
+        """The certificate that the board holds, when it is one that it wishes for."""
+        own = self._names_by_fingerprint.get(seeker.holds or "")
+        fits = own is not None and (own == seeker.wish or (seeker.spread and _number(seeker.wish, own)))
+        return own if fits else None
+
+    def take(self, name: str) -> None:
+        self._room[name] -= 1
+
+    def place_for(self, seeker: Seeker) -> str | None:
+        places = self._places(seeker)
+        while places and self._room[places[-1]] <= 0:
+            places.pop()
+        if places:
+            return places[-1]
+        if not seeker.create:
+            return None
+        new = next(self._new_names(seeker), None)
+        if new is None or self._certificates_left() <= len(self.made):
+            return None
+        self.made.append(new)
+        for (wish, spread), others in self._open.items():
+            if (wish == new and not spread) or (spread and _number(wish, new)):
+                others.insert(0, new)
+        return new
+
+    def why_none(self, seeker: Seeker) -> str:
+        family = [c for c in self._certificates.values() if c.name == seeker.wish or self._serves(seeker, c.name)]
+        if not family and not seeker.create:
+            return (
+                f"There is no developer certificate {seeker.wish!r} in the cloud, and none may be made "
+                "(provision_pelion_create is false)."
+            )
+        state = [
+            f"{c.name} has {c.devices} of {DEVICES_PER_CERTIFICATE} devices"
+            + ("" if c.usable else " and is inactive or expired")
+            for c in sorted(family, key=lambda c: natural(c.name))
+        ]
+        text = f"There is no room for this board among the developer certificates ({'; '.join(state) or 'none yet'})"
+        if not seeker.create:
+            return f"{text}, and none may be made (provision_pelion_create is false)."
+        if seeker.spread or not family:
+            return (
+                f"{text}, and the account may have {max(0, self._certificates_left() - len(self.made))} more. "
+                "Delete certificates or devices that are no longer needed."
+            )
+        return (
+            f"{text}. Set provision_pelion_spread, use another certificate's name for some boards, or delete devices "
+            "that are no longer needed."
+        )
+
+    def _places(self, seeker: Seeker) -> list[str]:
+        """The names that serve for the board's wish; the next one to be filled is the last."""
+        key = (seeker.wish, seeker.spread)
+        if key not in self._open:
+            names = (name for name in (*self._certificates, *self.made) if self._serves(seeker, name))
+            self._open[key] = sorted(names, key=natural, reverse=True)
+        return self._open[key]
+
+    def _serves(self, seeker: Seeker, name: str) -> bool:
+        """Whether newcomers get a place there: NAME itself belongs to the time before the fleet was spread."""
+        return _number(seeker.wish, name) is not None if seeker.spread else name == seeker.wish
+
+    def _new_names(self, seeker: Seeker) -> Iterator[str]:
+        taken = {*self._certificates, *self.made}
+        if seeker.spread:
+            yield from (name for number in count(1) if (name := f"{seeker.wish}-{number:02}") not in taken)
+        elif seeker.wish not in taken:
+            yield seeker.wish
 
 
-def _natural(text: str) -> list[tuple[int, int | str]]:
+def _number(wish: str, name: str) -> int | None:
+    """The number of NAME-01, NAME-02, …; None for the name of another certificate."""
+    if not name.startswith(f"{wish}-"):
+        return None
+    match = re.fullmatch("[0-9]{2,}", name[len(wish) + 1 :])
+    return (int(match[0]) or None) if match else None
+
+
+def natural(text: str) -> list[tuple[int, int | str]]:
     """A sort key that puts board-10 behind board-9."""
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split("([0-9]+)", text)]

@@ -52,6 +52,10 @@ class Action(ActionBase):
         self._warnings.append(message)
 
     @property
+    def diff_mode(self) -> bool:
+        return bool(self._task.diff)
+
+    @property
     def check_mode(self) -> bool:
         return bool(self._task.check_mode)
 

@@ -76,11 +76,3 @@ class CertificateOverview:
             if entry.fingerprint not in in_cloud
         ]
         return entries
-
-    def counts(self, device_id: str | None, fingerprint: str | None) -> bool:
-        """Whether the device has a place under the certificate of that fingerprint already."""
-        certificate_id = self.devices.get(device_id or "")
-        return certificate_id is not None and any(
-            certificate.id == certificate_id and certificate.fingerprint == fingerprint
-            for certificate in self.certificates
-        )

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ from cloud import Cloud
 from cloud_access import api_of, calls, store_at
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import DeveloperCredentials
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.assignment import planned_certificates
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.certificate_overview import CertificateOverview
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.developer_certificates import DeveloperCertificateKeeper
@@ -65,24 +63,3 @@ def test_a_damaged_entry_does_not_hide_the_others(cloud: Cloud, store: Store) ->
     assert list(overview.stored) == ["good"]
     assert len(overview.unreadable) == 1
     assert "'bad'" in overview.unreadable[0]
-
-
-def test_an_inactive_or_ended_certificate_is_not_planned_with(cloud: Cloud, store: Store) -> None:
-    ids = cloud.state.seed_certificates(2)
-    cloud.state.update_certificate(cloud.account_id, ids[1], {"status": "INACTIVE"})
-    overview = CertificateOverview.take(api_of(cloud), store)
-    assert [planned.usable for planned in planned_certificates(overview)] == [True, False]
-    later = datetime.now(timezone.utc) + timedelta(days=365 * 11)
-    assert [planned.usable for planned in planned_certificates(overview, later)] == [False, False]
-
-
-def test_a_device_counts_under_its_own_certificate_only(cloud: Cloud, store: Store) -> None:
-    ids = cloud.state.seed_certificates(2)
-    device_id = cloud.state.seed_devices(1, ids[0])[0]
-    overview = CertificateOverview.take(api_of(cloud), store)
-    mine, other = (certificate.fingerprint for certificate in overview.certificates)
-    assert overview.counts(device_id, mine)
-    assert not overview.counts(device_id, other)
-    assert not overview.counts(device_id, None)
-    assert not overview.counts(None, mine)
-    assert not overview.counts("0" * 32, mine)

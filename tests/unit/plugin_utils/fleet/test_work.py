@@ -11,13 +11,8 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Boar
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.client_log import ClientLog
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.device import DeviceError, record_of
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import ITEMS, Items
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.part import (
-    KEEP_IDENTITY,
-    NEW_IDENTITY,
-    REFUSE,
-    differences,
-    plan,
-)
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import KEEP_IDENTITY, NEW_IDENTITY, REFUSE
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.work import differences, work_for
 
 ITEMS_WANTED = Items({name: name.encode() for name in ITEMS})
 OTHER = Items({**ITEMS_WANTED.values, "MBED_CLOUD_DEV_BOOTSTRAP_DEVICE_CERTIFICATE": b"other"})
@@ -43,11 +38,11 @@ def without(item: str) -> tuple[str, ...]:
 
 
 def test_a_board_proven_to_hold_the_items_and_registered_is_left_alone():
-    assert not plan(GOOD, ITEMS_WANTED, REFUSE).changes
+    assert not work_for(GOOD, ITEMS_WANTED, REFUSE).changes
 
 
 def test_a_fresh_board_is_injected():
-    work = plan(FRESH, ITEMS_WANTED, REFUSE)
+    work = work_for(FRESH, ITEMS_WANTED, REFUSE)
     assert work.inject
     assert work.bootstrap == "not-yet"
 
@@ -65,7 +60,7 @@ def test_a_fresh_board_is_injected():
     ],
 )
 def test_any_doubt_is_a_reason_to_inject_under_the_same_identity(change):
-    work = plan(replace(GOOD, **change), ITEMS_WANTED, REFUSE)
+    work = work_for(replace(GOOD, **change), ITEMS_WANTED, REFUSE)
     assert len(work.reasons) == 1
     assert work.bootstrap == "as-is"
 
@@ -79,26 +74,26 @@ def test_any_doubt_is_a_reason_to_inject_under_the_same_identity(change):
     ],
 )
 def test_a_good_board_that_is_not_registered_is_reconnected(change):
-    work = plan(replace(GOOD, **change), ITEMS_WANTED, REFUSE)
+    work = work_for(replace(GOOD, **change), ITEMS_WANTED, REFUSE)
     assert work.reconnect
     assert not work.inject
 
 
 def test_another_certificate_on_a_bootstrapped_board_follows_the_policy():
     with pytest.raises(DeviceError, match="provision_pelion_when_bootstrapped"):
-        plan(GOOD, OTHER, REFUSE)
-    assert plan(GOOD, OTHER, KEEP_IDENTITY).bootstrap == "keep-identity"
-    assert plan(GOOD, OTHER, NEW_IDENTITY).bootstrap == "new-identity"
+        work_for(GOOD, OTHER, REFUSE)
+    assert work_for(GOOD, OTHER, KEEP_IDENTITY).bootstrap == "keep-identity"
+    assert work_for(GOOD, OTHER, NEW_IDENTITY).bootstrap == "new-identity"
 
 
 def test_a_board_that_never_bootstrapped_takes_another_certificate_without_ado():
     configured = replace(GOOD, files=without(kcm.LWM2M_SERVER_URI))
-    assert plan(configured, OTHER, REFUSE).bootstrap == "not-yet"
+    assert work_for(configured, OTHER, REFUSE).bootstrap == "not-yet"
 
 
 def test_without_the_utility_nothing_is_planned():
     with pytest.raises(DeviceError, match="pelion-provisioning-util"):
-        plan(Board(has_utility=False), ITEMS_WANTED, REFUSE)
+        work_for(Board(has_utility=False), ITEMS_WANTED, REFUSE)
 
 
 def test_reasons_are_told_in_words():

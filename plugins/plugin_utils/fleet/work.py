@@ -9,14 +9,11 @@ from dataclasses import dataclass
 from ..board.board import Board
 from ..board.device import DeviceError, record_of
 from ..board.items import Items
-
-REFUSE, KEEP_IDENTITY, NEW_IDENTITY = "refuse", "keep_identity", "new_identity"
-POLICIES = (REFUSE, KEEP_IDENTITY, NEW_IDENTITY)
-"""What to do with a board that has bootstrapped with another developer certificate than the wanted one."""
+from .wishes import KEEP_IDENTITY, REFUSE
 
 
 @dataclass(frozen=True)
-class Plan:
+class Work:
     """``inject`` with these ``reasons``, else ``reconnect``, else nothing. ``bootstrap`` is for Device.inject."""
 
     reasons: tuple[str, ...] = ()
@@ -32,20 +29,20 @@ class Plan:
         return self.inject or self.reconnect
 
 
-def plan(board: Board, items: Items, policy: str) -> Plan:
+def work_for(board: Board, items: Items, policy: str) -> Work:
     """Compare ``board`` with the wanted ``items``. Raises DeviceError where ``policy`` forbids what is needed."""
     if not board.has_utility:
         raise DeviceError.of("no-utility")
     reasons = tuple(differences(board, items))
     if not reasons:
-        return Plan(reconnect=not board.registered)
+        return Work(reconnect=board.registered is False)
     held = board.developer_certificate
     if not board.bootstrapped:
-        return Plan(reasons, bootstrap="not-yet")
+        return Work(reasons, bootstrap="not-yet")
     same = held is not None and held["fingerprint"] == record_of(items)["developer_certificate"]
     # Another tool puts a certificate on a board without making it bootstrap again, so there it may be of no effect.
     if same and (policy == REFUSE or board.provisioned_by == "pelion.mbl"):
-        return Plan(reasons)
+        return Work(reasons)
     if policy == REFUSE:
         raise DeviceError(
             "This board has already bootstrapped with the developer certificate "
@@ -56,7 +53,7 @@ def plan(board: Board, items: Items, policy: str) -> Plan:
             reason="bootstrapped",
             before=board.describe(),
         )
-    return Plan(reasons, bootstrap="keep-identity" if policy == KEEP_IDENTITY else "new-identity")
+    return Work(reasons, bootstrap="keep-identity" if policy == KEEP_IDENTITY else "new-identity")
 
 
 def differences(board: Board, items: Items) -> list[str]:

@@ -1,0 +1,28 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from typing import Any
+
+from ..plugin_utils.errors import PelionError
+from ..plugin_utils.store.vault import Vault
+from ..plugin_utils.task.action import Action, plain
+from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, require_key
+from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
+
+
+class ActionModule(Action):
+    # Under the strategies free and host_pinned, where run_once runs for every host, Ansible refuses such an action
+    # in one sentence: nothing that decides for a fleet may run there.
+    BYPASS_HOST_LOOP = True
+    ARGUMENTS = {**PELION_ARGUMENTS, **STORE_ARGUMENTS, "verify": {"type": "bool", "default": True}}
+
+    def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        problem = self._task_vars.get("mbl_discovery_problem")
+        if problem:
+            raise PelionError(plain(problem))
+        stores = open_stores(self, arguments)
+        Vault.of_this_run(self._loader, arguments["vault_id"]).require_secrets()
+        if arguments["verify"]:
+            require_key(arguments, stores)
+        return {"changed": False, "team_store": str(stores.team.directory)}

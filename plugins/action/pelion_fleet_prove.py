@@ -1,0 +1,42 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from typing import Any
+
+from ..plugin_utils.errors import PelionError
+from ..plugin_utils.fleet.memory import Remembered, remember
+from ..plugin_utils.fleet.proof import Claim, prove
+from ..plugin_utils.task.action import Action
+from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
+from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
+
+
+class ActionModule(Action):
+    BYPASS_HOST_LOOP = True  # see pelion_fleet_check
+    ARGUMENTS = {
+        **PELION_ARGUMENTS,
+        **STORE_ARGUMENTS,
+        "carried_out": {"type": "dict", "required": True},
+        "verify": {"type": "bool", "default": True},
+    }
+
+    def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        claims = {
+            name: Claim.from_json(name, done["claim"]) for name, done in arguments["carried_out"].items() if "claim" in done
+        }
+        stores = open_stores(self, arguments)
+        unproven: dict[str, str] = {}
+        if claims and arguments["verify"]:
+            with open_api(self, arguments, stores) as api:
+                unproven = prove(api, claims.values(), max(claim.timeout for claim in claims.values()))
+        proven = {
+            name: Remembered.now(claim.host_keys, claim.device_id, claim.dev_cert)
+            for name, claim in claims.items()
+            if name not in unproven
+        }
+        try:
+            remember(stores.team, proven)
+        except PelionError as error:
+            self.warn(str(error))
+        return {"changed": False, "proven": sorted(proven), "unproven": unproven}

@@ -1,0 +1,59 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pelion_fleet_prove
+short_description: Prove with the Device Directory that boards are registered
+version_added: 0.2.0
+author:
+  - The pelion.mbl contributors (@pelion)
+description:
+  - The step of the role P(pelion.mbl.provision_pelion#role) that follows the work on the boards, once for all of them. Waits
+    until the Device Directory has every board that was changed as registered, under the developer certificate that it was
+    given and with a bootstrap of its own where it had to bootstrap.
+  - Boards that are proven are remembered in the file C(fleet.json) of the team store.
+  - Does not fail for boards that are not proven, but names them, so that each can fail by itself.
+options:
+  carried_out:
+    description: What M(pelion.mbl.pelion_fleet_carry_out) returned, by board.
+    type: dict
+    required: true
+  verify:
+    description: Whether to ask the cloud. Without, boards are taken at their word.
+    type: bool
+    default: true
+extends_documentation_fragment:
+  - pelion.mbl.attributes
+  - pelion.mbl.attributes.info
+  - pelion.mbl.pelion
+  - pelion.mbl.store
+seealso:
+  - module: pelion.mbl.pelion_fleet_carry_out
+  - module: pelion.mbl.pelion_device_info
+"""
+
+EXAMPLES = r"""
+- name: Ask the Device Directory for all boards at once
+  pelion.mbl.pelion_fleet_prove:
+    carried_out: "{{ dict(ansible_play_batch | zip(ansible_play_batch | map('extract', hostvars, 'carried_out'))) }}"
+  run_once: true
+  register: proof
+"""
+
+RETURN = r"""
+proven:
+  description: The boards that are registered.
+  type: list
+  elements: str
+  returned: success
+  sample: [mbed-linux-os-9709]
+unproven:
+  description: The other boards that were changed, each with what speaks against it and what to do.
+  type: dict
+  returned: success
+  sample: {}
+"""

@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The boards that the team has provisioned: ``fleet.json`` in the team store.
+
+It lies there because the team shares it with the credentials that it tells of. It holds no secret and is not
+vaulted, so that an overview needs no password.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from ..errors import PelionError
+from ..store.durable_file import replace_file
+from ..store.store import Store
+
+FILE = "fleet.json"
+FORMAT = 1
+FRESH_FOR = timedelta(days=1)
+"""How old ``seen`` may be before it alone is a reason to write: reruns in CI should not touch a shared file."""
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """A board as it was last proven: its ssh host keys (``SHA256:…``), device id, developer certificate's name, and
+    when (2026-01-01T00:00:00Z)."""
+
+    host_keys: tuple[str, ...] = ()
+    device_id: str | None = None
+    certificate: str | None = None
+    seen: str = ""
+
+    @classmethod
+    def now(cls, host_keys: tuple[str, ...], device_id: str | None, certificate: str | None) -> Remembered:
+        return cls(host_keys, device_id, certificate, f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}")
+
+    def tells_as_much_as(self, other: Remembered) -> bool:
+        """Whether writing this over ``other`` would be for nothing."""
+        same = (self.host_keys, self.device_id, self.certificate) == (
+            other.host_keys,
+            other.device_id,
+            other.certificate,
+        )
+        return same and _time(self.seen) - _time(other.seen) < FRESH_FOR
+
+
+def read_fleet(store: Store) -> dict[str, Remembered]:
+    """The remembered boards by name, none without a file. Raises PelionError for a damaged one."""
+    path = store.directory / FILE
+    try:
+        document = json.loads(path.read_bytes())
+        if document["format"] != FORMAT:
+            raise ValueError
+        return {name: _remembered(entry) for name, entry in document["boards"].items()}
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise PelionError(f"{path} cannot be read: {error.strerror}.") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise PelionError(
+            f"{path} is damaged, so it is not known which boards the team has provisioned. Mend it, or remove it: "
+            "the next run writes what it finds."
+        ) from None
+
+
+def remember(store: Store, boards: Mapping[str, Remembered]) -> None:
+    """Add ``boards`` to the remembered ones, or bring them up to date. Raises PelionError."""
+    known = read_fleet(store)
+    if all(name in known and board.tells_as_much_as(known[name]) for name, board in boards.items()):
+        return
+    with store.locked():
+        write_fleet(store, {**read_fleet(store), **boards})
+
+
+def write_fleet(store: Store, boards: Mapping[str, Remembered]) -> None:
+    """Replace the file; the caller holds the store's lock. Raises PelionError."""
+    document = {"format": FORMAT, "boards": {name: asdict(boards[name]) for name in sorted(boards)}}
+    path = store.directory / FILE
+    try:
+        replace_file(path, (json.dumps(document, indent=2) + "\n").encode(), 0o660)
+    except OSError as error:
+        raise PelionError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _remembered(entry: Mapping[str, Any]) -> Remembered:
+    remembered = Remembered(**{**entry, "host_keys": tuple(entry["host_keys"])})
+    _time(remembered.seen)
+    return remembered
+
+
+def _time(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)

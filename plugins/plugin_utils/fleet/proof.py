@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The proof that boards are registered: the Device Directory's word, asked for all of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..cloud.api_answers import Device
+from ..cloud.devices import await_devices
+from ..cloud.pelion_api import PelionApi
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A board says that it is registered as ``device_id`` under the developer certificate ``dev_cert`` (a name).
+
+    ``bootstrapped`` tells that it was made to bootstrap; ``bootstrapped_at`` is what the directory said of the
+    device before that, None when it did not know it. ``timeout`` is how many seconds it may take the directory to
+    know; ``host_keys`` are the board's, see Remembered.
+    """
+
+    board: str
+    device_id: str
+    dev_cert: str
+    bootstrapped: bool = False
+    bootstrapped_at: str | None = None
+    timeout: int = 0
+    host_keys: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, board: str, claim: Mapping[str, Any]) -> Claim:
+        return cls(board, **{**claim, "host_keys": tuple(claim["host_keys"])})
+
+
+def prove(api: PelionApi, claims: Iterable[Claim], timeout: float) -> dict[str, str]:
+    """The boards whose claim the directory does not bear out within ``timeout`` seconds, and why.
+
+    Makes one call for the certificates and, at each look, one for about 100 devices. Raises ApiError.
+    """
+    by_id: dict[str, list[Claim]] = {}
+    for claim in claims:
+        by_id.setdefault(claim.device_id, []).append(claim)
+    unproven = {}
+    for device_id, same in by_id.items():
+        if len(same) > 1:
+            names = ", ".join(claim.board for claim in same)
+            unproven.update({claim.board: f"{names} all say that they are device {device_id}." for claim in same})
+    lone = {device_id: same[0] for device_id, same in by_id.items() if len(same) == 1}
+    if not lone:
+        return unproven
+    certificates = {c.name: c.id for c in api.developer_certificates()}
+
+    def is_proven(device: Device) -> bool:
+        return _doubt(lone[device.id], device, certificates) is None
+
+    seen = await_devices(api, lone, is_proven, timeout)
+    for device_id, claim in lone.items():
+        device = seen.get(device_id)
+        doubt = _doubt(claim, device, certificates) if device else "does not have that device"
+        if doubt:
+            unproven[claim.board] = (
+                f"The board says that it is device {device_id}, but the Device Directory {doubt}. Does the API key "
+                "belong to the account of the certificate, and does the board's client run and reach the cloud?"
+            )
+    return unproven
+
+
+def _doubt(claim: Claim, device: Device, certificates: Mapping[str, str]) -> str | None:
+    """What of ``device`` speaks against ``claim``.
+
+    That ``ca_id`` is the developer certificate's id is inferred (see developer_devices), so its absence is no doubt.
+    """
+    if device.state != "registered":
+        return f"has it as {device.state}"
+    wanted = certificates.get(claim.dev_cert)
+    if claim.bootstrapped and wanted and device.certificate_id and device.certificate_id != wanted:
+        return f"has it under another developer certificate than {claim.dev_cert!r}"
+    now = device.answer.get("bootstrapped_timestamp")
+    if claim.bootstrapped and now is not None and now == claim.bootstrapped_at:
+        return f"knows of no bootstrap since {now}"
+    return None

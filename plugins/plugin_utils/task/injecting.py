@@ -1,0 +1,97 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bringing a board to hold credentials of the team store: what mbl_kcm_inject and the role's own action share."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from ..board.board import Board, describe_certificate
+from ..board.device import Device
+from ..board.items import Items
+from ..credentials.developer_credentials import DeveloperCredentials
+from ..credentials.update_resources import UpdateResources
+from ..errors import PelionError
+from ..fleet.work import Work
+from ..store.store import Store
+from .action import Action
+
+Stored = TypeVar("Stored", DeveloperCredentials, UpdateResources)
+
+
+def read_items(action: Action, team: Store, dev_cert: str, update_resources: str) -> Items | None:
+    """What a board is to hold; None in check mode, when an earlier task would have made it.
+
+    Raises PelionError when the store does not have it, CredentialError when it must not reach a board.
+    """
+    developer = _stored(action, team, DeveloperCredentials, dev_cert, "pelion_dev_cert")
+    update = _stored(action, team, UpdateResources, update_resources, "mbl_update_resources")
+    return Items.of(developer.values, update.values) if developer and update else None
+
+
+def bring_to(
+    action: Action, device: Device, board: Board, work: Work, items: Items | None, registration_timeout: int
+) -> dict[str, Any]:
+    """Do ``work`` on the board, unless in check mode, and return the task's result.
+
+    Raises DeviceError when the board could not do it, and PelionError when it did not register in time.
+    """
+    before = board.describe()
+    after = {
+        "developer_certificate": items and describe_certificate(items.developer_certificate),
+        "update_certificate": items and describe_certificate(items.update_certificate),
+        "provisioned_by": "pelion.mbl",
+        "missing_items": [],
+    }
+    fingerprint = items and items.fingerprint
+    result: dict[str, Any] = {
+        "changed": work.changes or board.recovered,
+        "injected": work.inject,
+        "reconnected": work.reconnect,
+        "recovered": board.recovered,
+        "reasons": list(work.reasons),
+        "fingerprint": fingerprint,
+        "before": before,
+        "after": after,
+        "registered": board.registered,
+        "device_id": board.device_id,
+    }
+    if action.diff_mode:
+        result["diff"] = {
+            "before": before | {"fingerprint": board.record.get("fingerprint")},
+            "after": after | {"fingerprint": fingerprint},
+        }
+    if work.changes and not action.check_mode:
+        _carry_out(device, board, work, items, registration_timeout, result)
+    return result
+
+
+def _stored(action: Action, store: Store, kind: type[Stored], name: str, module: str) -> Stored | None:
+    found = store.read(kind, name)
+    if found is not None:
+        for warning in found.check():
+            action.warn(warning)
+    elif not action.check_mode:
+        raise PelionError(f"The team store has no {kind.KIND} named {name!r}. Run pelion.mbl.{module} first.")
+    return found
+
+
+def _carry_out(
+    device: Device, board: Board, work: Work, items: Items | None, timeout: int, result: dict[str, Any]
+) -> None:
+    """The second exchange; completes ``result``."""
+    if work.inject:
+        log = device.inject(
+            items, found_digest=board.kcm_digest, bootstrap=work.bootstrap, registration_timeout=timeout
+        )
+    else:
+        log = device.reconnect(registration_timeout=timeout)
+    result |= {"registered": bool(log.registered), "device_id": log.device_id}
+    if timeout and not log.registered:
+        did = "The credentials are on the board, but it" if work.inject else "The board"
+        said = f"Its client says: {log.error}." if log.error else "Its client says nothing of it."
+        raise PelionError(
+            f"{did} did not register within {timeout} seconds. {said} Look at /var/log/mbl-cloud-client.log there, "
+            "at its network and at its clock, then run again.",
+            **result,
+        )
