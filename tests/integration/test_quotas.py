@@ -28,12 +28,13 @@ def untouched(fleet) -> bool:
     return not any(fleet.content(board) for board in fleet.boards)
 
 
-def test_a_certificate_without_room_is_refused(fleet, provision, certificate):
+def test_boards_without_a_place_are_refused_and_the_others_get_theirs(fleet, provision, certificate):
     play = provision()
     assert play.returncode != 0
-    assert "no room for 2 boards" in play.output
+    assert "no room for this board" in play.output
     assert "99 of 100 devices" in play.output
-    assert untouched(fleet)
+    assert sum(recap.failed for recap in play.recap.values()) == 2
+    assert sum(1 for board in fleet.boards if fleet.content(board)) == 1
 
 
 def test_boards_that_are_its_own_take_no_room(fleet, provision, home, request):
@@ -68,7 +69,7 @@ def test_a_full_account_is_told(fleet, provision, home, request):
     finally:
         fleet.cloud.call("PATCH", f"/accounts/{account}", certificate_limit=50)
     assert play.returncode != 0
-    assert "account holds as many trusted certificates as it may" in play.output
+    assert "the account may have 0 more" in play.output
     assert untouched(fleet)
 
 

@@ -1,0 +1,331 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fleet's decision, over a real store and the lab's cloud. Boards are described, not simulated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cloud import Cloud
+from cloud_access import api_of, calls, store_at
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.client_log import ClientLog
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.device import record_of
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import DeveloperCredentials
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_certificate import derive_ids
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.decision import Decision, Member, Part, decide
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.stock import Stock
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import UpdateWish, Wishes
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
+from ansible_collections.pelion.mbl.plugins.plugin_utils.team.developer_certificates import DeveloperCertificateKeeper
+from ansible_collections.pelion.mbl.plugins.plugin_utils.team.update_keeper import UpdateKeeper
+
+UPDATE = UpdateWish("update", vendor_domain="example.com", device_class="board")
+WISHES = Wishes("bench", UPDATE)
+FRESH = Board(has_utility=True)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return store_at(tmp_path / "team")
+
+
+def have(cloud: Cloud, store: Store, dev_cert: str = "bench", update: str = "update") -> Items:
+    """Both credentials, in cloud and store."""
+    DeveloperCertificateKeeper(api_of(cloud), store, dev_cert).present()
+    UpdateKeeper(store, update).present(ids=derive_ids("example.com", "board"), subject="CN=example.com")
+    return stored_items(store, dev_cert, update)
+
+
+def stored_items(store: Store, dev_cert: str = "bench", update: str = "update") -> Items:
+    developer, resources = store.read(DeveloperCredentials, dev_cert), store.read(UpdateResources, update)
+    assert developer and resources
+    return Items.of(developer.values, resources.values)
+
+
+def board_with(items: Items, device_id: str | None, **changes: Any) -> Board:
+    """A board that was provisioned with ``items`` and has registered as ``device_id``."""
+    record = record_of(items)
+    held = {
+        kcm.DEVELOPER_CERTIFICATE: record["developer_certificate"],
+        kcm.UPDATE_CERTIFICATE: record["update_certificate"],
+    }
+    board = Board(
+        has_utility=True,
+        files=tuple(kcm.file_name(name) for name in (*kcm.FACTORY_ITEMS, kcm.LWM2M_SERVER_URI)),
+        certificates={
+            name: {"fingerprint": fingerprint, "common_name": "x", "account_id": None, "not_after": None}
+            for name, fingerprint in held.items()
+        },
+        kcm_digest="d1",
+        record={**record, "kcm": "d1"},
+        status_code=0,
+        client_runs=True,
+        log=ClientLog(True, device_id),
+    )
+    return replace(board, **changes)
+
+
+def device_under(cloud: Cloud, store: Store, dev_cert: str = "bench") -> str:
+    stored = store.read(DeveloperCredentials, dev_cert)
+    assert stored and stored.certificate_id
+    return cloud.state.seed_devices(1, stored.certificate_id)[0]
+
+
+Deciding = Callable[..., Decision]
+
+
+@pytest.fixture
+def deciding(cloud: Cloud, store: Store) -> Deciding:
+    def run(
+        boards: Mapping[str, Board],
+        wishes: Wishes | Mapping[str, Wishes] = WISHES,
+        *,
+        verify: bool = True,
+        remembered: Mapping[str, Remembered] | None = None,
+        src: UpdateResources | None = None,
+        store: Store = store,
+    ) -> Decision:
+        members = [
+            Member(name, wishes if isinstance(wishes, Wishes) else wishes[name], board)
+            for name, board in boards.items()
+        ]
+        stock = Stock(store, api_of(cloud) if verify else None, lambda path: src)
+        return decide(members, stock, remembered or {})
+
+    return run
+
+
+def reasons(decision: Decision) -> dict[str, str]:
+    return {name: part.refused for name, part in decision.parts.items() if part.refused}
+
+
+def test_a_fresh_fleet_gets_what_is_made_first(deciding: Deciding) -> None:
+    decision = deciding({"a": FRESH, "b": FRESH})
+    assert decision.dev_certs == ["bench"]
+    assert decision.updates == [UPDATE]
+    assert decision.parts["a"] == Part(
+        dev_cert="bench", update_resources="update", registration_timeout=WISHES.registration_timeout
+    )
+    assert set(decision.parts) == {"a", "b"}
+
+
+def test_a_proven_fleet_gets_nothing_and_costs_two_calls(cloud: Cloud, store: Store, deciding: Deciding) -> None:
+    items = have(cloud, store)
+    boards = {f"board-{number}": board_with(items, device_under(cloud, store)) for number in range(5)}
+    before = calls(cloud)
+    decision = deciding(boards)
+    assert decision.parts == {}
+    assert set(decision.proven) == set(boards)
+    assert calls(cloud) - before == {"GET /v3/trusted-certificates": 1, "GET /v3/devices/": 1}
+
+
+def test_each_board_gets_its_own_wishes(deciding: Deciding) -> None:
+    other = replace(WISHES, dev_cert="other", update=replace(UPDATE, name="other-update"), registration_timeout=7)
+    decision = deciding({"a": FRESH, "b": FRESH}, {"a": WISHES, "b": other})
+    assert decision.dev_certs == ["bench", "other"]
+    assert [wish.name for wish in decision.updates] == ["other-update", "update"]
+    assert decision.parts["b"].dev_cert == "other"
+    assert decision.parts["b"].update_resources == "other-update"
+    assert decision.parts["b"].registration_timeout == 7
+
+
+def test_two_ways_to_make_the_same_resources_are_refused_for_their_boards_only(deciding: Deciding) -> None:
+    otherwise = replace(WISHES, update=replace(UPDATE, vendor_domain="example.org"))
+    third = replace(WISHES, update=replace(UPDATE, name="third"))
+    decision = deciding({"a": FRESH, "b": FRESH, "c": FRESH}, {"a": WISHES, "b": otherwise, "c": third})
+    assert set(reasons(decision)) == {"a", "b"}
+    assert "2 different ways" in reasons(decision)["a"]
+    assert [wish.name for wish in decision.updates] == ["third"]
+
+
+def test_one_odd_wish_refuses_its_own_board_only(deciding: Deciding) -> None:
+    nothing = replace(WISHES, update=UpdateWish("nothing-to-make-it-from"))
+    half = replace(WISHES, update=UpdateWish("half", vendor_domain="example.com"))
+    decision = deciding({"a": FRESH, "b": FRESH, "c": FRESH}, {"a": WISHES, "b": nothing, "c": half})
+    assert set(reasons(decision)) == {"b", "c"}
+    assert "provision_pelion_device_class" in reasons(decision)["c"]
+
+
+def test_with_an_empty_store_no_known_board_loses_its_update_certificate_and_no_key_is_made(
+    cloud: Cloud, store: Store, deciding: Deciding, tmp_path: Path
+) -> None:
+    items = have(cloud, store)
+    boards = {"old": board_with(items, device_under(cloud, store)), "fresh": FRESH}
+    empty = store_at(tmp_path / "a colleague's")
+    decision = deciding(boards, store=empty)
+    assert decision.updates == []
+    assert decision.dev_certs == []
+    assert str(empty.directory) in reasons(decision)["old"]
+    assert "No key is made" in reasons(decision)["fresh"]
+    assert "old holds" in reasons(decision)["fresh"]
+    alone = deciding({"old": boards["old"]}, store=empty)
+    assert alone.common_refusal == reasons(alone)["old"]
+    replacing = replace(WISHES, when_update_unknown="replace")
+    assert reasons(deciding(boards, replacing, store=empty)) == {}
+    assert deciding(boards, replacing, store=empty).updates == [UPDATE]
+
+
+def test_a_known_certificate_of_another_name_or_time_is_no_reason_to_refuse(
+    cloud: Cloud, store: Store, deciding: Deciding
+) -> None:
+    items = have(cloud, store, update="earlier-name")
+    have(cloud, store)
+    board = board_with(items, device_under(cloud, store))
+    decision = deciding({"a": board})
+    assert reasons(decision) == {}
+    assert decision.warnings == [w for w in decision.warnings if "Met for the first time" in w]
+    UpdateKeeper(store, "earlier-name").present(renew_before_days=399, valid_days=400)
+    UpdateKeeper(store, "earlier-name").present(renew_before_days=9999, valid_days=10000)
+    assert reasons(deciding({"a": board})) == {}
+
+
+def test_the_file_that_the_board_was_provisioned_from_makes_its_certificate_known(
+    cloud: Cloud, store: Store, deciding: Deciding, tmp_path: Path
+) -> None:
+    items = have(cloud, store)
+    board = board_with(items, device_under(cloud, store))
+    given = store.read(UpdateResources, "update")
+    wishes = replace(WISHES, update=UpdateWish("update", src="update_default_resources.c"))
+    decision = deciding({"a": board}, wishes, store=store_at(tmp_path / "empty"), src=replace(given, private_key=None))
+    assert reasons(decision) == {}
+    assert [wish.name for wish in decision.updates] == ["update"]
+
+
+def test_a_board_that_would_ignore_a_new_certificate_lets_none_be_made(
+    cloud: Cloud, store: Store, deciding: Deciding
+) -> None:
+    items = have(cloud, store)
+    boards = {"a": board_with(items, device_under(cloud, store))}
+    decision = deciding(boards, replace(WISHES, dev_cert="bnech"))
+    assert decision.dev_certs == []
+    assert "Is the name right?" in decision.common_refusal
+    keep = replace(WISHES, dev_cert="next", when_bootstrapped="keep_identity")
+    assert deciding(boards, keep).dev_certs == ["next"]
+    have(cloud, store, dev_cert="next")
+    refused = deciding(boards, replace(WISHES, dev_cert="next"))
+    assert "already bootstrapped" in refused.common_refusal
+
+
+def test_spread_makes_and_names_only_what_is_needed(cloud: Cloud, store: Store, deciding: Deciding) -> None:
+    items = have(cloud, store, dev_cert="bench-01")
+    boards: dict[str, Board] = {
+        f"old-{number}": board_with(items, device_under(cloud, store, "bench-01")) for number in range(3)
+    }
+    spread = replace(WISHES, spread=True)
+    assert deciding(boards, spread).dev_certs == []
+    assert deciding(boards, spread).parts == {}
+    decision = deciding({**boards, "new": FRESH}, spread)
+    assert decision.dev_certs == []
+    assert decision.parts["new"].dev_cert == "bench-01"
+
+
+def test_a_holder_whose_log_was_rotated_keeps_its_place(cloud: Cloud, store: Store, deciding: Deciding) -> None:
+    items = have(cloud, store)
+    certificate_id = store.read(DeveloperCredentials, "bench").certificate_id
+    cloud.state.seed_devices(60, certificate_id)
+    boards = {f"board-{number}": board_with(items, None) for number in range(60)}
+    decision = deciding(boards)
+    assert reasons(decision) == {}
+    assert {part.dev_cert for part in decision.parts.values()} == {"bench"}
+
+
+def test_a_remembered_device_id_stands_in_for_a_rotated_log(cloud: Cloud, store: Store, deciding: Deciding) -> None:
+    items = have(cloud, store)
+    board = board_with(items, None, log=ClientLog())
+    remembered = {"a": Remembered((), device_under(cloud, store), "bench", "2026-01-01T00:00:00Z")}
+    if board.registered is None:
+        assert deciding({"a": board}, remembered=remembered).parts == {}
+
+
+@pytest.mark.parametrize("state", ["deregistered", "bootstrapped", "deleted"])
+def test_a_board_that_the_directory_does_not_have_as_registered_registers_anew(
+    cloud: Cloud, store: Store, deciding: Deciding, state: str
+) -> None:
+    items = have(cloud, store)
+    device_id = device_under(cloud, store)
+    if state == "deleted":
+        cloud.state.delete_device(cloud.account_id, device_id)
+    else:
+        cloud.state.set_device_state(device_id, state)
+    decision = deciding({"a": board_with(items, device_id)})
+    assert state in decision.parts["a"].reconnect or "does not have its device" in decision.parts["a"].reconnect
+    assert decision.proven == {}
+
+
+def test_without_the_cloud_the_stored_certificates_count(cloud: Cloud, store: Store, deciding: Deciding) -> None:
+    items = have(cloud, store)
+    have(cloud, store, dev_cert="bench-01")
+    spread = stored_items(store, "bench-01")
+    before = calls(cloud)
+    assert deciding({"a": board_with(items, "0" * 32)}, verify=False).parts == {}
+    wishes = replace(WISHES, spread=True)
+    assert deciding({"a": board_with(spread, "0" * 32)}, wishes, verify=False).proven == {"a": "bench-01"}
+    assert calls(cloud) == before
+
+
+def test_no_room_refuses_only_those_without_a_place(cloud: Cloud, store: Store, deciding: Deciding) -> None:
+    have(cloud, store)
+    cloud.state.seed_devices(99, store.read(DeveloperCredentials, "bench").certificate_id)
+    decision = deciding({"a": FRESH, "b": FRESH})
+    assert set(reasons(decision)) == {"b"}
+    assert decision.parts["a"].dev_cert == "bench"
+
+
+def test_an_inactive_certificate_is_given_to_nobody_new(cloud: Cloud, store: Store, deciding: Deciding) -> None:
+    items = have(cloud, store)
+    held = board_with(items, device_under(cloud, store))
+    certificate_id = store.read(DeveloperCredentials, "bench").certificate_id
+    cloud.state.update_certificate(cloud.account_id, certificate_id, {"status": "INACTIVE"})
+    decision = deciding({"held": held, "damaged": replace(held, status_code=1), "fresh": FRESH})
+    assert "INACTIVE" in reasons(decision)["damaged"]
+    assert "inactive" in reasons(decision)["fresh"]
+    assert set(decision.proven) == {"held"}
+
+
+def test_a_stranger_costs_the_others_nothing(cloud: Cloud, store: Store, deciding: Deciding, tmp_path: Path) -> None:
+    items = have(cloud, store_at(tmp_path / "somebody else's"))
+    stranger = board_with(items, None)
+    wishes = replace(WISHES, roster=("a",))
+    decision = deciding({"a": FRESH, "stranger": stranger}, wishes)
+    assert "roster" in reasons(decision)["stranger"]
+    assert decision.updates == [UPDATE]
+    assert not decision.parts["a"].refused
+
+
+def test_a_board_without_the_utility_is_refused_alone(cloud: Cloud, store: Store, deciding: Deciding) -> None:
+    have(cloud, store)
+    decision = deciding({"a": FRESH, "b": Board(has_utility=False)})
+    assert set(reasons(decision)) == {"b"}
+
+
+def test_a_certificate_of_the_cloud_that_the_store_lacks_is_fetched(
+    cloud: Cloud, store: Store, deciding: Deciding
+) -> None:
+    items = have(cloud, store)
+    board = board_with(items, device_under(cloud, store))
+    store.remove(DeveloperCredentials, "bench")
+    decision = deciding({"a": board})
+    assert decision.dev_certs == ["bench"]
+    assert decision.parts["a"].reconnect == ""
+    assert not decision.parts["a"].refused
+
+
+def test_parts_travel_small() -> None:
+    part = Part(dev_cert="bench", update_resources="update", registration_timeout=120)
+    assert part.to_json() == {"dev_cert": "bench", "update_resources": "update", "registration_timeout": 120}
+    assert Part.from_json(part.to_json()) == part
+
+
+def test_wishes_survive_the_way_from_task_to_task() -> None:
+    wishes = replace(WISHES, roster=("a", "b"), spread=True)
+    assert Wishes.from_json(wishes.to_json()) == wishes
