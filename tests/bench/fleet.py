@@ -1,52 +1,228 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What provisioning a fleet costs, as ratios to a floor measured in the same run.
+"""What provisioning a fleet costs, as ratios to floors measured in the same run.
 
-The floor is plain `ssh … true` to all boards in parallel, without Ansible.
-Usage, as root: .venv/bin/python tests/bench/fleet.py [BOARDS]
+The floor of a rerun is plain parallel ssh that sends each board the same program, without Ansible; that of a first run
+sends both programs over one connection. All shares this machine's cores with the boards. Prints a table; with --out,
+writes fleet.json and fleet.svg there.
+Usage, as root: .venv/bin/python tests/bench/fleet.py [--boards 20,50,100,200] [--rounds 3] [--out DIR]
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import re
+import resource
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / ".build"))
+
+from ansible.parsing.vault import VaultSecret  # noqa: E402
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.device import Device, DeviceError  # noqa: E402
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items  # noqa: E402
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import (  # noqa: E402
+    DeveloperCredentials,
+)
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import (  # noqa: E402
+    UpdateResources,
+)
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store  # noqa: E402
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store.vault import Vault  # noqa: E402
+
 LAB = ROOT / "tests/simulator/lab"
-OPTIONS = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "KexAlgorithms=curve25519-sha256")
+PASSWORD = "a benchmark's vault password"
+OPTIONS = (
+    "StrictHostKeyChecking=no",
+    "UserKnownHostsFile=/dev/null",
+    "LogLevel=ERROR",
+    "KexAlgorithms=curve25519-sha256",
+    "HostKeyAlgorithms=+ssh-rsa",
+)
 SSH = "ssh " + " ".join(f"-o {option}" for option in OPTIONS)
+FRESH = (
+    "systemctl stop mbl-cloud-client; rm -rf /config/user/pal* /config/user/pelion-mbl* /run/pelion-mbl*;"
+    ": >/var/log/mbl-cloud-client.log"
+)
 
 
-def seconds(*command: str | Path) -> float:
-    began = time.monotonic()
-    subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
-    return time.monotonic() - began
+@dataclass(frozen=True)
+class Figures:
+    """Seconds, each the median of the rounds; ``memory_mb`` is the peak of the controller's largest process."""
+
+    boards: int
+    ssh: float
+    floor: float
+    rerun_play: float
+    rerun: float
+    first_floor: float
+    first_play: float
+    memory_mb: float
 
 
-def main(boards: int) -> None:
+class Bench:
+    """A lab of so many boards, with a home directory of its own for the controller."""
+
+    def __init__(self, directory: Path, boards: int) -> None:
+        self.boards = boards
+        self._directory = directory
+        self._state = directory / "lab"
+        (directory / "password").write_text(PASSWORD)
+        (directory / ".ssh").mkdir(mode=0o700)
+        subprocess.run([LAB, "up", "--state", self._state, "--devices", str(boards)], check=True, capture_output=True)
+
+    def down(self) -> None:
+        subprocess.run([LAB, "down", "--state", self._state], check=True, capture_output=True)
+
+    def run(self, *command: str | Path) -> float:
+        """Seconds that ``command`` took at the controller's place."""
+        began = time.monotonic()
+        environment = f"HOME={self._directory}", f"ANSIBLE_LOG_PATH={self._directory}/log"
+        in_lab = [LAB, "run", "--state", self._state, "--", "env", *environment, *command]
+        ended = subprocess.run(in_lab, check=False, capture_output=True, text=True, cwd=ROOT, stdin=subprocess.DEVNULL)
+        if ended.returncode:
+            raise SystemExit(f"{command}: {ended.stdout[-3000:]}{ended.stderr[-3000:]}")
+        return time.monotonic() - began
+
+    def on_each(self, *programs: str) -> float:
+        """Seconds for plain parallel ssh that gives each board's shell these programs, over one connection."""
+        status = subprocess.run([LAB, "status", "--state", self._state, "--json"], check=True, capture_output=True)
+        lines = []
+        for number, program in enumerate(programs):
+            (self._directory / f"program-{number}").write_text(program)
+        for board in json.loads(status.stdout)["boards"]:
+            # A space less and the connection would be kept after the last exchange.
+            socket = f"-o ControlMaster=auto -o ControlPath={self._directory}/{board['name']} -o ControlPersist=2"
+            ssh = f"{SSH} {socket if len(programs) > 1 else ''} root@{board['ipv6']} /bin/sh"
+            sends = [f"{ssh} <{self._directory}/program-{number} >/dev/null" for number in range(len(programs))]
+            lines.append(f"({' && '.join(sends)}) &")
+        (self._directory / "floor").write_text("\n".join([*lines, "wait"]))
+        return self.run("sh", self._directory / "floor")
+
+    def make_fresh(self) -> None:
+        self.on_each(FRESH)
+
+    def play(self) -> tuple[float, float]:
+        """Seconds of the play alone, by Ansible's log, and of the whole command."""
+        (self._directory / "log").unlink(missing_ok=True)
+        forks = "-f", str(self.boards), "--vault-password-file", str(self._directory / "password")
+        whole = self.run("ansible-playbook", *forks, ROOT / "playbooks/provision.yml")
+        log = (self._directory / "log").read_text()
+        times = [re.search(rf"^(\S+ \S+) .*\| {mark}", log, re.MULTILINE) for mark in (r"PLAY \[", "PLAY RECAP")]
+        began, ended = (datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S,%f") for found in times if found)
+        return (ended - began).total_seconds(), whole
+
+    def programs(self) -> tuple[str, str]:
+        """What a board is asked with, and what it is injected with, from the store of the plays before."""
+        sent: list[str] = []
+
+        def capture(program: str) -> str:
+            sent.append(program)
+            raise DeviceError("captured", reason="no-answer")
+
+        device = Device(capture, lock_timeout=60)
+        store = Store(self._directory / ".mbl-store/team", Vault([("default", VaultSecret(PASSWORD.encode()))]))
+        developer = store.read(DeveloperCredentials, store.names(DeveloperCredentials)[0])
+        update = store.read(UpdateResources, store.names(UpdateResources)[0])
+        items = Items.of(developer.values, update.values)
+        for call in (
+            lambda: device.inspect(may_change=True),
+            lambda: device.inject(items, found_digest=None, bootstrap="not-yet", registration_timeout=60),
+        ):
+            try:
+                call()
+            except DeviceError:
+                continue
+        ask, inject = sent
+        return ask, inject
+
+
+def measure(boards: int, rounds: int) -> Figures:
     with tempfile.TemporaryDirectory() as directory:
-        state, password = Path(directory, "lab"), Path(directory, "vault-password")
-        password.write_text("a benchmark's vault password\n")
-        in_lab = [LAB, "run", "--state", state, "--", "env", f"HOME={directory}"]
-        play = [*in_lab, "ansible-playbook", "-f", str(boards), "--vault-password-file", password]
-        up = seconds(LAB, "up", "--state", state, "--devices", str(boards))
+        bench = Bench(Path(directory), boards)
         try:
-            inventory = subprocess.run([LAB, "status", "--state", state], check=True, capture_output=True, text=True)
-            addresses = [line.split()[2] for line in inventory.stdout.splitlines() if "fe80::" in line]
-            loop = " & ".join(f"{SSH} root@{address} true" for address in addresses)
-            floor = min(seconds(*in_lab, "sh", "-c", f"{loop} & wait") for _round in range(3))
-            listing = seconds(*in_lab, "ansible-inventory", "--graph")
-            first = seconds(*play, ROOT / "playbooks/provision.yml")
-            second = seconds(*play, ROOT / "playbooks/provision.yml")
+            bench.play()  # makes the credentials; whatever is loaded for the first time is loaded
+            ask, inject = bench.programs()
+            taken: dict[str, list[float]] = {name: [] for name in Figures.__dataclass_fields__}
+            for _round in range(rounds):
+                bench.make_fresh()
+                taken["first_floor"].append(bench.on_each(ask, inject))
+                bench.make_fresh()
+                taken["first_play"].append(bench.play()[0])
+                taken["ssh"].append(bench.on_each("true"))
+                taken["floor"].append(bench.on_each(ask))
+                rerun_play, rerun = bench.play()
+                taken["rerun_play"].append(rerun_play)
+                taken["rerun"].append(rerun)
         finally:
-            subprocess.run([LAB, "down", "--state", state], check=True)
-    print(f"{boards} boards, up in {up:.1f} s")
-    for name, took in {"plain ssh": floor, "listing": listing, "first run": first, "second run": second}.items():
-        print(f"{name:12} {took:6.2f} s {took / floor:6.1f} times the floor")
+            bench.down()
+    median = {name: statistics.median(values) for name, values in taken.items() if values}
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return Figures(boards=boards, memory_mb=peak, **median)
+
+
+def table(figures: Iterable[Figures]) -> Iterable[str]:
+    columns = "rerun's play      | whole command     | first floor  first play        | ms/board    MB"
+    yield f"boards   ssh  floor | {columns}"
+    for f in figures:
+        yield (
+            f"{f.boards:6} {f.ssh:5.1f}  {f.floor:5.1f} | {f.rerun_play:6.1f} s = {f.rerun_play / f.floor:5.2f} x | "
+            f"{f.rerun:6.1f} s = {f.rerun / f.floor:5.2f} x | {f.first_floor:11.1f} {f.first_play:7.1f} s = "
+            f"{f.first_play / f.first_floor:5.2f} x | {1000 * f.rerun_play / f.boards:8.0f} {f.memory_mb:5.0f}"
+        )
+
+
+def plot(figures: list[Figures]) -> str:
+    """An SVG: seconds over boards, a line for each kind of run."""
+    width, height, margin = 640, 400, 50
+    most_boards = max(f.boards for f in figures)
+    most_seconds = max(max(f.rerun, f.first_play) for f in figures)
+    lines = []
+    for number, (name, colour) in enumerate(
+        {"floor": "#888", "rerun_play": "#06c", "rerun": "#0a6", "first_floor": "#ccc", "first_play": "#c30"}.items()
+    ):
+        points = " ".join(
+            f"{margin + f.boards / most_boards * (width - 2 * margin):.1f},"
+            f"{height - margin - getattr(f, name) / most_seconds * (height - 2 * margin):.1f}"
+            for f in figures
+        )
+        lines.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        lines.append(f'<text x="{margin + 10}" y="{margin + 16 * number}" fill="{colour}">{name}</text>')
+    axes = f'<path d="M{margin},{margin} V{height - margin} H{width - margin}" fill="none" stroke="#000"/>'
+    labels = (
+        f'<text x="{width - margin}" y="{height - 20}" text-anchor="end">{most_boards} boards</text>'
+        f'<text x="5" y="{margin - 10}">{most_seconds:.0f} s</text>'
+    )
+    opening = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif">'
+    return "\n".join([opening, axes, labels, *lines, "</svg>"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--boards", default="20,50,100,200")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    if shutil.which("ssh") is None:
+        raise SystemExit("needs ssh")
+    figures = [measure(int(boards), options.rounds) for boards in options.boards.split(",")]
+    print("\n".join(table(figures)))
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / "fleet.json").write_text(json.dumps([asdict(f) for f in figures], indent=2) + "\n")
+        (options.out / "fleet.svg").write_text(plot(figures))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20)
+    main()
