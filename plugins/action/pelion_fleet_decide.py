@@ -37,12 +37,13 @@ class ActionModule(Action):
         stores = open_stores(self, arguments)
         with open_api(self, arguments, stores) if arguments["verify"] else contextlib.nullcontext() as api:
             remembered = read_fleet(stores.team)
-            decision = decide(members, Stock(stores.team, api, self._read_src, warn_days=arguments["warn_days"]), remembered)
+            decision = decide(
+                members, Stock(stores.team, api, self._read_src, warn_days=arguments["warn_days"]), remembered
+            )
         for warning in decision.warnings:
             self.warn(warning)
         if decision.common_refusal:
-            boards = sorted(decision.parts)
-            raise PelionError(f"{decision.common_refusal} (boards: {', '.join(boards)})", boards=boards)
+            raise PelionError(f"All {len(decision.parts)} boards: {decision.common_refusal}")
         if not self.check_mode:
             self._remember(stores.team, members, decision)
         return {

@@ -23,7 +23,9 @@ class ActionModule(Action):
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
         claims = {
-            name: Claim.from_json(name, done["claim"]) for name, done in arguments["carried_out"].items() if "claim" in done
+            name: Claim.from_json(name, done["claim"])
+            for name, done in arguments["carried_out"].items()
+            if "claim" in done
         }
         stores = open_stores(self, arguments)
         unproven: dict[str, str] = {}

@@ -41,8 +41,8 @@ options:
     default: refuse
   when_update_unknown:
     description:
-      - What to do with a board that holds an update certificate that the team store does not know under any name, former
-        ones included. Once it is replaced, the board takes no more updates that are signed with its key.
+      - What to do with a board that holds an update certificate that the team store does not know under any name,
+        former ones included. Once it is replaced, the board takes no more updates that are signed with its key.
       - V(refuse) fails and leaves the board as it is; V(replace) replaces it.
     type: str
     choices: [refuse, replace]

@@ -12,8 +12,8 @@ version_added: 0.2.0
 author:
   - The pelion.mbl contributors (@pelion)
 description:
-  - The second step of the role P(pelion.mbl.provision_pelion#role), for each board. One exchange over one connection; no
-    secret is sent.
+  - The second step of the role P(pelion.mbl.provision_pelion#role), for each board. One exchange over one connection;
+    no secret is sent.
   - What an earlier run left behind on the board when it was cut off is completed or undone, unless in check mode.
 options:
   wishes:

@@ -12,8 +12,8 @@ version_added: 0.2.0
 author:
   - The pelion.mbl contributors (@pelion)
 description:
-  - The last step of the role P(pelion.mbl.provision_pelion#role) for a board that has a part in the decision. Fails for one
-    that is refused; else does what M(pelion.mbl.mbl_kcm_inject) does, without asking the board again.
+  - The last step of the role P(pelion.mbl.provision_pelion#role) for a board that has a part in the decision. Fails for
+    one that is refused; else does what M(pelion.mbl.mbl_kcm_inject) does, without asking the board again.
 options:
   part:
     description: The board's part, from RV(pelion.mbl.pelion_fleet_decide#module:parts).

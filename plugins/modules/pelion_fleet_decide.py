@@ -12,21 +12,23 @@ version_added: 0.2.0
 author:
   - The pelion.mbl contributors (@pelion)
 description:
-  - The third step of the role P(pelion.mbl.provision_pelion#role), once for all boards. Takes what every board itself wishes
-    and holds, asks the team store and the cloud once, and gives each board its part.
-  - "A board gets nothing when it is proven to hold what it should and the Device Directory has it as registered. Else it
-    is to be injected, or to register anew, or it is refused: since it is not in the roster, since its developer
-    certificate has no room, since it has bootstrapped with another one, or since it holds an update certificate that the
-    team store does not know. What is refused for one board does not keep the others from theirs."
+  - The third step of the role P(pelion.mbl.provision_pelion#role), once for all boards. Takes what every board itself
+    wishes and holds, asks the team store and the cloud once, and gives each board its part.
+  - "A board gets nothing when it is proven to hold what it should and the Device Directory has it as registered. Else
+    it is to be injected, or to register anew, or it is refused: since it is not in the roster, since its developer
+    certificate has no room, since it has bootstrapped with another one, or since it holds an update certificate that
+    the team store does not know. What is refused for one board does not keep the others from theirs."
   - Fails when all boards are refused for one and the same reason, which is then said once.
-  - Nothing is made or changed but the file C(fleet.json) of the team store, which remembers the boards that were proven.
+  - Nothing is made or changed but the file C(fleet.json) of the team store, which remembers the boards that were
+    proven.
 options:
   asked:
     description: What M(pelion.mbl.pelion_fleet_ask) returned, by board. Entries without its results are passed over.
     type: dict
     required: true
   verify:
-    description: Whether to ask the cloud. Without, boards get the certificates of their names, and are taken at their word.
+    description: Whether to ask the cloud. Without, boards get the certificates of their names, and are taken at their
+      word.
     type: bool
     default: true
   warn_days:
@@ -54,7 +56,8 @@ EXAMPLES = r"""
 RETURN = r"""
 parts:
   description:
-    - What is to be done on which board, for M(pelion.mbl.pelion_fleet_carry_out). Boards that need nothing are not in it.
+    - What is to be done on which board, for M(pelion.mbl.pelion_fleet_carry_out). Boards that need nothing are not in
+      it.
   type: dict
   returned: success
   sample: {mbed-linux-os-9709: {dev_cert: bench-2026, update_resources: bench-update}}
@@ -70,10 +73,4 @@ update_resources:
   elements: dict
   returned: success
   sample: [{name: bench-update, vendor_domain: example.com, device_class: bench-board}]
-boards:
-  description: The boards that are refused, when all are.
-  type: list
-  elements: str
-  returned: failure
-  sample: [mbed-linux-os-9709]
 """
