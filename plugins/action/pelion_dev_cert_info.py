@@ -9,6 +9,7 @@ from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 from ..plugin_utils.team.certificate_overview import CertificateOverview
 
+
 class ActionModule(Action):
     ARGUMENTS = {**PELION_ARGUMENTS, **STORE_ARGUMENTS}
 

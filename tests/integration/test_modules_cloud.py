@@ -118,8 +118,8 @@ def test_a_certificates_life(cloud: Cloud, controller: Controller) -> None:
         {"pelion.mbl.pelion_device_info": {"certificate": "bench", "states": ["registered"]}},
     ).results
     entry = overview["certificates"][0]
-    assert {name: entry[name] for name in ("id", "name", "account_id", "endpoint_name", "not_after")} == {
-        name: made[name] for name in ("id", "name", "account_id", "endpoint_name", "not_after")
+    assert {name: entry[name] for name in ("id", "name", "account_id", "common_name", "not_after")} == {
+        name: made[name] for name in ("id", "name", "account_id", "common_name", "not_after")
     }
     assert (entry["devices"], entry["devices_limit"], entry["status"]) == (1, 100, "ACTIVE")
     assert (entry["in_cloud"], entry["stored_as"]) == (True, "bench")

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from ..credentials.certified import time_text
 from ..errors import PelionError
-from .api_answers import DEVELOPER_MODE, Device, time_text
+from .api_answers import DEVELOPER_MODE, Device
 from .pelion_api import PelionApi, require_id
 
 STATES = ("unenrolled", "cloud_enrolling", "bootstrapped", "registered", "deregistered")

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..cloud.api_answers import DeveloperCertificate, time_text
+from ..cloud.api_answers import DeveloperCertificate
 from ..cloud.devices import developer_devices
 from ..cloud.pelion_api import PelionApi
+from ..credentials.certified import time_text
 from ..credentials.developer_credentials import DeveloperCredentials
 from ..errors import PelionError
 from ..store.store import Store
-from .developer_certificates import DEVICES_PER_CERTIFICATE, describe_certificate
+from .developer_certificates import DEVICES_PER_CERTIFICATE, describe_developer
 
 
 @dataclass
@@ -49,7 +50,7 @@ class CertificateOverview:
         stored = {entry.fingerprint: name for name, entry in self.stored.items()}
         entries = [
             {
-                **describe_certificate(certificate),
+                **describe_developer(certificate),
                 "description": certificate.description,
                 "status": certificate.status,
                 "created_at": time_text(certificate.created_at),
@@ -63,7 +64,7 @@ class CertificateOverview:
         in_cloud = {certificate.fingerprint for certificate in self.certificates}
         entries += [
             {
-                **describe_certificate(entry),
+                **describe_developer(entry),
                 "description": None,
                 "status": None,
                 "created_at": None,

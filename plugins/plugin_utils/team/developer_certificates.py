@@ -8,8 +8,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..cloud.api_answers import CertificateFile, DeveloperCertificate, time_text
+from ..cloud.api_answers import CertificateFile, DeveloperCertificate
 from ..cloud.pelion_api import ApiError, PelionApi
+from ..credentials.certified import describe_certificate, time_text
 from ..credentials.developer_credentials import DeveloperCredentials
 from ..errors import PelionError
 from ..store.store import Store
@@ -32,7 +33,7 @@ class Outcome:
     source: str | None = None
     """Where the certificate came from: ``store``, ``cloud``, ``created``; None when there is none now."""
     facts: dict[str, Any] = field(default_factory=dict)
-    """The certificate's id, name, account_id, endpoint_name, fingerprint, not_before, not_after."""
+    """The certificate's id, name, fingerprint, common_name, account_id, not_before, not_after."""
     devices: int | None = None
     """How many registered devices hold it, where that was asked."""
     before: dict[str, Any] = field(default_factory=dict)
@@ -54,17 +55,13 @@ def check_request(name: str, description: str | None) -> None:
         )
 
 
-def describe_certificate(certificate: DeveloperCertificate | DeveloperCredentials) -> dict[str, Any]:
-    """JSON-able facts of a certificate, as the cloud lists it or as the store keeps it; without its key."""
+def describe_developer(certificate: DeveloperCertificate | DeveloperCredentials) -> dict[str, Any]:
+    """What describe_certificate tells, with the ``id`` and the ``name`` that it has in the cloud."""
     in_cloud = isinstance(certificate, DeveloperCertificate)
     return {
         "id": certificate.id if in_cloud else certificate.certificate_id,
         "name": certificate.name,
-        "account_id": certificate.account_id,
-        "endpoint_name": certificate.endpoint_name,
-        "fingerprint": certificate.fingerprint,
-        "not_before": time_text(certificate.not_before),
-        "not_after": time_text(certificate.not_after),
+        **describe_certificate(certificate.der),
     }
 
 
@@ -76,7 +73,7 @@ def from_store(store: Store, name: str) -> Outcome | None:
     state = {"store": _stored_state(stored)}
     return Outcome(
         source="store",
-        facts=describe_certificate(stored),
+        facts=describe_developer(stored),
         before=state,
         after=state,
         warnings=stored.check(),
@@ -148,7 +145,7 @@ class DeveloperCertificateKeeper:
         if description is not None and description != self._found.description:
             changes["description"] = description
         self._update(outcome, self._found, changes)
-        outcome.facts = describe_certificate(self._found)
+        outcome.facts = describe_developer(self._found)
         return outcome
 
     def absent(self, *, force: bool = False) -> Outcome:
@@ -157,7 +154,7 @@ class DeveloperCertificateKeeper:
         outcome.after = {"cloud": None, "store": None}
         outcome.changed = bool(self._found or self._stored)
         if self._found:
-            outcome.facts = describe_certificate(self._found)
+            outcome.facts = describe_developer(self._found)
             outcome.devices = self._api.device_count({"ca_id__eq": self._found.id, "state__eq": "registered"})
             if outcome.devices and not force:
                 raise PelionError(
@@ -170,7 +167,7 @@ class DeveloperCertificateKeeper:
                 self._api.delete_trusted_certificate(self._found.id)
         elif self._stored:
             self._require_account(self._stored, self._api.account().id)
-            outcome.facts = describe_certificate(self._stored)
+            outcome.facts = describe_developer(self._stored)
         if self._stored and not self._dry_run:
             self._store.remove(DeveloperCredentials, self._name)
         return outcome
@@ -199,7 +196,7 @@ class DeveloperCertificateKeeper:
 
     def _keep(self, outcome: Outcome, credentials: DeveloperCredentials) -> Outcome:
         outcome.warnings += credentials.check()
-        outcome.facts = describe_certificate(credentials)
+        outcome.facts = describe_developer(credentials)
         if credentials is not self._stored:
             outcome.changed = True
             outcome.after["store"] = _stored_state(credentials)

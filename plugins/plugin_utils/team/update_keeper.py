@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from ..credentials.certified import time_text
 from ..credentials.rules import CLASS_ID, UPDATE_CERTIFICATE, VENDOR_ID, CredentialError
 from ..credentials.update_certificate import (
     DEFAULT_SUBJECT,
@@ -154,8 +155,8 @@ def _facts(resources: UpdateResources | None) -> dict[str, Any]:
         "class_id": str(resources.class_id),
         "fingerprint": resources.fingerprint,
         "subject": resources.certificate.subject.rfc4514_string(),
-        "not_before": f"{resources.not_before:%Y-%m-%dT%H:%M:%SZ}",
-        "not_after": f"{resources.not_after:%Y-%m-%dT%H:%M:%SZ}",
+        "not_before": time_text(resources.not_before),
+        "not_after": time_text(resources.not_after),
         "has_private_key": resources.private_key is not None,
     }
 
