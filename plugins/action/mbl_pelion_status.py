@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ..plugin_utils.credentials.certified import time_text
+from ..plugin_utils.credentials.times import time_text
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.board import DEVICE_ARGUMENTS, device_of
 

@@ -123,13 +123,13 @@ not_after:
   sample: "2036-11-23T07:00:00Z"
 source:
   description:
-    - Where the certificate came from, V(store), V(cloud) or V(created); null when there is none any more.
+    - Where the certificate came from, V(store), V(cloud) or V(made); null when there is none any more.
   returned: success
   type: str
   sample: store
 devices:
-  description: How many registered devices hold the certificate; null where that was not asked.
-  returned: success
+  description: How many registered devices held the certificate.
+  returned: when O(state=absent) and the certificate was in the cloud
   type: int
   sample: 12
 """

@@ -109,7 +109,7 @@ def certificates(cloud: Cloud) -> list[dict[str, Any]]:
 
 def test_a_certificates_life(cloud: Cloud, controller: Controller) -> None:
     made = controller.twice(certificate(description="ours")).results[0]
-    assert made["source"] == "created"
+    assert made["source"] == "made"
     assert [entry["id"] for entry in certificates(cloud)] == [made["id"]]
 
     device_id = cloud.state.seed_devices(1, made["id"])[0]
@@ -178,7 +178,7 @@ def test_a_saved_key_serves_the_other_modules(cloud: Cloud, controller: Controll
         assert file.read_bytes().startswith(b"$ANSIBLE_VAULT;")
 
     controller.forget("PELION_API_KEY", "PELION_API_HOST")
-    assert controller.run(certificate()).results[0]["source"] == "created"
+    assert controller.run(certificate()).results[0]["source"] == "made"
 
     with Cloud() as other:  # a saved key goes to no other host
         controller.environment["PELION_API_HOST"] = other.https_url
@@ -226,7 +226,7 @@ def test_options_may_be_set_once_for_all(cloud: Cloud, controller: Controller) -
     controller.forget("PELION_API_KEY", "PELION_API_HOST", "PELION_CA_PATH")
     common = {"api_key": cloud.api_key, "api_host": cloud.https_url, "ca_path": str(cloud.ca_path)}
     done = controller.run(certificate(), module_defaults={"group/pelion.mbl.pelion": common})
-    assert done.results[0]["source"] == "created"
+    assert done.results[0]["source"] == "made"
 
 
 def test_offline_the_store_serves(cloud: Cloud, controller: Controller) -> None:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from ..credentials.certified import Certified
 from ..credentials.rules import load_certificate, pem_bytes
+from ..credentials.times import parse_time
 
 ID = re.compile(r"[0-9a-f]{32}")
 
@@ -52,10 +53,9 @@ def take_time(answer: Mapping[str, Any], name: str) -> datetime | None:
     if text is None:
         return None
     try:
-        time = datetime.fromisoformat(re.sub(r"[Zz]$", "+00:00", text))
+        return parse_time(text)
     except ValueError:
         raise ValueError(f"its field {name!r} is not a time") from None
-    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)

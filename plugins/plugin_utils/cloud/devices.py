@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from ..credentials.certified import time_text
+from ..credentials.times import time_text
 from ..errors import PelionError
 from .api_answers import DEVELOPER_MODE, Device
 from .pelion_api import PelionApi, require_id

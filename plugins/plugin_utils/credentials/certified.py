@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from ..libraries import Absent
 from .rules import load_certificate, sha256_hex
+from .times import time_text
 
 try:
     from cryptography import x509
@@ -39,11 +40,6 @@ class Certified:
     @property
     def not_after(self) -> datetime:
         return self.certificate.not_valid_after_utc
-
-
-def time_text(moment: datetime | None) -> str | None:
-    """``moment`` as all results give times, which is the cloud's way: 2018-02-14T15:24:14Z."""
-    return moment and moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def describe_certificate(der: bytes) -> dict[str, Any]:

@@ -101,6 +101,10 @@ class Store:
         text = self._text(path, name)
         return None if text is None else self._entry(kind, path, text, name)[1]
 
+    def has(self, kind: type, name: str) -> bool:
+        """Whether there is such an entry, also one that cannot be read."""
+        return self._inspect() and os.path.lexists(self.path(kind, name))
+
     def write(self, name: str, entry: Storable) -> bool:
         """Store ``entry``; True when that changed the store. An entry keeps the vault id that it has.
 
@@ -157,20 +161,21 @@ class Store:
         self._vault.chosen_id()
         return False
 
-    def require_writable(self) -> None:
-        """Make sure that a new entry can be kept, before something is made that would be lost otherwise.
+    def require_writable(self, kind: type, name: str) -> None:
+        """Make sure that the entry can be written, before something is made that would be lost otherwise.
 
         Raises StoreError or VaultError when it cannot. The directory is created where there is none.
         """
         with self.locked():
-            self.knows_secret()
+            if not self.has(kind, name):  # one that is there keeps its own secret
+                self.knows_secret()
             with _disk_errors(self.directory):
                 probe_directory(self.directory, PROBE_BYTES)
 
     def remove(self, kind: type, name: str) -> bool:
         """Remove the entry, damaged or not; True when there was one."""
         path = self.path(kind, name)
-        if not self._inspect() or not os.path.lexists(path):
+        if not self.has(kind, name):
             return False
         with self.locked(), _disk_errors(path, name):
             try:

@@ -12,9 +12,8 @@ from typing import Any
 from ..cloud.api_answers import DeveloperCertificate
 from ..cloud.devices import developer_devices
 from ..cloud.pelion_api import PelionApi
-from ..credentials.certified import time_text
 from ..credentials.developer_credentials import DeveloperCredentials
-from ..errors import PelionError
+from ..credentials.times import time_text
 from ..store.store import Store
 from .developer_certificates import DEVICES_PER_CERTIFICATE, describe_developer
 
@@ -36,12 +35,11 @@ class CertificateOverview:
     def take(cls, api: PelionApi, store: Store) -> CertificateOverview:
         """Makes a call for each 1000 certificates and one for each 1000 devices, and downloads no key."""
         overview = cls(api.developer_certificates(), developer_devices(api))
-        for name in store.names(DeveloperCredentials):
-            try:
-                if entry := store.read(DeveloperCredentials, name):
-                    overview.stored[name] = entry
-            except PelionError as error:
-                overview.unreadable.append(str(error))
+        for found in store.entries(DeveloperCredentials):
+            if found.entry is None or found.name is None:
+                overview.unreadable.append(str(found.error))
+            else:
+                overview.stored[found.name] = found.entry
         return overview
 
     def describe(self) -> list[dict[str, Any]]:

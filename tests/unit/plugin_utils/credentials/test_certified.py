@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 from credential_samples import ACCOUNT, ENDPOINT, a_certificate, developer_values, update_values
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.certified import describe_certificate, time_text
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.certified import describe_certificate
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import DeveloperCredentials
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.rules import sha256_hex
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.times import time_text
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
 
 
@@ -29,11 +30,6 @@ def test_what_is_not_there_is_none() -> None:
     assert (told["common_name"], told["account_id"]) == ("example.com", None)
     damaged = describe_certificate(b"not DER")
     assert damaged == dict.fromkeys(told) | {"fingerprint": sha256_hex(b"not DER")}
-
-
-def test_times_of_other_zones_are_told_in_utc() -> None:
-    assert time_text(datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=1)))) == "2026-01-01T00:00:00Z"
-    assert time_text(None) is None
 
 
 def test_all_credentials_can_tell_their_certificate() -> None:

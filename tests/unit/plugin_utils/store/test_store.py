@@ -313,7 +313,7 @@ def test_vault_ids(tmp_path: Path) -> None:
 def test_no_secret_at_all(tmp_path: Path) -> None:
     store = Store(tmp_path / "store", Vault([]))
     assert store.read(Note, "x") is None
-    for write in (lambda: store.write("x", Note("x")), store.require_writable):
+    for write in (lambda: store.write("x", Note("x")), lambda: store.require_writable(Note, "x")):
         with pytest.raises(VaultError, match="--ask-vault-pass"):
             write()
     assert not store.directory.exists()
@@ -337,7 +337,7 @@ def test_a_mistyped_secret_writes_nothing(tmp_path: Path) -> None:
         lambda: mistyped.write("z", Note("a")),
         lambda: mistyped.write("x", Note("b")),
         mistyped.knows_secret,
-        mistyped.require_writable,
+        lambda: mistyped.require_writable(Note, "z"),
     ):
         with pytest.raises(StoreError, match="none of"):
             write()
@@ -556,7 +556,12 @@ from pathlib import Path
 from test_store import Note, Store, StoreError, a_vault
 store = Store(Path(sys.argv[1]), a_vault(), shared=True)
 assert store.read(Note, "x") == Note("a") and store.write("x", Note("a")) is False and store.knows_secret()
-for change in (lambda: store.write("x", Note("b")), store.require_writable, lambda: store.remove(Note, "x")):
+changes = [
+    lambda: store.write("x", Note("b")),
+    lambda: store.require_writable(Note, "x"),
+    lambda: store.remove(Note, "x"),
+]
+for change in changes:
     try:
         change()
     except StoreError as error:
