@@ -213,6 +213,12 @@ def test_the_old_environment_variables_serve_too(cloud: Cloud, controller: Contr
     assert controller.run({"pelion.mbl.pelion_dev_cert_info": {}}).results[0]["certificates"] == []
 
 
+def test_a_loop_finds_the_environments_key_each_time(cloud: Cloud, controller: Controller) -> None:
+    done = controller.run({**certificate("{{ item }}"), "loop": ["a", "b", "c"]})
+    assert not done.failed, done.output
+    assert [entry["name"] for entry in certificates(cloud)] == ["a", "b", "c"]
+
+
 def test_nothing_in_the_working_directory_counts(cloud: Cloud, controller: Controller) -> None:
     controller.forget("PELION_API_KEY", "PELION_API_HOST")
     settings = {"host": cloud.http_url, "api_key": cloud.api_key}
