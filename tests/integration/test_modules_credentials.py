@@ -353,6 +353,21 @@ def test_places(user: User) -> None:
     assert refused.failed and ".mbl-stores.json is damaged" in refused.results[0]["msg"]
 
 
+def test_no_store_of_mbl_cli_is_an_error_that_names_the_places(user: User) -> None:
+    user.run({UPDATE: {"name": "ours", **IDS}})  # our own store at the same place is none of mbl-cli's
+    nowhere = user.run({IMPORT: {}})
+    assert nowhere.failed
+    searched = [str(user.team), str(user.home / ".mbl-store/user")]
+    assert nowhere.results[0]["searched"] == searched and all(place in nowhere.results[0]["msg"] for place in searched)
+    for name, content in {**update_values(), "arm_uc_default_psk": b"sixteen secret!!"}.items():
+        user.file(f".mbl-store/team/update/{name}.bin", content)
+    checked = user.run({IMPORT: {}}, options=["--check"])
+    assert checked.changed == 1 and not (user.team / "update.update-resources.yml").exists()
+    first, _second = user.twice({IMPORT: {}})
+    assert first.results[0]["entries"][0]["left_out"] == ["arm_uc_default_psk"]
+    assert "left out" in first.output and "sixteen" not in first.output
+
+
 def test_a_store_of_mbl_cli_is_taken_over(user: User) -> None:
     values = developer_values()
     values["MBED_CLOUD_DEV_MANUFACTURER"] = b"dev_manufacture"

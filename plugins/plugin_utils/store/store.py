@@ -137,6 +137,14 @@ class Store:
             )
         return True
 
+    def add(self, name: str, entry: Storable) -> None:
+        """Store ``entry``. Raises StoreError, also when there is one of that kind and name by now."""
+        with self.locked():
+            path = self.path(type(entry), name)
+            if self.has(type(entry), name):
+                raise _unusable(path, name, "came into the store just now, so it is not overwritten")
+            self.write(name, entry)
+
     def knows_secret(self) -> bool:
         """Whether the secret that new entries get opens one that is there; False when there is none to try it on.
 

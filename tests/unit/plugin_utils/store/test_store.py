@@ -546,6 +546,13 @@ def test_a_lock_that_is_not_released(store: Store, monkeypatch: pytest.MonkeyPat
 IN_NAMESPACE = ["unshare", "--mount", "--map-root-user"]
 
 
+def test_what_is_added_takes_nothings_place(store: Store) -> None:
+    store.add("x", Note("a"))
+    with pytest.raises(StoreError, match="came into the store just now"):
+        store.add("x", Note("b"))
+    assert store.read(Note, "x") == Note("a")
+
+
 def test_a_read_only_store_serves_while_nothing_changes(store: Store) -> None:
     if subprocess.run([*IN_NAMESPACE, "true"], capture_output=True, check=False).returncode:
         pytest.skip("no right to make a mount namespace")
