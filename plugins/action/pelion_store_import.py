@@ -53,8 +53,8 @@ class ActionModule(Action):
         found = [place for place in places if is_mbl_cli_store(place)]
         if not found:
             raise MblCliStoreError(
-                f"There is no store of mbl-cli at {' or '.join(map(str, places))}: a directory with its config.json, or "
-                "with directories of .bin files. If it is elsewhere, name it with src.",
+                f"There is no store of mbl-cli at {' or '.join(map(str, places))}, which would be a directory with its "
+                "config.json, or with directories of .bin files. If it is elsewhere, name it with src.",
                 searched=[str(place) for place in places],
             )
         return found
