@@ -154,6 +154,10 @@ class Device:
     created_at: datetime | None
     updated_at: datetime | None
     custom_attributes: Mapping[str, str]
+    suspended: bool
+    """Whether a user has suspended it, so that it cannot connect."""
+    suspended_category: str | None
+    """Why it was suspended last, if ever."""
     answer: Mapping[str, Any] = field(repr=False, compare=False)
     """The whole entry as the service gave it."""
 
@@ -175,5 +179,7 @@ class Device:
             created_at=take_time(answer, "created_at"),
             updated_at=take_time(answer, "updated_at"),
             custom_attributes=attributes,
+            suspended=take(answer, "operator_suspended", bool, optional=True) or False,
+            suspended_category=take(answer, "last_operator_suspended_category", str, optional=True),
             answer=answer,
         )

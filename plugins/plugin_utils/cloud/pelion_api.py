@@ -105,6 +105,19 @@ class PelionApi:
         """Replace what a user may change of a device's entry."""
         self._transport.call("PUT", f"/v3/devices/{require_id(device_id)}/", body=body)
 
+    def suspend_device(self, device_id: str, category: str, reason: str) -> None:
+        """Keep a device from connecting; one that is connected is cut off. ``category`` is one that the service knows
+        (``GET /v3/device-block-categories``), ``reason`` any text."""
+        self._block("suspend", device_id, category, reason)
+
+    def resume_device(self, device_id: str, category: str, reason: str) -> None:
+        """Let a device connect again. ``category`` must be the one that it was suspended with."""
+        self._block("resume", device_id, category, reason)
+
+    def _block(self, how: str, device_id: str, category: str, reason: str) -> None:
+        body = {"category": category, "description": reason}
+        self._transport.call("POST", f"/v3/devices/{require_id(device_id)}/{how}", body=body)
+
     def delete_device(self, device_id: str) -> None:
         """Delete the entry of a device with a developer certificate; one that is gone already is as good."""
         self._delete(f"/v3/devices/{require_id(device_id)}/")
