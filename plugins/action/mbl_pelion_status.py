@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from ..plugin_utils.credentials.times import time_text
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.board import DEVICE_ARGUMENTS, device_of
 
@@ -29,7 +30,7 @@ class ActionModule(Action):
             "bootstrapped": board.bootstrapped,
             "has_utility": board.has_utility,
             "interrupted": board.interrupted,
-            "clock": (EPOCH + timedelta(seconds=board.clock)).isoformat(),
+            "clock": time_text(EPOCH + timedelta(seconds=board.clock)),
             "found": board.to_json(),
             "plan_entry": {
                 "name": self._task_vars["inventory_hostname"],

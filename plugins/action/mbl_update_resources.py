@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ..plugin_utils.credentials.signing_files import SigningFiles
+from ..plugin_utils.credentials.times import parse_time
 from ..plugin_utils.credentials.update_certificate import DEFAULT_VALID_DAYS, common_name, derive_ids, parse_id
 from ..plugin_utils.credentials.update_resources import UpdateResources
+from ..plugin_utils.errors import PelionError
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.given_files import read_given_file
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
-from ..plugin_utils.team.update_keeper import UpdateKeeper
+from ..plugin_utils.team.update_keeper import Renewal, UpdateKeeper
 
 
 class ActionModule(Action):
@@ -31,14 +33,17 @@ class ActionModule(Action):
         "subject": {"type": "str"},
         "valid_days": {"type": "int", "default": DEFAULT_VALID_DAYS},
         "renew_before_days": {"type": "int"},
+        "renew_if_made_before": {"type": "str"},
         "warn_days": {"type": "int", "default": 30},
         "export_dir": {"type": "path"},
+        "force": {"type": "bool", "default": False},
     }
     RULES = {
         "mutually_exclusive": [
             ["src", "vendor_domain", "vendor_id"],
             ["src", "subject"],
             ["src", "renew_before_days"],
+            ["src", "renew_if_made_before"],
         ],
         "required_together": [["vendor_domain", "device_class"], ["vendor_id", "class_id"]],
         "required_by": {"private_key_src": ["src"]},
@@ -49,7 +54,7 @@ class ActionModule(Action):
         keeper = UpdateKeeper(stores.team, arguments["name"], dry_run=self.check_mode)
         exported: list[str] = []
         if arguments["state"] == "absent":
-            outcome = keeper.absent()
+            outcome = keeper.absent(force=arguments["force"])
         else:
             files = self._signing_files(arguments)
             outcome = keeper.present(
@@ -57,20 +62,20 @@ class ActionModule(Action):
                 ids=_ids(arguments),
                 subject=_subject(arguments),
                 valid_days=arguments["valid_days"],
-                renew_before_days=arguments["renew_before_days"],
+                renewal=_renewal(arguments),
                 warn_days=arguments["warn_days"],
                 require=files.require_possible if files else None,
             )
             for notice in outcome.notices:
                 self.warn(notice)
-            if files and outcome.resources:
-                exported = files.write(outcome.resources, dry_run=self.check_mode)
+            if files and outcome.credentials:
+                exported = files.write(outcome.credentials, dry_run=self.check_mode)
         return {
             "changed": outcome.changed or bool(exported),
             "name": arguments["name"],
-            "source": outcome.origin,
+            "source": outcome.source,
             "exported": exported,
-            **outcome.after,
+            **outcome.facts,
             "diff": {"before": outcome.before, "after": outcome.after},
         }
 
@@ -95,6 +100,15 @@ def _ids(arguments: dict[str, Any]) -> tuple[uuid.UUID, uuid.UUID] | None:
     if arguments["vendor_id"]:
         return parse_id("vendor_id", arguments["vendor_id"]), parse_id("class_id", arguments["class_id"])
     return None
+
+
+def _renewal(arguments: dict[str, Any]) -> Renewal:
+    text = arguments["renew_if_made_before"]
+    try:
+        made_before = parse_time(text) if text else None
+    except ValueError as error:
+        raise PelionError(f"renew_if_made_before is {text!r}, which {error}.") from None
+    return Renewal(arguments["renew_before_days"], made_before)
 
 
 def _subject(arguments: dict[str, Any]) -> str | None:

@@ -20,7 +20,7 @@ class ActionModule(Action):
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
         stores = open_stores(self, arguments)
         if arguments["state"] == "absent":
-            saved = ApiKey.NAME in stores.user.names(ApiKey)
+            saved = stores.user.has(ApiKey, ApiKey.NAME)
             if saved and not self.check_mode:
                 stores.user.remove(ApiKey, ApiKey.NAME)
             return {"changed": saved}

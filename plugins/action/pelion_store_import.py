@@ -12,6 +12,7 @@ from ..plugin_utils.cloud.pelion_api import PelionApi
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, Stores, open_stores
+from ..plugin_utils.team.mbl_cli_store import MblCliStoreError, is_mbl_cli_store
 from ..plugin_utils.team.store_import import ImportOutcome, Takeover, import_mbl_cli_store
 
 
@@ -49,7 +50,14 @@ class ActionModule(Action):
             return [Path(self._loader.path_dwim(src))]
         # mbl-cli has its stores at the same places.
         places = dict.fromkeys((stores.team.directory, stores.user.directory))
-        return [place for place in places if place.is_dir()] or [stores.team.directory]
+        found = [place for place in places if is_mbl_cli_store(place)]
+        if not found:
+            raise MblCliStoreError(
+                f"There is no store of mbl-cli at {' or '.join(map(str, places))}, which would be a directory with its "
+                "config.json, or with directories of .bin files. If it is elsewhere, name it with src.",
+                searched=[str(place) for place in places],
+            )
+        return found
 
     def _tell(self, directory: Path, outcome: ImportOutcome) -> None:
         for notice in outcome.notices:
@@ -59,6 +67,11 @@ class ActionModule(Action):
                 self.warn(f"{entry.old.name!r} was not imported: {entry.reason}")
             for repair in entry.old.repairs if entry.result == "imported" else ():
                 self.warn(f"{entry.old.name!r}: {repair}.")
+            if entry.old.left_out and entry.result == "imported":
+                self.warn(
+                    f"{entry.old.name!r}: left out, since pelion-provisioning-util gives no device such a value: "
+                    f"{', '.join(entry.old.left_out)}. If something else needs it, keep the old file."
+                )
         if outcome.api_key == "refused":
             self.warn(f"The API key in {directory} was not imported: the user store has another one.")
         if outcome.entries or outcome.api_key != "none":
@@ -78,4 +91,5 @@ def _facts(takeover: Takeover) -> dict[str, Any]:
         "result": takeover.result,
         "reason": takeover.reason,
         "repairs": list(old.repairs),
+        "left_out": list(old.left_out),
     }

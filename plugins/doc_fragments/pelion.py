@@ -33,7 +33,7 @@ options:
     type: bool
     default: true
   api_timeout:
-    description: How many seconds a connection, the begin of an answer, and the whole of an answer may take each.
+    description: How many seconds one attempt of a call may take, from its begin to the end of the answer.
     type: int
     default: 30
   api_retries:

@@ -93,7 +93,7 @@ clock:
   description: The board's time. A wrong one makes good certificates look expired or not yet valid.
   type: str
   returned: success
-  sample: '2026-11-23T07:00:00+00:00'
+  sample: '2026-11-23T07:00:00Z'
 developer_certificate:
   description: The bootstrap device certificate, none without one.
   type: dict
@@ -111,10 +111,14 @@ developer_certificate:
       description: SHA-256 of the certificate.
       type: str
       sample: 9f2feb0f1ef425b292f2f94bdc8482494df430413ff97b19f3b0b1f5f0b2d5a5
-    not_after:
-      description: Its end.
+    not_before:
+      description: When its validity begins, in UTC.
       type: str
-      sample: '2036-11-20T07:00:00+00:00'
+      sample: '2026-11-23T07:00:00Z'
+    not_after:
+      description: When its validity ends, in UTC.
+      type: str
+      sample: '2036-11-20T07:00:00Z'
 update_certificate:
   description: The update authenticity certificate, none without one.
   type: dict

@@ -28,7 +28,8 @@ options:
   state:
     description:
       - V(present), the entry is in the team store. Without O(src) and without ids, it must be there already.
-      - V(absent), it is not, and its private key is gone.
+      - V(absent), it is not, and its private keys are gone. Refused without O(force) when no other entry of the
+        store has them. Refused also with O(force) while another entry has the certificate without its key.
     type: str
     choices: [present, absent]
     default: present
@@ -76,6 +77,13 @@ options:
       - Without it, no certificate is followed by another, and one that has ended is an error.
         A board whose update certificate has ended does not start its client.
     type: int
+  renew_if_made_before:
+    description:
+      - Make a new certificate under the same ids when the one in the store was made before this moment, such as
+        V(2026-11-24) or V(2026-11-24T15:00:00Z). Without a zone it is in UTC, and it cannot be in the future.
+      - This is how to renew at once, because a key may be in wrong hands or somebody left the team. A second
+        run with the same moment changes nothing, because the certificate is younger then.
+    type: str
   warn_days:
     description: Warn when the certificate ends in fewer days than this.
     type: int
@@ -89,6 +97,12 @@ options:
         is not overwritten, unless it is one that the entry had before; that one stays in the store.
       - A relative path is relative to the playbook.
     type: path
+  force:
+    description:
+      - With O(state=absent), remove the entry although its private keys are lost with it, or although it cannot be
+        read. Boards that hold one of its certificates can then never be updated again.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - pelion.mbl.attributes
   - pelion.mbl.store
@@ -122,6 +136,11 @@ EXAMPLES = r"""
     valid_days: 3650
     renew_before_days: 180
 
+- name: Make a new certificate now, unless that was done already
+  pelion.mbl.mbl_update_resources:
+    name: gateway
+    renew_if_made_before: "2026-11-24T15:00:00Z"
+
 - name: Write what manifest-tool needs to sign an update
   pelion.mbl.mbl_update_resources:
     name: gateway
@@ -135,7 +154,7 @@ name:
   type: str
   sample: gateway
 source:
-  description: Where the resources came from, V(store), V(file) or V(made).
+  description: Where the resources came from, V(store), V(file) or V(made); null with O(state=absent).
   returned: success
   type: str
   sample: store
@@ -174,6 +193,13 @@ has_private_key:
   returned: when O(state=present)
   type: bool
   sample: true
+former_certificates:
+  description:
+    - Fingerprints of the certificates that the entry had before and whose private keys it keeps, the oldest first.
+  returned: when O(state=present)
+  type: list
+  elements: str
+  sample: []
 exported:
   description: The files below O(export_dir) that were written, or would be in check mode.
   returned: success

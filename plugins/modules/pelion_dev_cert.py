@@ -101,8 +101,8 @@ account_id:
   returned: when the certificate exists, or existed
   type: str
   sample: 0151d3b9a5c70000000000010010013b
-endpoint_name:
-  description: Its common name, which devices present when they bootstrap.
+common_name:
+  description: Its common name, which devices present as their endpoint name when they bootstrap.
   returned: when the certificate exists, or existed
   type: str
   sample: 1f2d3c4b5a69788796a5b4c3d2e1f001
@@ -123,13 +123,13 @@ not_after:
   sample: "2036-11-23T07:00:00Z"
 source:
   description:
-    - Where the certificate came from, V(store), V(cloud) or V(created); null when there is none any more.
+    - Where the certificate came from, V(store), V(cloud) or V(made); null when there is none any more.
   returned: success
   type: str
   sample: store
 devices:
-  description: How many registered devices hold the certificate; null where that was not asked.
-  returned: success
+  description: How many registered devices held the certificate.
+  returned: when O(state=absent) and the certificate was in the cloud
   type: int
   sample: 12
 """

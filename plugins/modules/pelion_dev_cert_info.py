@@ -58,8 +58,8 @@ certificates:
       description: The id of the account that it belongs to.
       type: str
       sample: 0151d3b9a5c70000000000010010013b
-    endpoint_name:
-      description: Its common name, which devices present when they bootstrap.
+    common_name:
+      description: Its common name, which devices present as their endpoint name when they bootstrap.
       type: str
       sample: 1f2d3c4b5a69788796a5b4c3d2e1f001
     fingerprint:

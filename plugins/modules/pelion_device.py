@@ -7,35 +7,72 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pelion_device
-short_description: Name, describe or remove a device in the cloud's Device Directory
+short_description: Name, describe, suspend or remove devices in the cloud's Device Directory
 version_added: 0.1.0
 description:
-  - Changes what the directory notes about a device. Options that are not given leave things as they are.
+  - Changes what the directory notes about devices. Options that are not given leave things as they are.
+  - Asks for about 100 devices at once. Each device that is changed takes a call of its own, or two when it is both
+    noted about and suspended; the service has none for several.
+  - A device that the service refuses to change keeps no other from its change. The task then fails with its id.
   - Devices come into the directory by bootstrapping; this module cannot make one.
 author:
   - The pelion.mbl contributors (@pelion)
 options:
-  id:
-    description: The device's id.
-    type: str
-    required: true
+  ids:
+    description: Ids of the devices. Either this or O(devices) is required.
+    type: list
+    elements: str
+  devices:
+    description: Devices with what to note about each. What an entry leaves out is taken from the options outside.
+    type: list
+    elements: dict
+    suboptions:
+      id:
+        description: The device's id.
+        type: str
+        required: true
+      name:
+        description: Its name.
+        type: str
+      description:
+        description: What to note about it.
+        type: str
+      custom_attributes:
+        description: All of its custom attributes.
+        type: dict
   state:
     description:
-      - V(present), the device is in the directory, noted as the other options say.
-      - V(absent), it is not. Only devices with a developer certificate can be removed. One that is still running
+      - V(present), the devices are in the directory, noted as the other options say. It is an error when one is not.
+      - V(absent), they are not. Only devices with a developer certificate can be removed. One that is still running
         bootstraps again and comes back.
     type: str
     choices: [present, absent]
     default: present
   name:
-    description: Its name; at most 128 characters.
+    description: The name; at most 128 characters.
     type: str
   description:
-    description: What to note about it; at most 2000 characters.
+    description: What to note; at most 2000 characters.
     type: str
   custom_attributes:
-    description: All of its custom attributes; at most 5, names and values of at most 128 characters.
+    description:
+      - All custom attributes; at most 5, names and values of at most 128 characters, no name beginning with a digit.
     type: dict
+  suspended:
+    description:
+      - V(true), the devices cannot connect, and those that are connected are cut off.
+      - V(false), devices that somebody suspended can connect again.
+    type: bool
+  suspend_category:
+    description:
+      - Why devices are suspended, as one of the service's categories, V(lost_or_stolen), V(recalled),
+        V(maintenance), V(security_breach) or V(other). Devices are resumed with the category that they were
+        suspended with.
+    type: str
+    default: maintenance
+  reason:
+    description: The reason in words, for the directory. Required with O(suspended).
+    type: str
 extends_documentation_fragment:
   - pelion.mbl.attributes
   - pelion.mbl.pelion
@@ -52,25 +89,34 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Give each board its name in the portal
+- name: Give each board its name in the portal, all in one task
   pelion.mbl.pelion_device:
-    id: "{{ board.device_id }}"
-    name: "{{ inventory_hostname }}"
+    devices:
+      - id: 0167d7b9a5c700000000000100100456
+        name: bench-1
+      - id: 0167d7b9a5c700000000000100100457
+        name: bench-2
     custom_attributes:
       shelf: "3"
-  throttle: 4
+
+- name: Take two boards out of service for a while
+  pelion.mbl.pelion_device:
+    ids: [0167d7b9a5c700000000000100100456, 0167d7b9a5c700000000000100100457]
+    suspended: true
+    reason: Being rebuilt
 
 - name: Remove the entry of a board that was scrapped
   pelion.mbl.pelion_device:
-    id: 0167d7b9a5c700000000000100100456
+    ids: [0167d7b9a5c700000000000100100456]
     state: absent
 """
 
 RETURN = r"""
-device:
-  description: The device; null when it is absent.
-  returned: success
-  type: dict
+devices:
+  description: The devices as they are now, those that are absent left out.
+  returned: when the devices could be asked for
+  type: list
+  elements: dict
   contains:
     id:
       description: The device's id.
@@ -122,4 +168,20 @@ device:
       description: Its custom attributes.
       type: dict
       sample: {shelf: "3"}
+    suspended:
+      description: Whether somebody suspended it, so that it cannot connect.
+      type: bool
+      sample: false
+failed_ids:
+  description: The ids of devices that the service refused to change, or did not answer for.
+  returned: when there are such
+  type: list
+  elements: str
+  sample: [0167d7b9a5c700000000000100100456]
+missing_ids:
+  description: The ids of devices that the directory does not have; nothing was changed.
+  returned: when there are such, with O(state=present)
+  type: list
+  elements: str
+  sample: [0167d7b9a5c700000000000100100456]
 """

@@ -124,6 +124,10 @@ devices:
       description: Its custom attributes.
       type: dict
       sample: {shelf: "3"}
+    suspended:
+      description: Whether somebody suspended it, so that it cannot connect.
+      type: bool
+      sample: false
 not_in_state:
   description: The devices that were not in the state, with the state that they were in; null for unknown ones.
   returned: when O(wait_for_state) ran out of time

@@ -24,7 +24,8 @@ options:
   src:
     description:
       - The directory of the old store. A relative path is relative to the playbook.
-      - Without it, the directories of the team store and the user store, because mbl-cli had its stores there.
+      - Without it, the directories of the team store and the user store, because mbl-cli had its stores there. It is
+        an error when neither of them has anything of mbl-cli.
     type: path
   api_host:
     description:
@@ -94,6 +95,12 @@ entries:
       type: list
       elements: str
       sample: ["MBED_CLOUD_DEV_MANUFACTURER was 'dev_manufacture', and is now 'dev_manufacturer'"]
+    left_out:
+      description:
+        - Names of values that were not taken over, because no device is given them, such as an update pre-shared key.
+      type: list
+      elements: str
+      sample: [arm_uc_default_psk]
 api_keys:
   description: By directory, what became of its API key, V(none), V(imported), V(unchanged) or V(refused).
   returned: success

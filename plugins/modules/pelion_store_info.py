@@ -110,13 +110,13 @@ entries:
       type: str
       sample: 0167d7b9a5c7000000000001001001f0
     account_id:
-      description: The account that the certificate belongs to.
-      returned: for developer credentials
+      description: The subject's organizational unit; of a developer certificate, the account. Null without one.
+      returned: for certificates
       type: str
       sample: 0151d3b9a5c70000000000010010013b
-    endpoint_name:
-      description: The certificate's common name.
-      returned: for developer credentials
+    common_name:
+      description: The certificate's common name; of a developer certificate, the endpoint name.
+      returned: for certificates
       type: str
       sample: 1f2d3c4b5a69788796a5b4c3d2e1f001
     uri:

@@ -109,7 +109,7 @@ def certificates(cloud: Cloud) -> list[dict[str, Any]]:
 
 def test_a_certificates_life(cloud: Cloud, controller: Controller) -> None:
     made = controller.twice(certificate(description="ours")).results[0]
-    assert made["source"] == "created"
+    assert made["source"] == "made"
     assert [entry["id"] for entry in certificates(cloud)] == [made["id"]]
 
     device_id = cloud.state.seed_devices(1, made["id"])[0]
@@ -118,8 +118,8 @@ def test_a_certificates_life(cloud: Cloud, controller: Controller) -> None:
         {"pelion.mbl.pelion_device_info": {"certificate": "bench", "states": ["registered"]}},
     ).results
     entry = overview["certificates"][0]
-    assert {name: entry[name] for name in ("id", "name", "account_id", "endpoint_name", "not_after")} == {
-        name: made[name] for name in ("id", "name", "account_id", "endpoint_name", "not_after")
+    assert {name: entry[name] for name in ("id", "name", "account_id", "common_name", "not_after")} == {
+        name: made[name] for name in ("id", "name", "account_id", "common_name", "not_after")
     }
     assert (entry["devices"], entry["devices_limit"], entry["status"]) == (1, 100, "ACTIVE")
     assert (entry["in_cloud"], entry["stored_as"]) == (True, "bench")
@@ -140,7 +140,7 @@ def test_a_certificates_life(cloud: Cloud, controller: Controller) -> None:
 def test_a_devices_life(cloud: Cloud, controller: Controller) -> None:
     device_id = cloud.state.seed_devices(1)[0]
     noted = {"name": "bench-1", "description": "left", "custom_attributes": {"shelf": "3"}}
-    controller.twice({"pelion.mbl.pelion_device": {"id": device_id, **noted}})
+    controller.twice({"pelion.mbl.pelion_device": {"ids": [device_id], **noted}})
     entry = cloud.state.snapshot()["devices"][0]
     assert {name: entry[name] for name in noted} == noted
     waited = controller.run({"pelion.mbl.pelion_device_info": {"ids": [device_id], "wait_for_state": "registered"}})
@@ -157,15 +157,33 @@ def test_a_devices_life(cloud: Cloud, controller: Controller) -> None:
     assert late.failed
     assert late.results[0]["not_in_state"] == {"0" * 32: None}
     assert [device["id"] for device in late.results[0]["devices"]] == [device_id]
-    controller.twice({"pelion.mbl.pelion_device": {"id": device_id, "state": "absent"}})
+    suspension = {"ids": [device_id], "suspended": True, "reason": "in repair"}
+    controller.twice({"pelion.mbl.pelion_device": suspension})
+    controller.twice({"pelion.mbl.pelion_device": {**suspension, "suspended": False, "reason": "repaired"}})
+    controller.twice({"pelion.mbl.pelion_device": {"ids": [device_id], "state": "absent"}})
     assert not cloud.state.snapshot()["devices"]
+
+
+def test_many_devices_are_named_in_one_task(cloud: Cloud, controller: Controller) -> None:
+    ids = cloud.state.seed_devices(3)
+    named = [{"id": device_id, "name": f"bench-{number}"} for number, device_id in enumerate(ids)]
+    named[2]["custom_attributes"] = {"shelf": "4"}
+    done = controller.twice({"pelion.mbl.pelion_device": {"devices": named, "custom_attributes": {"shelf": "3"}}})
+    assert [device["name"] for device in done.results[0]["devices"]] == ["bench-0", "bench-1", "bench-2"]
+    shelves = [entry["custom_attributes"]["shelf"] for entry in cloud.state.snapshot()["devices"]]
+    assert shelves == ["3", "3", "4"]
+    refused = controller.run({"pelion.mbl.pelion_device": {"ids": [*ids, "0" * 32], "state": "present", "name": "x"}})
+    assert refused.failed and refused.results[0]["missing_ids"] == ["0" * 32]
+    for options, said in (({}, "one of the following is required"), ({"ids": ids, "suspended": True}, "reason")):
+        refused = controller.run({"pelion.mbl.pelion_device": options})
+        assert refused.failed and said in refused.msg
 
 
 def test_a_production_device_is_not_removed(cloud: Cloud, controller: Controller) -> None:
     device_id = cloud.state.seed_devices(1, device_execution_mode=5)[0]
-    refused = controller.run({"pelion.mbl.pelion_device": {"id": device_id, "state": "absent"}})
+    refused = controller.run({"pelion.mbl.pelion_device": {"ids": [device_id], "state": "absent"}})
     assert refused.failed
-    assert "no developer certificate" in refused.msg
+    assert "Without developer certificate" in refused.msg
 
 
 def test_a_saved_key_serves_the_other_modules(cloud: Cloud, controller: Controller) -> None:
@@ -178,7 +196,7 @@ def test_a_saved_key_serves_the_other_modules(cloud: Cloud, controller: Controll
         assert file.read_bytes().startswith(b"$ANSIBLE_VAULT;")
 
     controller.forget("PELION_API_KEY", "PELION_API_HOST")
-    assert controller.run(certificate()).results[0]["source"] == "created"
+    assert controller.run(certificate()).results[0]["source"] == "made"
 
     with Cloud() as other:  # a saved key goes to no other host
         controller.environment["PELION_API_HOST"] = other.https_url
@@ -213,6 +231,12 @@ def test_the_old_environment_variables_serve_too(cloud: Cloud, controller: Contr
     assert controller.run({"pelion.mbl.pelion_dev_cert_info": {}}).results[0]["certificates"] == []
 
 
+def test_a_loop_finds_the_environments_key_each_time(cloud: Cloud, controller: Controller) -> None:
+    done = controller.run({**certificate("{{ item }}"), "loop": ["a", "b", "c"]})
+    assert not done.failed, done.output
+    assert [entry["name"] for entry in certificates(cloud)] == ["a", "b", "c"]
+
+
 def test_nothing_in_the_working_directory_counts(cloud: Cloud, controller: Controller) -> None:
     controller.forget("PELION_API_KEY", "PELION_API_HOST")
     settings = {"host": cloud.http_url, "api_key": cloud.api_key}
@@ -226,7 +250,7 @@ def test_options_may_be_set_once_for_all(cloud: Cloud, controller: Controller) -
     controller.forget("PELION_API_KEY", "PELION_API_HOST", "PELION_CA_PATH")
     common = {"api_key": cloud.api_key, "api_host": cloud.https_url, "ca_path": str(cloud.ca_path)}
     done = controller.run(certificate(), module_defaults={"group/pelion.mbl.pelion": common})
-    assert done.results[0]["source"] == "created"
+    assert done.results[0]["source"] == "made"
 
 
 def test_offline_the_store_serves(cloud: Cloud, controller: Controller) -> None:
@@ -297,6 +321,6 @@ def test_through_pytest_ansible(cloud: Cloud, home: Path, monkeypatch: pytest.Mo
     device_id = cloud.state.seed_devices(1)[0]
     localhost = ansible_adhoc(inventory="localhost,", connection="local").localhost
     for changed in (True, False):
-        outcome = getattr(localhost, "pelion.mbl.pelion_device")(id=device_id, name="bench-1")
+        outcome = getattr(localhost, "pelion.mbl.pelion_device")(ids=device_id, name="bench-1")
         assert outcome["localhost"]["changed"] is changed
     assert cloud.state.snapshot()["devices"][0]["name"] == "bench-1"

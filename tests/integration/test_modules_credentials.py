@@ -12,7 +12,9 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -181,12 +183,13 @@ def test_a_file_is_found_as_copy_finds_its_own(user: User) -> None:
 def test_several_vault_ids(user: User) -> None:
     ids = [f"{name}@{user.file(name, f'{name} {PASSWORD}')}" for name in ("team", "prod")]
     secret = [option for given in ids for option in ("--vault-id", given)]
-    first, _second = user.twice(
-        {UPDATE: {"name": "one", **IDS}},
-        {UPDATE: {"name": "two", **IDS, "vault_id": "prod"}},
-        secret=secret,
-    )
-    assert not first.failed
+    user.twice({UPDATE: {"name": "one", **IDS}}, {UPDATE: {"name": "two", **IDS}}, secret=secret)
+    # A secret that is new to a store comes by rekeying only, so that none is mistyped.
+    refused = user.run({UPDATE: {"name": "three", **IDS, "vault_id": "prod"}}, secret=secret)
+    assert refused.failed and "ansible-vault rekey" in refused.results[0]["msg"]
+    rekey = [sys.executable, "-m", "ansible", "vault", "rekey", "--vault-id", ids[0], "--new-vault-id", ids[1]]
+    subprocess.run([*rekey, user.team / "two.update-resources.yml"], check=True, env=user.environment)
+    user.twice({UPDATE: {"name": "three", **IDS, "vault_id": "prod"}}, secret=secret)
     one, two = (user.team / f"{name}.update-resources.yml" for name in ("one", "two"))
     assert (header(one), header(two)) == ("$ANSIBLE_VAULT;1.2;AES256;team", "$ANSIBLE_VAULT;1.2;AES256;prod")
     other_ids = {
@@ -200,8 +203,59 @@ def test_several_vault_ids(user: User) -> None:
     problems = {entry["name"]: entry["problem"] for entry in listed.results[0]["entries"]}
     assert problems["one"] is None and "'two'" in problems["two"] and "vault id 'prod'" in problems["two"]
     assert not listed.failed and "vault id 'prod'" in listed.output
-    refused = user.run({UPDATE: {"name": "three", **IDS, "vault_id": "none"}}, secret=secret)
+    refused = user.run({UPDATE: {"name": "four", **IDS, "vault_id": "none"}}, secret=secret)
     assert refused.failed and "No vault secret with the id 'none'" in refused.results[0]["msg"]
+
+
+def test_a_mistyped_secret_makes_nothing(user: User) -> None:
+    first = user.run({UPDATE: {"name": "gateway", **IDS}})
+    assert "with `ansible-vault view" in " ".join(first.output.split())
+    before = user.snapshot()
+    mistyped = ["--vault-password-file", user.file("mistyped", f"{PASSWORD}!")]
+    for options in (["--check"], []):
+        ended = user.run({UPDATE: {"name": "other", **IDS}}, secret=mistyped, options=options)
+        assert ended.failed and "Was it mistyped" in ended.results[0]["msg"]
+    assert user.snapshot() == before
+    assert "ansible-vault view" not in user.run({UPDATE: {"name": "other", **IDS}}).output
+
+
+def test_a_signing_key_is_not_removed_in_passing(user: User) -> None:
+    made = user.run({UPDATE: {"name": "gateway", **IDS}}).results[0]
+    absent = {"name": "gateway", "state": "absent"}
+    before = user.snapshot()
+    for secret in (None, []):
+        refused = user.run({UPDATE: absent}, secret=secret)
+        assert refused.failed and user.snapshot() == before
+    refused = user.run({UPDATE: absent}, options=["--check"])
+    assert refused.failed and refused.results[0]["fingerprints"] == [made["fingerprint"]]
+    assert "force: true" in refused.results[0]["msg"]
+    user.twice({UPDATE: {**absent, "force": True}})
+
+
+def test_a_certificate_is_renewed_at_once_but_once(user: User) -> None:
+    def renewal(moment: datetime) -> dict[str, Any]:
+        return {UPDATE: {"name": "gateway", "renew_if_made_before": moment.isoformat()}}
+
+    first = user.run({UPDATE: {"name": "gateway", **IDS}}).results[0]
+    made = datetime.fromisoformat(first["not_before"].replace("Z", "+00:00"))
+    assert user.run(renewal(made)).changed == 0
+    while datetime.now(timezone.utc) < (moment := made + timedelta(seconds=2)):
+        time.sleep(0.1)
+    checked = user.run(renewal(moment), options=["--check"])
+    assert checked.changed == 1 and checked.results[0]["former_certificates"] == [first["fingerprint"]]
+    renewed, _again = user.twice(renewal(moment))
+    assert renewed.results[0]["source"] == "made" and renewed.results[0]["class_id"] == first["class_id"]
+    assert renewed.results[0]["former_certificates"] == [first["fingerprint"]]
+    for text, said in (("soon", "is no time"), ("2100-01-01", "yet to come")):
+        refused = user.run({UPDATE: {"name": "gateway", "renew_if_made_before": text}})
+        assert refused.failed and said in refused.results[0]["msg"]
+
+
+def test_looking_makes_nothing(user: User) -> None:
+    user.run({INFO: {}}, {UPDATE: {"name": "gateway"}, "ignore_errors": True})
+    assert not (user.home / ".mbl-stores.json").exists() and not (user.home / ".mbl-store").exists()
+    user.run({UPDATE: {"name": "gateway", **IDS}})
+    assert json.loads((user.home / ".mbl-stores.json").read_text())["team"] == str(user.team)
 
 
 @pytest.mark.parametrize("way", ["environment", "configuration", "script", "wrong"])
@@ -277,7 +331,7 @@ def test_what_is_in_the_stores(user: User) -> None:
     assert "broken.update-resources.yml" in ended.output and ended.changed == 0
     (one,) = user.run({INFO: {"name": "short", "warn_days": 1, "store": "team"}}).results[0]["entries"]
     assert one["notices"] == [] and one["has_private_key"]
-    user.twice({UPDATE: {"name": "short", "state": "absent"}})
+    user.twice({UPDATE: {"name": "short", "state": "absent", "force": True}})
     assert not (user.team / "short.update-resources.yml").exists()
 
 
@@ -297,6 +351,21 @@ def test_places(user: User) -> None:
     user.file(".mbl-stores.json", "{")
     refused = user.run({UPDATE: {"name": "gateway", **IDS}})
     assert refused.failed and ".mbl-stores.json is damaged" in refused.results[0]["msg"]
+
+
+def test_no_store_of_mbl_cli_is_an_error_that_names_the_places(user: User) -> None:
+    user.run({UPDATE: {"name": "ours", **IDS}})  # our own store at the same place is none of mbl-cli's
+    nowhere = user.run({IMPORT: {}})
+    assert nowhere.failed
+    searched = [str(user.team), str(user.home / ".mbl-store/user")]
+    assert nowhere.results[0]["searched"] == searched and all(place in nowhere.results[0]["msg"] for place in searched)
+    for name, content in {**update_values(), "arm_uc_default_psk": b"sixteen secret!!"}.items():
+        user.file(f".mbl-store/team/update/{name}.bin", content)
+    checked = user.run({IMPORT: {}}, options=["--check"])
+    assert checked.changed == 1 and not (user.team / "update.update-resources.yml").exists()
+    first, _second = user.twice({IMPORT: {}})
+    assert first.results[0]["entries"][0]["left_out"] == ["arm_uc_default_psk"]
+    assert "left out" in first.output and "sixteen" not in first.output
 
 
 def test_a_store_of_mbl_cli_is_taken_over(user: User) -> None:

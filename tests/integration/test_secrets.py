@@ -43,6 +43,7 @@ class ProcessWatch:
     def __init__(self) -> None:
         self.arguments: set[bytes] = set()
         self.environments: set[bytes] = set()
+        self.environments_of_ssh: set[bytes] = set()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -59,7 +60,11 @@ class ProcessWatch:
             for process in os.listdir("/proc"):
                 if process.isdigit() and int(process) != os.getpid():
                     self.arguments |= self._read(f"/proc/{process}/cmdline")
-                    self.environments |= self._read(f"/proc/{process}/environ")
+                    environment = self._read(f"/proc/{process}/environ")
+                    self.environments |= environment
+                    # Before it is ssh, a process of that number is a fork of the task's, with the user's environment.
+                    if self._read(f"/proc/{process}/comm") == {b"ssh\n"}:
+                        self.environments_of_ssh |= self._read(f"/proc/{process}/environ")
 
     @staticmethod
     def _read(path: str) -> set[bytes]:
@@ -133,6 +138,10 @@ def test_no_secret_is_found_where_it_must_not_be(fleet, provision, home, tmp_pat
         assert not found(secrets | {password, api_key}, arguments), "in a command line"
     for environment in watch.environments:
         assert not found(secrets | {password}, environment), "in an environment"
+    assert any(api_key in environment for environment in watch.environments), "the user's own has it"
+    assert watch.environments_of_ssh
+    for environment in watch.environments_of_ssh:
+        assert not found({api_key}, environment), "in the environment of ssh"
 
     seen = 0
     for path, content in files_below(home, temporary, fleet.state / "boards"):

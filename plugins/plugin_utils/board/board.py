@@ -6,23 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import timezone
 from typing import Any
 
-from ..credentials.rules import sha256_hex
-from ..libraries import Absent
 from . import kcm
 from .client_log import ClientLog
 
-try:
-    from cryptography import x509
-    from cryptography.x509.oid import NameOID
-except ImportError:
-    x509 = NameOID = Absent("cryptography")
-
-
 Description = Mapping[str, Any]
-"""``fingerprint`` (SHA-256, hex), ``common_name``, ``account_id`` and ``not_after`` of a certificate."""
+"""What credentials.certified.describe_certificate tells of a certificate."""
 
 
 @dataclass(frozen=True)
@@ -109,22 +99,3 @@ class Board:
             "provisioned_by": self.provisioned_by,
             "missing_items": self.missing_items,
         }
-
-
-def describe_certificate(der: bytes) -> dict[str, Any]:
-    """See Description. Of a certificate that cannot be read, all is None but the fingerprint."""
-    facts: dict[str, Any] = {"fingerprint": sha256_hex(der)}
-    try:
-        certificate = x509.load_der_x509_certificate(der)
-        return facts | {
-            "common_name": _first(certificate.subject, NameOID.COMMON_NAME),
-            "account_id": _first(certificate.subject, NameOID.ORGANIZATIONAL_UNIT_NAME),
-            "not_after": certificate.not_valid_after_utc.astimezone(timezone.utc).isoformat(),
-        }
-    except (ValueError, x509.InvalidVersion):
-        return facts | dict.fromkeys(("common_name", "account_id", "not_after"))
-
-
-def _first(subject: x509.Name, oid: x509.ObjectIdentifier) -> str | None:
-    attributes = subject.get_attributes_for_oid(oid)
-    return str(attributes[0].value) if attributes else None

@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 
+from ..credentials.certified import describe_certificate
 from ..credentials.rules import sha256_hex
 from ..errors import PelionError
 from . import kcm
-from .board import Board, describe_certificate
+from .board import Board
 from .client_log import ClientLog
 from .items import ITEMS, Items
 

@@ -11,16 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
-from ..credentials.rules import load_certificate, pem_bytes, sha256_hex
-from ..libraries import Absent
-
-try:
-    from cryptography import x509
-except ImportError:
-    x509 = Absent("cryptography")
+from ..credentials.certified import Certified
+from ..credentials.rules import load_certificate, pem_bytes
+from ..credentials.times import parse_time
 
 ID = re.compile(r"[0-9a-f]{32}")
 
@@ -57,15 +53,9 @@ def take_time(answer: Mapping[str, Any], name: str) -> datetime | None:
     if text is None:
         return None
     try:
-        time = datetime.fromisoformat(re.sub(r"[Zz]$", "+00:00", text))
+        return parse_time(text)
     except ValueError:
         raise ValueError(f"its field {name!r} is not a time") from None
-    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
-
-
-def time_text(moment: datetime | None) -> str | None:
-    """``moment`` as the service writes it: 2018-02-14T15:24:14Z."""
-    return moment and moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True)
@@ -95,7 +85,7 @@ class Account:
 
 
 @dataclass(frozen=True)
-class DeveloperCertificate:
+class DeveloperCertificate(Certified):
     """A developer certificate as the account's list of trusted certificates has it: without private key."""
 
     id: str
@@ -104,16 +94,14 @@ class DeveloperCertificate:
     description: str
     active: bool
     created_at: datetime | None
-    fingerprint: str
-    """SHA-256 of the certificate's DER, in hexadecimal."""
-    certificate: x509.Certificate = field(repr=False)
+    der: bytes = field(repr=False)
 
     @classmethod
     def from_answer(cls, answer: Mapping[str, Any]) -> DeveloperCertificate:
         pem = take(answer, "certificate", str)
         try:
             der = pem_bytes(pem)
-            certificate = load_certificate(der)
+            load_certificate(der)
         except ValueError as error:
             raise ValueError(f"its field 'certificate' {error}") from error
         return cls(
@@ -123,23 +111,8 @@ class DeveloperCertificate:
             description=take(answer, "description", str, optional=True) or "",
             active=(take(answer, "status", str, optional=True) or "ACTIVE") == "ACTIVE",
             created_at=take_time(answer, "created_at"),
-            fingerprint=sha256_hex(der),
-            certificate=certificate,
+            der=der,
         )
-
-    @property
-    def endpoint_name(self) -> str | None:
-        """The certificate's common name, which its devices present when they bootstrap."""
-        names = self.certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-        return str(names[0].value) if names else None
-
-    @property
-    def not_before(self) -> datetime:
-        return self.certificate.not_valid_before_utc
-
-    @property
-    def not_after(self) -> datetime:
-        return self.certificate.not_valid_after_utc
 
     @property
     def status(self) -> str:
@@ -181,6 +154,10 @@ class Device:
     created_at: datetime | None
     updated_at: datetime | None
     custom_attributes: Mapping[str, str]
+    suspended: bool
+    """Whether a user has suspended it, so that it cannot connect."""
+    suspended_category: str | None
+    """Why it was suspended last, if ever."""
     answer: Mapping[str, Any] = field(repr=False, compare=False)
     """The whole entry as the service gave it."""
 
@@ -202,5 +179,7 @@ class Device:
             created_at=take_time(answer, "created_at"),
             updated_at=take_time(answer, "updated_at"),
             custom_attributes=attributes,
+            suspended=take(answer, "operator_suspended", bool, optional=True) or False,
+            suspended_category=take(answer, "last_operator_suspended_category", str, optional=True),
             answer=answer,
         )

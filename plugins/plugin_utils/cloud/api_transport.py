@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
@@ -19,13 +20,12 @@ from ..libraries import Absent
 try:
     import requests
     import urllib3
-    from requests.adapters import HTTPAdapter
     from requests.auth import AuthBase
-    from urllib3.exceptions import HTTPError, InvalidHeader
+    from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError, ReadTimeoutError
     from urllib3.util import Retry
 except ImportError:
-    requests = urllib3 = HTTPAdapter = AuthBase = HTTPError = InvalidHeader = Absent("requests")
-    Retry = Absent("requests")
+    requests = urllib3 = AuthBase = HTTPError = InvalidHeader = MaxRetryError = Absent("requests")
+    ReadTimeoutError = Retry = Absent("requests")
 
 
 # The largest answers are pages of 1000 entries of some kilobytes each.
@@ -100,10 +100,10 @@ class ApiTransport:
     """Calls to one host with one key, over one kept connection.
 
     ``ca_path`` is a file or directory of CA certificates (else REQUESTS_CA_BUNDLE and certifi's list
-    serve); ``timeout`` is how many seconds a connection, the begin of an answer, and the whole of its
-    body may take each; ``retries`` is how often a GET or DELETE is repeated after a lost connection,
-    429 or 5xx. Proxies come from the environment, but this machine itself is never asked through one.
-    Other calls are repeated only when no connection came about, so that nothing is done twice.
+    serve); ``timeout`` is how many seconds one attempt may take from its begin to the end of its answer;
+    ``retries`` is how often a GET or DELETE is repeated after a lost connection, 429 or 5xx. Other calls are
+    repeated only when no connection came about, so that nothing is done twice. Proxies come from the
+    environment, but this machine itself is never asked through one.
     """
 
     def __init__(
@@ -130,17 +130,16 @@ class ApiTransport:
         self.url = api_url(host)
         self._key = key
         self._timeout = timeout
-        lost = _Retry(
+        # Attempts are repeated here and not by requests, which would not bound them, and would read an answer of any
+        # length to its end before it judged it.
+        self._retry = _Retry(
             total=retries,
             other=0,
             allowed_methods={"GET", "DELETE"},
             backoff_factor=_Retry.FIRST_PAUSE,
-            respect_retry_after_header=False,
+            status_forcelist={429, 500, 502, 503, 504},
         )
-        # Answers are judged here and not by the adapter, which would first read a body of any length to its end.
-        self._retry = lost.new(status_forcelist={429, 500, 502, 503, 504}, respect_retry_after_header=True)
         self._session = requests.Session()
-        self._session.mount(self.url, HTTPAdapter(max_retries=lost))
         self._session.auth = _Bearer(key)  # also keeps ~/.netrc from taking the header's place
         self._session.headers.update(
             {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "pelion.mbl"}
@@ -171,19 +170,12 @@ class ApiTransport:
         retry = self._retry
         while True:
             try:
-                with self._send(method, path, query, body) as response:
-                    content = self._content(response, what)
-            except requests.RequestException as error:
-                raise self._no_answer(what, error) from error
-            except HTTPError as error:  # the body broke off
+                response, content = self._attempt(method, path, query, body)
+            except (requests.RequestException, HTTPError) as error:
                 try:
-                    retry = retry.increment(method, path, error=error)
+                    retry = retry.increment(method, path, error=_library_error(error))
                 except HTTPError:
-                    raise ApiError(
-                        f"{what}: the answer broke off before its end. Try again; if it stays so, look at "
-                        "what is between here and the service.",
-                        undecided=True,
-                    ) from error
+                    raise self._no_answer(what, error) from error
                 retry.sleep()
                 continue
             again = retry.total and retry.is_retry(method, response.status_code, "Retry-After" in response.headers)
@@ -191,6 +183,32 @@ class ApiTransport:
                 return self._answer(response, content, what, attempts=len(retry.history) + 1)
             retry = retry.increment(method, path, response=response.raw)
             retry.sleep(response.raw)
+
+    def _attempt(self, method: str, path: str, *content: Mapping[str, Any] | None) -> tuple[requests.Response, bytes]:
+        """The answer to one request, with its whole body. Raises RequestException, HTTPError or ApiError.
+
+        It is waited for in a thread: requests bounds how long each read may take, so that an answer that trickles in,
+        in its head or its body, would take for ever. A thread that is given up does nothing but wait.
+        """
+        outcome: list[tuple[requests.Response, bytes] | BaseException] = []
+        end = time.monotonic() + self._timeout
+
+        def work() -> None:
+            try:
+                with self._send(method, path, *content) as response:
+                    outcome.append((response, self._content(response, f"{method} {self.url}{path}", end)))
+            except BaseException as error:
+                outcome.append(error)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        # A moment longer than requests waits for a connection: its error tells that nothing was sent.
+        thread.join(self._timeout + 0.25)
+        if not outcome:
+            raise ReadTimeoutError(None, path, "the attempt as a whole took too long")
+        if isinstance(outcome[0], BaseException):
+            raise outcome[0]
+        return outcome[0]
 
     def _send(
         self, method: str, path: str, query: Mapping[str, Any] | None, body: Mapping[str, Any] | None
@@ -207,15 +225,14 @@ class ApiTransport:
             stream=True,
         )
 
-    def _content(self, response: requests.Response, what: str) -> bytes:
+    def _content(self, response: requests.Response, what: str, end: float) -> bytes:
         content = bytearray()
-        deadline = time.monotonic() + self._timeout
         while chunk := response.raw.read1(65536, decode_content=True):
             content += chunk
             if len(content) > LARGEST_ANSWER:
                 raise self._unusable(response, what, f"is longer than {LARGEST_ANSWER >> 20} MiB")
-            if time.monotonic() > deadline:
-                raise self._unusable(response, what, f"did not end within {self._timeout} s (api_timeout)")
+            if time.monotonic() > end:
+                raise ReadTimeoutError(None, what, "the answer took too long")
         return bytes(content)
 
     def _answer(self, response: requests.Response, content: bytes, what: str, attempts: int) -> dict[str, Any]:
@@ -284,7 +301,7 @@ class ApiTransport:
             undecided=True,
         )
 
-    def _no_answer(self, what: str, error: requests.RequestException) -> ApiError:
+    def _no_answer(self, what: str, error: Exception) -> ApiError:
         causes = list(_causes(error))
         unsent = any(isinstance(cause, _NEVER_SENT) for cause in causes)
         untrusted = next((cause for cause in causes if isinstance(cause, ssl.SSLCertVerificationError)), None)
@@ -298,8 +315,13 @@ class ApiTransport:
         elif isinstance(error, requests.exceptions.SSLError):
             reason = next((cause.reason for cause in causes if isinstance(cause, ssl.SSLError)), None)
             text = f"TLS failed ({reason or 'no reason given'}). Is api_host's port one for https?"
-        elif isinstance(error, requests.Timeout):
-            text = f"no answer within {self._timeout} s (api_timeout). Is the service reachable from here?"
+        elif isinstance(error, (requests.Timeout, ReadTimeoutError)):
+            text = f"no whole answer within {self._timeout} s (api_timeout). Is the service reachable from here?"
+        elif isinstance(error, HTTPError):
+            text = (
+                "the answer broke off before its end. Try again; if it stays so, look at what is between here and the "
+                "service."
+            )
         else:
             reasons = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]
             text = f"no answer ({reasons[-1] if reasons else 'connection lost'}). Is the service reachable from here?"
@@ -343,6 +365,12 @@ _NEVER_SENT = (
     urllib3.exceptions.ProxyError,
     ssl.SSLCertVerificationError,
 )
+
+
+def _library_error(error: Exception) -> HTTPError:
+    """What urllib3 said, which a Retry judges by its kind: nothing was sent, or the answer was lost."""
+    said = (cause for cause in _causes(error) if isinstance(cause, HTTPError) and not isinstance(cause, MaxRetryError))
+    return next(said, HTTPError(str(error)))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

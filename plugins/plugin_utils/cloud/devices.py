@@ -1,28 +1,23 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Device Directory: finding devices, waiting for them, naming and removing them."""
+"""The Device Directory: finding devices and waiting for them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
+from ..credentials.times import time_text
 from ..errors import PelionError
-from .api_answers import DEVELOPER_MODE, Device, time_text
+from .api_answers import DEVELOPER_MODE, Device
 from .pelion_api import PelionApi, require_id
 
 STATES = ("unenrolled", "cloud_enrolling", "bootstrapped", "registered", "deregistered")
 
 # A request line may be 8 kB long at usual servers; this leaves room for the other filters.
 LONGEST_LIST = 4000
-
-# The service's limits (its OpenAPI description, DeviceData).
-LONGEST_NAME = 128
-LONGEST_DESCRIPTION = 2000
-MOST_ATTRIBUTES = 5
-LONGEST_ATTRIBUTE = 128
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 15.0
@@ -147,57 +142,8 @@ def describe_device(device: Device) -> dict[str, Any]:
         "created_at": time_text(device.created_at),
         "updated_at": time_text(device.updated_at),
         "custom_attributes": dict(device.custom_attributes),
+        "suspended": device.suspended,
     }
-
-
-def changed_fields(device: Device, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of ``wanted`` (name, description, custom_attributes; None: leave as it is) that differ."""
-    return {name: value for name, value in wanted.items() if value is not None and value != getattr(device, name)}
-
-
-def check_wanted(name: str | None, description: str | None, custom_attributes: Mapping[str, str] | None) -> None:
-    """Raises PelionError for what the service would refuse."""
-    for field, text, most in (
-        ("name", name, LONGEST_NAME),
-        ("description", description, LONGEST_DESCRIPTION),
-    ):
-        if text is not None and len(text) > most:
-            raise PelionError(f"A device's {field} has at most {most} characters; the one given has {len(text)}.")
-    attributes = custom_attributes or {}
-    if len(attributes) > MOST_ATTRIBUTES:
-        raise PelionError(f"A device has at most {MOST_ATTRIBUTES} custom attributes; {len(attributes)} were given.")
-    for key, value in attributes.items():
-        if not isinstance(value, str):
-            raise PelionError(f"The custom attribute {key!r} is not text: put its value in quotes.")
-        if not 1 <= len(key) <= LONGEST_ATTRIBUTE or len(value) > LONGEST_ATTRIBUTE:
-            raise PelionError(
-                f"The custom attribute {key!r} is too long, or its name is empty: names and values have at most "
-                f"{LONGEST_ATTRIBUTE} characters."
-            )
-
-
-def change_device(api: PelionApi, device: Device, changes: Mapping[str, Any]) -> None:
-    """Change name, description or custom_attributes of ``device`` and keep the rest.
-
-    The service replaces the entry, and wants ``ca_id`` and ``device_key`` in each request (its OpenAPI
-    description, DeviceDataPutRequest).
-    """
-    kept = {
-        name: device.answer[name]
-        for name in (
-            "auto_update",
-            "ca_id",
-            "custom_attributes",
-            "description",
-            "device_key",
-            "endpoint_name",
-            "endpoint_type",
-            "host_gateway",
-            "name",
-        )
-        if device.answer.get(name) is not None
-    }
-    api.update_device(device.id, {**kept, **changes})
 
 
 def _list(values: Iterable[str] | None) -> list[str] | None:

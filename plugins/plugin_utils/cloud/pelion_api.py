@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from ..errors import PelionError
@@ -20,8 +20,8 @@ class PelionApi:
     """A client of one account: ``host`` is the API's, ``key`` an API key of the account.
 
     The options are those of ApiTransport: ca_path, validate_certs, timeout, retries. All methods raise
-    ApiError; an answer that is not what the service documents is one too. Use it in a ``with`` statement,
-    which ends its connection.
+    ApiError; an answer that is not what the service documents is one too. Only in lists, an entry that is not is
+    left out, and told once to ``warn``. Use it in a ``with`` statement, which ends its connection.
     """
 
     DEFAULT_HOST = "https://api.us-east-1.mbedcloud.com"
@@ -31,9 +31,11 @@ class PelionApi:
 
     MOST_PAGES = 1000
 
-    def __init__(self, host: str, key: str, **options: Any) -> None:
+    def __init__(self, host: str, key: str, *, warn: Callable[[str], None] | None = None, **options: Any) -> None:
         self._transport = ApiTransport(host, key, **options)
         self.url = self._transport.url
+        self._warn = warn or (lambda message: None)
+        self._warned: set[str] = set()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url}>"
@@ -54,17 +56,23 @@ class PelionApi:
         return self._count("/v3/trusted-certificates", {})
 
     def developer_certificates(self, name: str | None = None) -> list[DeveloperCertificate]:
-        """The account's developer certificates, oldest first; with ``name`` at most the one of that name."""
+        """The account's developer certificates, oldest first; with ``name`` at most the one of that name.
+
+        What is asked for by name is not left out when it is odd: it would seem not to be there.
+        """
         path = "/v3/trusted-certificates"
         filters: dict[str, str | int] = {"device_execution_mode__eq": DEVELOPER_MODE}
         if name is not None:
             filters["name__eq"] = name
         # Checked again here: what a service that overlooks a filter gives in addition may be a CA certificate.
-        return [
-            self._read("GET", path, entry, DeveloperCertificate.from_answer)
+        entries = [
+            entry
             for entry in self._pages(path, filters)
             if entry.get("device_execution_mode") == DEVELOPER_MODE and name in (None, entry.get("name"))
         ]
+        if name is not None:
+            return [self._read("GET", path, entry, DeveloperCertificate.from_answer) for entry in entries]
+        return list(self._readable("developer certificate", entries, DeveloperCertificate.from_answer))
 
     def certificate_file(self, certificate_id: str) -> CertificateFile:
         """A developer certificate with its private key."""
@@ -87,8 +95,7 @@ class PelionApi:
 
     def devices(self, filters: Mapping[str, str | int]) -> Iterator[Device]:
         """The directory's entries under ``filters`` (``state__eq``, ``id__in``, …), page by page."""
-        for entry in self._pages("/v3/devices/", filters):
-            yield self._read("GET", "/v3/devices/", entry, Device.from_answer)
+        return self._readable("device", self._pages("/v3/devices/", filters), Device.from_answer)
 
     def device_count(self, filters: Mapping[str, str | int]) -> int:
         """How many entries ``devices`` would give, in one call."""
@@ -97,6 +104,19 @@ class PelionApi:
     def update_device(self, device_id: str, body: Mapping[str, Any]) -> None:
         """Replace what a user may change of a device's entry."""
         self._transport.call("PUT", f"/v3/devices/{require_id(device_id)}/", body=body)
+
+    def suspend_device(self, device_id: str, category: str, reason: str) -> None:
+        """Keep a device from connecting; one that is connected is cut off. ``category`` is one that the service knows
+        (``GET /v3/device-block-categories``), ``reason`` any text."""
+        self._block("suspend", device_id, category, reason)
+
+    def resume_device(self, device_id: str, category: str, reason: str) -> None:
+        """Let a device connect again. ``category`` must be the one that it was suspended with."""
+        self._block("resume", device_id, category, reason)
+
+    def _block(self, how: str, device_id: str, category: str, reason: str) -> None:
+        body = {"category": category, "description": reason}
+        self._transport.call("POST", f"/v3/devices/{require_id(device_id)}/{how}", body=body)
 
     def delete_device(self, device_id: str) -> None:
         """Delete the entry of a device with a developer certificate; one that is gone already is as good."""
@@ -126,6 +146,22 @@ class PelionApi:
                 break
             query["after"] = last
         raise ApiError(f"GET {self.url}{path}: the answer's pages have no end. Report this to the service.")
+
+    def _readable(
+        self, what: str, entries: Iterable[dict[str, Any]], read: Callable[[Mapping[str, Any]], T]
+    ) -> Iterator[T]:
+        for entry in entries:
+            try:
+                yield read(entry)
+            except ValueError as error:
+                named = [f"{name} {str(entry[name])[:100]!r}" for name in ("id", "name") if entry.get(name)]
+                text = (
+                    f"The cloud's {what} with {' and '.join(named) or 'neither id nor name'} is left out, for it is "
+                    f"not what the service documents: {error}."
+                )
+                if text not in self._warned:
+                    self._warned.add(text)
+                    self._warn(text)
 
     def _read(self, method: str, path: str, answer: Mapping[str, Any], read: Callable[[Mapping[str, Any]], T]) -> T:
         try:

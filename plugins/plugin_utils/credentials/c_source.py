@@ -9,12 +9,12 @@ lines first (here), then the declarations (pycparser), then their initialisers.
 
 from __future__ import annotations
 
-import functools
 import math
 import operator
 import os
 import re
 import stat
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -382,7 +382,14 @@ def _preprocess(text: str, source: str) -> tuple[list[str], list[str]]:
 
 # --- declarations ---
 
-_parser = functools.cache(CParser)
+_kept = threading.local()
+
+
+def _parser() -> CParser:
+    """This thread's parser: it keeps the state of its parsing, and is slow to make before pycparser 3."""
+    if not hasattr(_kept, "parser"):
+        _kept.parser = CParser()
+    return _kept.parser
 
 
 def _parse(text: str, source: str) -> list[c_ast.Node]:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from ..libraries import Absent
 from .c_source import CSourceError, parse_c_source
-from .certified import Certified
+from .certified import Certified, first_name
 from .rules import (
     ACCOUNT_ID,
     DEVELOPER_RULES,
@@ -65,7 +65,6 @@ class DeveloperCredentials(Certified):
     """
 
     KIND: ClassVar[str] = "developer-credentials"
-    CERTIFICATE: ClassVar[str] = DEVICE_CERTIFICATE
 
     values: Mapping[str, bytes] = field(repr=False)
     name: str | None = None
@@ -118,14 +117,18 @@ class DeveloperCredentials(Certified):
         return notices
 
     @property
+    def der(self) -> bytes:
+        """The bootstrap device certificate."""
+        return self.values[DEVICE_CERTIFICATE]
+
+    @property
     def endpoint_name(self) -> str:
         return readable(self.values[ENDPOINT_NAME])
 
     @property
     def account_id(self) -> str:
         """The account that the certificate names as its organizational unit, or an empty string."""
-        units = self.certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
-        return str(units[0].value) if units else ""
+        return first_name(self.certificate.subject, NameOID.ORGANIZATIONAL_UNIT_NAME) or ""
 
     @property
     def uri(self) -> str:

@@ -60,7 +60,6 @@ class UpdateResources(Certified):
     """
 
     KIND: ClassVar[str] = "update-resources"
-    CERTIFICATE: ClassVar[str] = UPDATE_CERTIFICATE
 
     values: Mapping[str, bytes] = field(repr=False)
     private_key: bytes | None = field(default=None, repr=False)
@@ -100,6 +99,11 @@ class UpdateResources(Certified):
             raise CredentialError("private_key", self.source, "PEM", "is no PEM private key") from None
         if key.public_key() != self.certificate.public_key():
             raise CredentialError("private_key", self.source, "pair", "does not belong to the certificate")
+
+    @property
+    def der(self) -> bytes:
+        """The update certificate."""
+        return self.values[UPDATE_CERTIFICATE]
 
     @property
     def vendor_id(self) -> uuid.UUID:

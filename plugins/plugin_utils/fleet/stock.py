@@ -19,7 +19,7 @@ from ..credentials.update_resources import UpdateResources
 from ..errors import PelionError
 from ..store.store import Store
 from ..team.known_certificates import known_update_certificates
-from ..team.update_keeper import UpdateKeeper
+from ..team.update_keeper import Renewal, UpdateKeeper
 from .assignment import Certificate
 from .wishes import UpdateWish
 
@@ -112,11 +112,11 @@ class Stock:
                 given=self._read_src(wish.src) if wish.src else None,
                 ids=_ids(wish),
                 subject=common_name(wish.vendor_domain) if wish.vendor_domain and not wish.src else None,
-                renew_before_days=None if wish.src else wish.renew_before_days,
+                renewal=None if wish.src else Renewal(wish.renew_before_days),
                 warn_days=self._warn_days,
             )
             self.warnings += outcome.notices
-            self._update[wish] = UpdateStock(outcome.resources, ready=not outcome.changed)
+            self._update[wish] = UpdateStock(outcome.credentials, ready=not outcome.changed)
         return self._update[wish]
 
     @cached_property

@@ -34,6 +34,18 @@ def replace_file(path: Path, content: bytes, mode: int) -> None:
     sync_directory(path.parent)
 
 
+def probe_directory(directory: Path, size: int) -> None:
+    """Make sure that a file of ``size`` bytes could be written there now. Raises OSError."""
+    descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=LITTER, dir=directory)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(os.urandom(size))  # a file system might keep zeros without any room
+            file.flush()
+            os.fsync(descriptor)
+    finally:
+        os.unlink(temporary)
+
+
 def sync_directory(directory: Path) -> None:
     """Bring the names in ``directory`` to the disk. Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

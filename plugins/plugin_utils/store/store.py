@@ -26,11 +26,13 @@ from typing import Any, Generic, Protocol, TypeVar
 import yaml
 
 from ..errors import PelionError
-from .durable_file import LITTER, replace_file, sync_directory
-from .vault import NoSecretError, Vault, VaultError
+from .durable_file import LITTER, probe_directory, replace_file, sync_directory
+from .vault import VAULT_HEADER, NoSecretError, Vault, VaultError
 
 FORMAT = 1
 MAX_BYTES = 1024 * 1024
+PROBE_BYTES = 64 * 1024
+"""More than the largest entry usually has, a developer certificate's with 20 kB."""
 LOCK_SECONDS = 60.0
 # NAME_MAX is 255 bytes on most file systems; a kind's suffix has to fit in too.
 MAX_STEM = 180
@@ -66,7 +68,8 @@ class Store:
     """Entries by kind and name under ``directory``, which the first write creates.
 
     A ``shared`` store is for a group (directory 2770, files 0660), another one for its owner alone
-    (0700, 0600). ``warn`` gets what is odd about the directory, once, at the first use.
+    (0700, 0600). ``warn`` gets what is odd about the directory, once, at the first use, and how to check the
+    vault secret when the first entry is written. ``before_change`` is called before anything is changed.
     """
 
     def __init__(
@@ -76,11 +79,13 @@ class Store:
         *,
         shared: bool = False,
         warn: Callable[[str], None] | None = None,
+        before_change: Callable[[], None] | None = None,
     ) -> None:
         self.directory = directory
         self._vault = vault
         self._shared = shared
         self._warn = warn or (lambda message: None)
+        self._before_change = before_change or (lambda: None)
         self._inspected = False
         self._lock_depth = 0
 
@@ -96,6 +101,10 @@ class Store:
         text = self._text(path, name)
         return None if text is None else self._entry(kind, path, text, name)[1]
 
+    def has(self, kind: type, name: str) -> bool:
+        """Whether there is such an entry, also one that cannot be read."""
+        return self._inspect() and os.path.lexists(self.path(kind, name))
+
     def write(self, name: str, entry: Storable) -> bool:
         """Store ``entry``; True when that changed the store. An entry keeps the vault id that it has.
 
@@ -103,20 +112,78 @@ class Store:
         """
         path = self.path(type(entry), name)
         document = {"format": FORMAT, "kind": entry.KIND, "name": name, "entry": entry.to_document()}
+
+        def is_held(text: bytes | None) -> bool:
+            return text is not None and self._document(type(entry), path, text, name) == document
+
+        # Looked at first without the lock, for which the store would have to be writable.
+        seen = self._text(path, name)
+        if is_held(seen):
+            return False
         with self.locked():
             old_text = self._text(path, name)
-            if old_text is not None and self._document(type(entry), path, old_text, name) == document:
+            if old_text != seen and is_held(old_text):
                 return False
+            is_first = old_text is None and not self.knows_secret()
             plain = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True).encode()
             text = self._vault.encrypt(plain) if old_text is None else self._vault.replace(old_text, plain)
             with _disk_errors(path, name):
-                replace_file(path, text, 0o660 if self._shared else 0o600)
+                replace_file(path, text, self._file_mode)
+        if is_first:
+            self._warn(
+                f"{path} is the store's first entry, so the vault secret could not be compared with anything: a "
+                f"mistyped one would not have been noticed. Check it with `ansible-vault view {path}`, typing it "
+                "anew, and keep it safe: nothing else opens the store."
+            )
         return True
+
+    def add(self, name: str, entry: Storable) -> None:
+        """Store ``entry``. Raises StoreError, also when there is one of that kind and name by now."""
+        with self.locked():
+            path = self.path(type(entry), name)
+            if self.has(type(entry), name):
+                raise _unusable(path, name, "came into the store just now, so it is not overwritten")
+            self.write(name, entry)
+
+    def knows_secret(self) -> bool:
+        """Whether the secret that new entries get opens one that is there; False when there is none to try it on.
+
+        Raises StoreError when it opens none of them, and VaultError when the run has no such secret.
+        """
+        tried = 0
+        for path in sorted(self.directory.glob("[!.]*.yml")) if self._inspect() else ():
+            with contextlib.suppress(StoreError):
+                text = self._text(path, path.name) or b""
+                if text.startswith(VAULT_HEADER):
+                    tried += 1
+                    if self._vault.opens(text):
+                        return True
+        if tried:
+            raise StoreError(
+                f"The vault secret that a new entry would get (vault id {self._vault.chosen_id()!r}) opens none of the "
+                f"{tried} entries of the store {self.directory}, so nothing is written with it. Was it mistyped, or is "
+                "it another store's? Of several vault ids, vault_id chooses. To bring a second secret into a store, "
+                "write with one that it knows, and then use `ansible-vault rekey` on that file.",
+                path=str(self.directory),
+            )
+        self._vault.chosen_id()
+        return False
+
+    def require_writable(self, kind: type, name: str) -> None:
+        """Make sure that the entry can be written, before something is made that would be lost otherwise.
+
+        Raises StoreError or VaultError when it cannot. The directory is created where there is none.
+        """
+        with self.locked():
+            if not self.has(kind, name):  # one that is there keeps its own secret
+                self.knows_secret()
+            with _disk_errors(self.directory):
+                probe_directory(self.directory, PROBE_BYTES)
 
     def remove(self, kind: type, name: str) -> bool:
         """Remove the entry, damaged or not; True when there was one."""
         path = self.path(kind, name)
-        if not self._inspect() or not os.path.lexists(path):
+        if not self.has(kind, name):
             return False
         with self.locked(), _disk_errors(path, name):
             try:
@@ -164,6 +231,7 @@ class Store:
         descriptor = self._lock()
         self._lock_depth = 1
         try:
+            self._before_change()
             self._remove_litter()
             yield
         finally:
@@ -171,6 +239,10 @@ class Store:
             os.close(descriptor)
 
     # --- entries ---
+
+    @property
+    def _file_mode(self) -> int:
+        return 0o660 if self._shared else 0o600
 
     def _text(self, path: Path, name: str) -> bytes | None:
         if not self._inspect():
@@ -200,7 +272,7 @@ class Store:
 
     def _document(self, kind: type, path: Path, text: bytes, shown: str) -> dict[str, Any]:
         """What a file holds, proven to be what its name says. ``shown`` is how errors call the entry."""
-        if not text.startswith(b"$ANSIBLE_VAULT;"):
+        if not text.startswith(VAULT_HEADER):
             raise _unusable(path, shown, "is not an Ansible Vault file (empty, truncated, or decrypted in place)")
         try:
             plain = self._vault.decrypt(text)

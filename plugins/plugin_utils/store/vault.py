@@ -15,6 +15,9 @@ from ansible.parsing.vault import VaultLib, match_encrypt_secret, parse_vaulttex
 
 from ..errors import PelionError
 
+VAULT_HEADER = b"$ANSIBLE_VAULT;"
+"""How every vault text begins."""
+
 
 class VaultError(PelionError):
     """A text could not be encrypted or decrypted."""
@@ -46,23 +49,28 @@ class Vault:
         context = VaultSecretsContext.current(optional=True)
         return cls(list(context.secrets if context else []), vault_id)
 
-    def encrypt(self, plain: bytes, vault_id: str | None = None) -> bytes:
-        """Vault text of ``plain`` under ``vault_id``, else under this vault's own.
+    def encrypt(self, plain: bytes) -> bytes:
+        """Vault text of ``plain``.
 
         Raises VaultError when the run has no vault secret, or none of that id.
         """
-        wanted = vault_id or self._vault_id
-        self.require_secrets()
-        try:
-            found_id, secret = match_encrypt_secret(self._secrets, encrypt_vault_id=wanted)
-        except AnsibleError as error:
-            known = ", ".join(sorted({name for name, _secret in self._secrets}))
-            raise VaultError(
-                f"No vault secret with the id {wanted!r} was given to this run (it has: {known}). "
-                f"Give it with --vault-id {wanted}@SOURCE, or choose another vault_id."
-            ) from error
+        found_id, secret = self._choice()
         # The id "default" is how Ansible calls a secret that was given without an id: such files carry none.
         return self._library.encrypt(plain, secret=secret, vault_id=None if found_id == "default" else found_id)
+
+    def chosen_id(self) -> str:
+        """The vault id of the secret that ``encrypt`` takes. Raises VaultError as that does."""
+        return self._choice()[0]
+
+    def opens(self, text: bytes) -> bool:
+        """Whether the secret that ``encrypt`` takes opens the vault text ``text``. Raises VaultError as that does."""
+        try:
+            Vault([self._choice()]).decrypt(text)
+        except NoSecretError:
+            raise
+        except VaultError:
+            return False
+        return True
 
     def decrypt(self, text: bytes) -> bytes:
         """The plain bytes of a vault text. Raises VaultError when no secret of this run opens it."""
@@ -75,6 +83,18 @@ class Vault:
         """
         _old_plain, label, secret = self._open(old_text)
         return self._library.encrypt(plain, secret=secret, vault_id=label)
+
+    def _choice(self) -> tuple[str, Any]:
+        wanted = self._vault_id
+        self.require_secrets()
+        try:
+            return match_encrypt_secret(self._secrets, encrypt_vault_id=wanted)
+        except AnsibleError as error:
+            known = ", ".join(sorted({name for name, _secret in self._secrets}))
+            raise VaultError(
+                f"No vault secret with the id {wanted!r} was given to this run (it has: {known}). "
+                f"Give it with --vault-id {wanted}@SOURCE, or choose another vault_id."
+            ) from error
 
     def _open(self, text: bytes) -> tuple[bytes, str | None, Any]:
         """A vault text's content, the vault id that it is labelled with, and the secret that opens it."""

@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 
 from ..errors import PelionError
 from ..libraries import require_libraries
+from .environment import take_api_keys
 
 
 class Action(ActionBase):
@@ -30,6 +31,7 @@ class Action(ActionBase):
     RULES: dict[str, Any] = {}
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        take_api_keys()
         result = super().run(tmp, task_vars)
         validation, arguments = self.validate_argument_spec(self.ARGUMENTS, **self.RULES)
         self._task_vars = task_vars or {}

@@ -10,7 +10,7 @@ from ansible.errors import AnsibleError
 
 from ..credentials.c_source import read_c_file
 from ..errors import PelionError
-from ..store.vault import NoSecretError, Vault, VaultError
+from ..store.vault import VAULT_HEADER, NoSecretError, Vault, VaultError
 from .action import Action
 
 
@@ -29,7 +29,7 @@ def read_given_file(action: Action, option: str, path: str) -> tuple[Path, bytes
             text += f" Searched in files/ and beside: {', '.join(places)}. An absolute path is found from anywhere."
         raise PelionError(text) from error
     content = read_c_file(found)
-    if content.startswith(b"$ANSIBLE_VAULT;"):
+    if content.startswith(VAULT_HEADER):
         try:
             content = Vault.of_this_run(action._loader).decrypt(content)
         except NoSecretError:

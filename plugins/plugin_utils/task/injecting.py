@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from ..board.board import Board, describe_certificate
+from ..board.board import Board
 from ..board.device import Device
 from ..board.items import Items
+from ..credentials.certified import describe_certificate
 from ..credentials.developer_credentials import DeveloperCredentials
 from ..credentials.update_resources import UpdateResources
 from ..errors import PelionError

@@ -20,15 +20,12 @@ from ..cloud.api_key import ApiKey
 from ..cloud.api_transport import api_url
 from ..cloud.pelion_api import PelionApi
 from ..errors import PelionError
+from . import environment
 from .action import Action
 
 # Documented in plugins/doc_fragments/pelion.py.
 PELION_ARGUMENTS: dict[str, Any] = {
-    "api_key": {
-        "type": "str",
-        "no_log": True,
-        "fallback": (env_fallback, ["PELION_API_KEY", "MBED_CLOUD_SDK_API_KEY"]),
-    },
+    "api_key": {"type": "str", "no_log": True, "fallback": (environment.api_key,)},
     "api_host": {"type": "str", "fallback": (env_fallback, ["PELION_API_HOST", "MBED_CLOUD_SDK_HOST"])},
     "ca_path": {"type": "path", "fallback": (env_fallback, ["PELION_CA_PATH"])},
     "validate_certs": {"type": "bool", "default": True},
@@ -81,6 +78,7 @@ def connect(action: Action, arguments: dict[str, Any], key: ApiKey) -> PelionApi
     return PelionApi(
         key.host,
         key.key,
+        warn=action.warn,
         ca_path=arguments["ca_path"],
         validate_certs=arguments["validate_certs"],
         timeout=arguments["api_timeout"],

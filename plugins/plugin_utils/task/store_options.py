@@ -32,7 +32,7 @@ class Stores:
 def open_stores(action: Action, arguments: dict[str, Any]) -> Stores:
     """The stores at the places that options, environment or ``~/.mbl-stores.json`` name.
 
-    Nothing is created but, outside check mode, a missing ``~/.mbl-stores.json``.
+    A missing ``~/.mbl-stores.json`` is written with the first change of a store, and nothing before.
     """
 
     def place(option: str) -> Path | None:
@@ -42,13 +42,16 @@ def open_stores(action: Action, arguments: dict[str, Any]) -> Stores:
 
     home = Path.home()
     places = find_places(home, os.environ, team=place("team_store"), user=place("user_store"))
-    if places.by_default and not action.check_mode:
-        try:
-            write_places(home, places)
-        except OSError as error:
-            action.warn(f"{home}/.mbl-stores.json cannot be written ({error.strerror}); using {places.team.parent}.")
+
+    def note_places() -> None:
+        if places.by_default:
+            try:
+                write_places(home, places)
+            except OSError as error:
+                action.warn(f"{home}/.mbl-stores.json cannot be written ({error.strerror}), so it notes no places.")
+
     vault = Vault.of_this_run(action._loader, arguments["vault_id"])
     return Stores(
-        team=Store(places.team, vault, shared=True, warn=action.warn),
-        user=Store(places.user, vault, warn=action.warn),
+        team=Store(places.team, vault, shared=True, warn=action.warn, before_change=note_places),
+        user=Store(places.user, vault, warn=action.warn, before_change=note_places),
     )

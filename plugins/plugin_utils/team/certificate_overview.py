@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..cloud.api_answers import DeveloperCertificate, time_text
+from ..cloud.api_answers import DeveloperCertificate
 from ..cloud.devices import developer_devices
 from ..cloud.pelion_api import PelionApi
 from ..credentials.developer_credentials import DeveloperCredentials
-from ..errors import PelionError
+from ..credentials.times import time_text
 from ..store.store import Store
-from .developer_certificates import DEVICES_PER_CERTIFICATE, describe_certificate
+from .developer_certificates import DEVICES_PER_CERTIFICATE, describe_developer
 
 
 @dataclass
@@ -35,12 +35,11 @@ class CertificateOverview:
     def take(cls, api: PelionApi, store: Store) -> CertificateOverview:
         """Makes a call for each 1000 certificates and one for each 1000 devices, and downloads no key."""
         overview = cls(api.developer_certificates(), developer_devices(api))
-        for name in store.names(DeveloperCredentials):
-            try:
-                if entry := store.read(DeveloperCredentials, name):
-                    overview.stored[name] = entry
-            except PelionError as error:
-                overview.unreadable.append(str(error))
+        for found in store.entries(DeveloperCredentials):
+            if found.entry is None or found.name is None:
+                overview.unreadable.append(str(found.error))
+            else:
+                overview.stored[found.name] = found.entry
         return overview
 
     def describe(self) -> list[dict[str, Any]]:
@@ -49,7 +48,7 @@ class CertificateOverview:
         stored = {entry.fingerprint: name for name, entry in self.stored.items()}
         entries = [
             {
-                **describe_certificate(certificate),
+                **describe_developer(certificate),
                 "description": certificate.description,
                 "status": certificate.status,
                 "created_at": time_text(certificate.created_at),
@@ -63,7 +62,7 @@ class CertificateOverview:
         in_cloud = {certificate.fingerprint for certificate in self.certificates}
         entries += [
             {
-                **describe_certificate(entry),
+                **describe_developer(entry),
                 "description": None,
                 "status": None,
                 "created_at": None,

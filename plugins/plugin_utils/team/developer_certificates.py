@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import Any
 
-from ..cloud.api_answers import CertificateFile, DeveloperCertificate, time_text
+from ..cloud.api_answers import CertificateFile, DeveloperCertificate
 from ..cloud.pelion_api import ApiError, PelionApi
+from ..credentials.certified import describe_certificate
 from ..credentials.developer_credentials import DeveloperCredentials
+from ..credentials.times import time_text
 from ..errors import PelionError
 from ..store.store import Store
+from .outcome import Outcome
 
 # The service's limits (its OpenAPI description, DeveloperCertificateRequestData).
 LONGEST_NAME = 100
@@ -22,22 +24,6 @@ DEVICES_PER_CERTIFICATE = 100
 
 # When an answer to "create" was lost, the service may still be at work on it: look this many seconds after it.
 LOOK_AGAIN_AFTER = (0, 1, 3)
-
-
-@dataclass
-class Outcome:
-    """What was done, or in check mode would be. ``before`` and ``after`` are for a diff and hold no secret."""
-
-    changed: bool = False
-    source: str | None = None
-    """Where the certificate came from: ``store``, ``cloud``, ``created``; None when there is none now."""
-    facts: dict[str, Any] = field(default_factory=dict)
-    """The certificate's id, name, account_id, endpoint_name, fingerprint, not_before, not_after."""
-    devices: int | None = None
-    """How many registered devices hold it, where that was asked."""
-    before: dict[str, Any] = field(default_factory=dict)
-    after: dict[str, Any] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
 
 
 def check_request(name: str, description: str | None) -> None:
@@ -54,17 +40,13 @@ def check_request(name: str, description: str | None) -> None:
         )
 
 
-def describe_certificate(certificate: DeveloperCertificate | DeveloperCredentials) -> dict[str, Any]:
-    """JSON-able facts of a certificate, as the cloud lists it or as the store keeps it; without its key."""
+def describe_developer(certificate: DeveloperCertificate | DeveloperCredentials) -> dict[str, Any]:
+    """What describe_certificate tells, with the ``id`` and the ``name`` that it has in the cloud."""
     in_cloud = isinstance(certificate, DeveloperCertificate)
     return {
         "id": certificate.id if in_cloud else certificate.certificate_id,
         "name": certificate.name,
-        "account_id": certificate.account_id,
-        "endpoint_name": certificate.endpoint_name,
-        "fingerprint": certificate.fingerprint,
-        "not_before": time_text(certificate.not_before),
-        "not_after": time_text(certificate.not_after),
+        **describe_certificate(certificate.der),
     }
 
 
@@ -76,10 +58,11 @@ def from_store(store: Store, name: str) -> Outcome | None:
     state = {"store": _stored_state(stored)}
     return Outcome(
         source="store",
-        facts=describe_certificate(stored),
+        facts=describe_developer(stored),
         before=state,
         after=state,
-        warnings=stored.check(),
+        notices=stored.check(),
+        credentials=stored,
     )
 
 
@@ -96,13 +79,16 @@ class DeveloperCertificateKeeper:
         self._name = name
         self._dry_run = dry_run
         self._stored = store.read(DeveloperCredentials, name)
-        self._found = self._look_up()
-        if self._stored and self._found:
-            self._require_account(self._stored, self._found.account_id)
+        self._found: DeveloperCertificate | None = None
 
     def present(self, description: str | None = None, *, create: bool = True, force: bool = False) -> Outcome:
-        """In the cloud, active, and in the store. ``force`` activates it when somebody made it inactive."""
-        outcome = self._outcome()
+        """In the cloud, active, and in the store. ``force`` activates it when somebody made it inactive.
+
+        The outcome's source is ``store``, ``cloud`` or ``made``.
+        """
+        if self._stored is None:
+            self._store.knows_secret()  # before anything is asked for that could then not be kept
+        outcome = self._compare()
         if self._found is None:
             return self._make(outcome, description, create)
         changes = {}
@@ -119,7 +105,7 @@ class DeveloperCertificateKeeper:
         credentials = self._stored
         if credentials is None or credentials.fingerprint != self._found.fingerprint:
             if credentials is not None:
-                outcome.warnings.append(
+                outcome.notices.append(
                     f"The stored developer certificate {self._name!r} ({credentials.fingerprint}) is no longer the "
                     f"one of that name in the cloud ({self._found.fingerprint}), which takes its place."
                 )
@@ -134,48 +120,56 @@ class DeveloperCertificateKeeper:
         else:
             outcome.source = "store"
         self._update(outcome, self._found, changes)
-        return self._keep(outcome, credentials)
+        return self._keep(outcome, credentials, self._found.account_id)
 
     def inactive(self, description: str | None = None) -> Outcome:
         """In the cloud, but refused to devices that bootstrap. The store's copy stays."""
+        outcome = self._compare()
         if self._found is None:
             raise PelionError(
                 f"There is no developer certificate {self._name!r} in the cloud that could be made inactive."
             )
-        outcome = self._outcome()
         outcome.source = "store" if self._stored else "cloud"
         changes = {"status": "INACTIVE"} if self._found.active else {}
         if description is not None and description != self._found.description:
             changes["description"] = description
         self._update(outcome, self._found, changes)
-        outcome.facts = describe_certificate(self._found)
+        outcome.facts = describe_developer(self._found)
         return outcome
 
     def absent(self, *, force: bool = False) -> Outcome:
-        """Neither in the cloud nor in the store. Refused while registered devices hold it, unless ``force``."""
-        outcome = self._outcome()
+        """Neither in the cloud nor in the store. Refused while registered devices hold it, unless ``force``.
+
+        The outcome's facts have ``devices``, how many registered devices hold it, where that was asked.
+        """
+        outcome = self._compare()
         outcome.after = {"cloud": None, "store": None}
         outcome.changed = bool(self._found or self._stored)
         if self._found:
-            outcome.facts = describe_certificate(self._found)
-            outcome.devices = self._api.device_count({"ca_id__eq": self._found.id, "state__eq": "registered"})
-            if outcome.devices and not force:
+            outcome.facts = describe_developer(self._found)
+            devices = self._api.device_count({"ca_id__eq": self._found.id, "state__eq": "registered"})
+            outcome.facts["devices"] = devices
+            if devices and not force:
                 raise PelionError(
-                    f"{outcome.devices} registered devices hold the developer certificate {self._name!r}: without it "
+                    f"{devices} registered devices hold the developer certificate {self._name!r}: without it "
                     "they cannot bootstrap again. Delete it all the same with force: true.",
                     id=self._found.id,
-                    devices=outcome.devices,
+                    devices=devices,
                 )
             if not self._dry_run:
                 self._api.delete_trusted_certificate(self._found.id)
         elif self._stored:
             self._require_account(self._stored, self._api.account().id)
-            outcome.facts = describe_certificate(self._stored)
+            outcome.facts = describe_developer(self._stored)
         if self._stored and not self._dry_run:
             self._store.remove(DeveloperCredentials, self._name)
         return outcome
 
-    def _outcome(self) -> Outcome:
+    def _compare(self) -> Outcome:
+        """Look the certificate up in the cloud; an outcome of nothing done yet."""
+        self._found = self._look_up()
+        if self._stored and self._found:
+            self._require_account(self._stored, self._found.account_id)
         state = {"cloud": _cloud_state(self._found), "store": _stored_state(self._stored)}
         return Outcome(before=state, after=dict(state))
 
@@ -197,9 +191,11 @@ class DeveloperCertificateKeeper:
             if not self._dry_run:
                 self._api.update_trusted_certificate(found.id, changes)
 
-    def _keep(self, outcome: Outcome, credentials: DeveloperCredentials) -> Outcome:
-        outcome.warnings += credentials.check()
-        outcome.facts = describe_certificate(credentials)
+    def _keep(self, outcome: Outcome, credentials: DeveloperCredentials, account_id: str) -> Outcome:
+        """``account_id`` is the account that the API key belongs to."""
+        outcome.notices += credentials.check(account_id=account_id)
+        outcome.credentials = credentials
+        outcome.facts = describe_developer(credentials)
         if credentials is not self._stored:
             outcome.changed = True
             outcome.after["store"] = _stored_state(credentials)
@@ -214,26 +210,27 @@ class DeveloperCertificateKeeper:
             )
         if self._stored:
             self._require_account(self._stored, self._api.account().id)
-            outcome.warnings.append(
+            outcome.notices.append(
                 f"The stored developer certificate {self._name!r} ({self._stored.fingerprint}) was deleted in the "
                 "cloud. A new one takes its place."
             )
         outcome.changed = True
-        outcome.source = "created"
+        outcome.source = "made"
         outcome.after["cloud"] = {"status": "ACTIVE", "description": description or ""}
         if self._dry_run:
             outcome.after["store"] = {}
             outcome.facts = {"name": self._name}
             return outcome
-        with self._store.locked():  # so that it is certain, before a certificate is made, that it can be kept
-            file, outcome.source = self._create(description)
-            credentials = self._read(file)
-            outcome.after["cloud"] |= {"id": file.id, "fingerprint": credentials.fingerprint}
-            return self._keep(outcome, credentials)
+        # The store is not locked while the cloud is at work: of two runs at once, one is told that the name is taken.
+        self._store.require_writable(DeveloperCredentials, self._name)
+        file, outcome.source = self._create(description)
+        credentials = self._read(file)
+        outcome.after["cloud"] |= {"id": file.id, "fingerprint": credentials.fingerprint}
+        return self._keep(outcome, credentials, file.account_id)
 
     def _create(self, description: str | None) -> tuple[CertificateFile, str]:
         try:
-            return self._api.create_developer_certificate(self._name, description), "created"
+            return self._api.create_developer_certificate(self._name, description), "made"
         except ApiError as error:
             if error.status == 409:
                 found = self._look_up()
@@ -247,7 +244,7 @@ class DeveloperCertificateKeeper:
             if not error.undecided:
                 raise
             found = self._find_again(error)
-            return self._api.certificate_file(found.id), "created"
+            return self._api.certificate_file(found.id), "made"
 
     def _find_again(self, lost: ApiError) -> DeveloperCertificate:
         """The certificate whose creation was asked for, when the answer to that was lost.

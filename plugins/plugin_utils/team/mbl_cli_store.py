@@ -56,6 +56,9 @@ DEFAULT_METADATA = dict(
     )
 )
 
+DERIVED = ("arm_uc_default_fingerprint", "arm_uc_default_subject_key_identifier")
+"""What follows from an update certificate, so that nothing is lost without it."""
+
 
 class MblCliStoreError(PelionError):
     """A directory, or an entry in it, is not what mbl-cli writes."""
@@ -63,13 +66,17 @@ class MblCliStoreError(PelionError):
 
 @dataclass(frozen=True)
 class OldEntry:
-    """One certificate of the old store: what it is, or why it cannot be taken over (``problem``)."""
+    """One certificate of the old store: what it is, or why it cannot be taken over (``problem``).
+
+    ``left_out`` are the names of values that no device is given, and that are therefore not taken over.
+    """
 
     name: str
     path: Path
     entry: DeveloperCredentials | UpdateResources | None = None
     repairs: tuple[str, ...] = ()
     problem: str | None = None
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,13 +88,22 @@ class OldStore:
     notices: tuple[str, ...]
 
 
+def is_mbl_cli_store(directory: Path) -> bool:
+    """Whether there is something that mbl-cli left. Our own stores may be at the same place."""
+    return (directory / "config.json").exists() or bool(_directories_with_values(directory))
+
+
 def read_mbl_cli_store(directory: Path) -> OldStore:
     """All that is in the store below ``directory``, also where its ``config.json`` does not list it.
 
-    Raises MblCliStoreError when there is no such directory.
+    Raises MblCliStoreError when there is none.
     """
     if not directory.is_dir():
         raise MblCliStoreError(f"{directory} is no directory, so no store of mbl-cli.", path=str(directory))
+    if not is_mbl_cli_store(directory):
+        raise MblCliStoreError(
+            f"{directory} is no store of mbl-cli: it has neither config.json nor credentials.", path=str(directory)
+        )
     config, notices = _read_config(directory)
     # The list's paths are absolute, and wrong in a store that was moved; there, the directory's name tells.
     places = _listed(config) | {str(path.relative_to(directory)): path for path in _directories_with_values(directory)}
@@ -99,8 +115,6 @@ def read_mbl_cli_store(directory: Path) -> OldStore:
 def _read_config(directory: Path) -> tuple[dict[str, Any], list[str]]:
     path = directory / "config.json"
     if not path.exists():
-        if not _directories_with_values(directory):
-            raise MblCliStoreError(f"{directory} is no store of mbl-cli: it has neither config.json nor credentials.")
         return {}, []
     try:
         config = json.loads(read_c_file(path))
@@ -137,8 +151,9 @@ def _read_entry(name: str, path: Path) -> OldEntry:
             _require_all(UPDATE_VALUES, values, path)
             entry = UpdateResources({key: values[key] for key in UPDATE_VALUES}, source=str(path))
             require(UPDATE_RULES, entry.values, str(path))
-            return OldEntry(name, path, entry)
+            return OldEntry(name, path, entry, left_out=_left_out(values, UPDATE_VALUES))
         _require_all(DEVELOPER_VALUES, values, path)
+        left_out = _left_out(values, DEVELOPER_VALUES + OPTIONAL)
         values = {key: values[key] for key in DEVELOPER_VALUES + OPTIONAL if key in values}
         values, repairs = _repaired(values, path)
         require(DEVELOPER_RULES, values, str(path))
@@ -146,7 +161,12 @@ def _read_entry(name: str, path: Path) -> OldEntry:
         return OldEntry(name, path, problem=str(error))
     except ValueError as error:
         return OldEntry(name, path, problem=f"{DEVICE_CERTIFICATE} of {path}: {error}.")
-    return OldEntry(name, path, DeveloperCredentials(values, name, source=str(path)), tuple(repairs))
+    credentials = DeveloperCredentials(values, name, source=str(path))
+    return OldEntry(name, path, credentials, tuple(repairs), left_out=left_out)
+
+
+def _left_out(values: dict[str, bytes], taken: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(key for key, value in values.items() if value and key not in taken and key not in DERIVED)
 
 
 def _read_values(path: Path) -> dict[str, bytes]:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,28 +50,26 @@ def import_mbl_cli_store(
 def _take_over(old: OldEntry, team: Store, dry_run: bool) -> Takeover:
     if old.entry is None:
         return Takeover(old, "refused", old.problem)
-    with _locked(team, dry_run):
-        there = team.read(type(old.entry), old.name)
-        if there is not None:
-            if there.values == old.entry.values:
-                return Takeover(old, "unchanged")
-            return Takeover(old, "refused", f"The team store has another entry {old.name!r} of that kind.")
-        if not dry_run:
-            team.write(old.name, old.entry)
+    there = team.read(type(old.entry), old.name)
+    if there is not None:
+        if there.values == old.entry.values:
+            return Takeover(old, "unchanged")
+        return Takeover(old, "refused", f"The team store has another entry {old.name!r} of that kind.")
+    if not dry_run:
+        team.add(old.name, old.entry)
+    else:
+        team.knows_secret()
     return Takeover(old, "imported")
 
 
 def _take_key_over(key: str | None, api_host: str, user: Store, dry_run: bool) -> str:
     if key is None:
         return "none"
-    with _locked(user, dry_run):
-        there = user.read(ApiKey, ApiKey.NAME)
-        if there is not None:
-            return "unchanged" if there.key == key else "refused"
-        if not dry_run:
-            user.write(ApiKey.NAME, ApiKey(key, api_host))
+    there = user.read(ApiKey, ApiKey.NAME)
+    if there is not None:
+        return "unchanged" if there.key == key else "refused"
+    if not dry_run:
+        user.add(ApiKey.NAME, ApiKey(key, api_host))
+    else:
+        user.knows_secret()
     return "imported"
-
-
-def _locked(store: Store, dry_run: bool) -> contextlib.AbstractContextManager[None]:
-    return contextlib.nullcontext() if dry_run else store.locked()

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..cloud.api_key import ApiKey
+from ..credentials.certified import describe_certificate
 from ..credentials.developer_credentials import DeveloperCredentials
 from ..credentials.rules import CredentialError
 from ..credentials.update_resources import UpdateResources
@@ -45,11 +46,7 @@ def report(
 def _facts(entry: Any) -> dict[str, Any]:
     if isinstance(entry, ApiKey):
         return {"api_host": entry.host}
-    facts = {
-        "fingerprint": entry.fingerprint,
-        "not_before": f"{entry.not_before:%Y-%m-%dT%H:%M:%SZ}",
-        "not_after": f"{entry.not_after:%Y-%m-%dT%H:%M:%SZ}",
-    }
+    facts = describe_certificate(entry.der)
     if isinstance(entry, UpdateResources):
         return facts | {
             "vendor_id": str(entry.vendor_id),
@@ -59,7 +56,5 @@ def _facts(entry: Any) -> dict[str, Any]:
         }
     return facts | {
         "certificate_id": entry.certificate_id,
-        "account_id": entry.account_id,
-        "endpoint_name": entry.endpoint_name,
         "uri": entry.uri,
     }

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ..credentials.rules import CLASS_ID, UPDATE_CERTIFICATE, VENDOR_ID, CredentialError
+from ..credentials.times import time_text
 from ..credentials.update_certificate import (
     DEFAULT_SUBJECT,
     DEFAULT_VALID_DAYS,
@@ -19,28 +20,53 @@ from ..credentials.update_certificate import (
     RecipeError,
     make_update_resources,
 )
-from ..credentials.update_resources import UpdateResources
+from ..credentials.update_resources import SigningPair, UpdateResources
 from ..errors import PelionError
-from ..store.store import Store
+from ..store.store import Store, StoreError
+from .outcome import Outcome
 
 
 class NothingToMakeError(PelionError):
     """The store has no such entry, and nothing says what to make."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What was done. ``origin`` is ``store``, ``file`` or ``made``; ``resources`` is None when absent.
+class KeyNeededError(PelionError):
+    """An entry is not removed, since a private key would be lost with it.
 
-    ``before`` and ``after`` are facts for users, without secrets.
+    ``facts``: ``fingerprints``, the certificates whose keys these are; ``needed_by``, the names of other entries
+    that have one of these certificates without its key.
     """
 
-    changed: bool
-    origin: str
-    before: dict[str, Any]
-    after: dict[str, Any]
-    notices: tuple[str, ...] = ()
-    resources: UpdateResources | None = None
+
+@dataclass(frozen=True)
+class Renewal:
+    """When a certificate is followed by a new one: it ends within ``before_days``, or was made before ``made_before``.
+
+    The latter is how a new one is had at once, and only once: after that, the certificate is younger.
+    """
+
+    before_days: int | None = None
+    made_before: datetime | None = None
+
+    def check(self, valid_days: int, now: datetime) -> None:
+        """Raises RecipeError for what would make another certificate at each run."""
+        if self.before_days is not None and self.before_days >= valid_days:
+            raise RecipeError(
+                f"renew_before_days is {self.before_days}, but a new certificate is valid for {valid_days} days "
+                "(valid_days): it would be followed by another at each run."
+            )
+        if self.made_before is not None and self.made_before > now:
+            raise RecipeError(
+                f"renew_if_made_before is {time_text(self.made_before)}, which is yet to come (it is "
+                f"{time_text(now)}): until then, each run would make another certificate."
+            )
+
+    def is_due(self, resources: UpdateResources, now: datetime) -> bool:
+        ending = self.before_days is not None and resources.not_after - now < timedelta(self.before_days)
+        # A certificate's times have whole seconds.
+        return ending or (
+            self.made_before is not None and resources.not_before < self.made_before.replace(microsecond=0)
+        )
 
 
 class UpdateKeeper:
@@ -58,52 +84,110 @@ class UpdateKeeper:
         ids: tuple[uuid.UUID, uuid.UUID] | None = None,
         subject: str | None = None,
         valid_days: int = DEFAULT_VALID_DAYS,
-        renew_before_days: int | None = None,
+        renewal: Renewal | None = None,
         warn_days: int = 30,
         require: Callable[[UpdateResources], None] | None = None,
         now: datetime | None = None,
     ) -> Outcome:
         """Make sure of an entry that holds what was ``given``, or the vendor and class ``ids``, or any at all.
 
-        A certificate is made where there is none, with ``subject`` and ``valid_days``. One that ends within
-        ``renew_before_days`` is followed by a new one. ``require`` may raise what is amiss with the
-        resources, before the store is changed.
+        A certificate is made where there is none, with ``subject`` and ``valid_days``. One for which ``renewal`` is
+        due is followed by a new one. ``require`` may raise what is amiss with the resources, before the store is
+        changed. The outcome's source is ``store``, ``file`` or ``made``.
 
         Raises NothingToMakeError, RecipeError, StoreError, and CredentialError for a certificate that must not
         reach a device.
         """
         now = now or datetime.now(timezone.utc)
-        # Two runs at once must not both make a certificate: one of the two keys would be lost.
-        with contextlib.nullcontext() if self._dry_run else self._store.locked():
-            stored = self._store.read(UpdateResources, self._name)
+        renewal = renewal or Renewal()
+        renewal.check(valid_days, now)
+
+        def decide(stored: UpdateResources | None) -> Outcome:
             recipe = _recipe(stored, ids, subject, valid_days)
             wanted = given.succeeding(stored) if given and stored else given or self._kept(stored, recipe)
-            origin = "store" if wanted == stored or not given else "file"
-            if renew_before_days is not None and renew_before_days >= valid_days:
-                raise RecipeError(
-                    f"renew_before_days is {renew_before_days}, but a new certificate is valid for {valid_days} days "
-                    "(valid_days): it would be followed by another at each run."
-                )
-            due = renew_before_days is not None and wanted and wanted.not_after - now < timedelta(renew_before_days)
-            if wanted is None or due:
-                origin = "made"
+            source = "store" if wanted == stored or not given else "file"
+            if wanted is None or renewal.is_due(wanted, now):
+                source = "made"
                 if self._dry_run:
-                    return Outcome(True, origin, _facts(stored), _planned(recipe))
+                    planned = _planned(recipe, stored)
+                    return Outcome(True, source, planned, _facts(stored), planned)
                 wanted = make_update_resources(recipe, now)
                 wanted = wanted.succeeding(stored) if stored else wanted
-            notices = self._check(wanted, origin, now, warn_days)
+            notices = self._check(wanted, source, now, warn_days)
             if require:
                 require(wanted)
-            changed = wanted != stored
-            if changed and not self._dry_run:
-                self._store.write(self._name, wanted)
-        return Outcome(changed, origin, _facts(stored), _facts(wanted), tuple(notices), wanted)
+            facts = _facts(wanted)
+            return Outcome(wanted != stored, source, facts, _facts(stored), facts, notices, wanted)
 
-    def absent(self) -> Outcome:
-        """Make sure that there is no such entry. Raises StoreError."""
-        path = self._store.path(UpdateResources, self._name)
-        changed = path.exists() if self._dry_run else self._store.remove(UpdateResources, self._name)
-        return Outcome(changed, "store", {"name": self._name} if changed else {}, {})
+        stored = self._store.read(UpdateResources, self._name)
+        outcome = decide(stored)
+        if not outcome.changed:
+            return outcome
+        if self._dry_run:
+            if stored is None:
+                self._store.knows_secret()
+            return outcome
+        # Two runs at once must not both make a certificate: one of the two keys would be lost.
+        with self._store.locked():
+            there = self._store.read(UpdateResources, self._name)
+            if there != stored:
+                outcome = decide(there)
+            if outcome.changed:
+                self._store.write(self._name, outcome.credentials)
+        return outcome
+
+    def absent(self, *, force: bool = False) -> Outcome:
+        """Make sure that there is no such entry.
+
+        Raises KeyNeededError when it holds a private key that no other entry has: with ``force`` only while another
+        entry needs that key. Raises StoreError for an entry that cannot be read, which ``force`` removes unread.
+        """
+        if not self._store.has(UpdateResources, self._name):
+            return Outcome()
+        with contextlib.nullcontext() if self._dry_run else self._store.locked():
+            try:
+                stored = self._store.read(UpdateResources, self._name)
+            except StoreError as error:
+                if not force:
+                    raise StoreError(
+                        f"{error} It may hold private keys, so it is not removed. Without it, boards that hold its "
+                        "certificate may never take an update again. If that is known and wanted, give force: true.",
+                        **error.facts,
+                    ) from error
+                stored = None
+            if stored:
+                self._require_not_needed(stored, force)
+            if not self._dry_run:
+                self._store.remove(UpdateResources, self._name)
+        return Outcome(True, before={"name": self._name, **_facts(stored)})
+
+    def _require_not_needed(self, stored: UpdateResources, force: bool) -> None:
+        others = [
+            (found.name, found.entry)
+            for found in self._store.entries(UpdateResources)
+            if found.entry is not None and found.name != self._name
+        ]
+        kept = {pair.private_key for _name, other in others for pair in _pairs(other)}
+        lost = {pair.fingerprint for pair in _pairs(stored) if pair.private_key not in kept}
+        needed_by = sorted(str(name) for name, other in others if other.fingerprint in lost)
+        facts = {"fingerprints": sorted(lost), "needed_by": needed_by}
+        if needed_by:
+            raise KeyNeededError(
+                f"The update resources {self._name!r} hold the only private key for the certificate of "
+                f"{', '.join(map(repr, needed_by))}, which could sign no update without it. Give the key to that "
+                "entry first (src and private_key_src), or remove that entry first.",
+                **facts,
+            )
+        if lost and not force:
+            raise KeyNeededError(
+                f"The update resources {self._name!r} hold {len(lost)} private keys that the team store has nowhere "
+                f"else, for the certificates {', '.join(_short(sorted(lost)))}. A board that holds one of these "
+                "certificates takes only updates that its key signed, so without the key it can never be updated "
+                "again. The cloud does not know which boards these are; update_certificate of "
+                "pelion.mbl.mbl_pelion_status tells it of each. When there are none, or the keys are kept elsewhere "
+                "(export_dir writes the present one), give force: true.",
+                **facts,
+            )
 
     def _kept(self, stored: UpdateResources | None, recipe: Recipe | None) -> UpdateResources | None:
         """What is stored, with the ids of ``recipe``; None where there is nothing yet."""
@@ -118,7 +202,7 @@ class UpdateKeeper:
         ids = {VENDOR_ID: recipe.vendor_id.bytes, CLASS_ID: recipe.class_id.bytes}
         return replace(stored, values={**stored.values, **ids})
 
-    def _check(self, wanted: UpdateResources, origin: str, now: datetime, warn_days: int) -> list[str]:
+    def _check(self, wanted: UpdateResources, source: str, now: datetime, warn_days: int) -> list[str]:
         try:
             return wanted.check(now, warn_days)
         except CredentialError as error:
@@ -126,11 +210,21 @@ class UpdateKeeper:
                 raise
             advice = (
                 "make a new one with the manifest tool's init"
-                if origin == "file"
+                if source == "file"
                 else "with renew_before_days, a new one is made under the same ids"
             )
             problem = f"the certificate ended on {wanted.not_after:%Y-%m-%d}; {advice}"
             raise CredentialError(UPDATE_CERTIFICATE, wanted.source, "not expired", problem) from error
+
+
+def _pairs(resources: UpdateResources) -> tuple[SigningPair, ...]:
+    """All certificates of ``resources`` whose private keys it has, the oldest first."""
+    pair = resources.signing_pair
+    return (*resources.former, pair) if pair else resources.former
+
+
+def _short(fingerprints: Iterable[str]) -> Iterable[str]:
+    return (f"{fingerprint[:16]}…" for fingerprint in fingerprints)
 
 
 def _recipe(
@@ -154,14 +248,15 @@ def _facts(resources: UpdateResources | None) -> dict[str, Any]:
         "class_id": str(resources.class_id),
         "fingerprint": resources.fingerprint,
         "subject": resources.certificate.subject.rfc4514_string(),
-        "not_before": f"{resources.not_before:%Y-%m-%dT%H:%M:%SZ}",
-        "not_after": f"{resources.not_after:%Y-%m-%dT%H:%M:%SZ}",
+        "not_before": time_text(resources.not_before),
+        "not_after": time_text(resources.not_after),
         "has_private_key": resources.private_key is not None,
+        "former_certificates": [pair.fingerprint for pair in resources.former],
     }
 
 
-def _planned(recipe: Recipe) -> dict[str, Any]:
-    """The facts of what would be made, as far as they can be known."""
+def _planned(recipe: Recipe, stored: UpdateResources | None) -> dict[str, Any]:
+    """The facts of what would be made in the place of ``stored``, as far as they can be known."""
     return {
         "vendor_id": str(recipe.vendor_id),
         "class_id": str(recipe.class_id),
@@ -170,4 +265,5 @@ def _planned(recipe: Recipe) -> dict[str, Any]:
         "not_before": None,
         "not_after": None,
         "has_private_key": True,
+        "former_certificates": [pair.fingerprint for pair in _pairs(stored)] if stored else [],
     }

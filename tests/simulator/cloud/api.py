@@ -37,6 +37,8 @@ _DEVICE_TEXTS = {
     "device_key": 512,
 }
 _MAX_ATTRIBUTES, _MAX_ATTRIBUTE = 5, 128
+# Those that the portal offers, by their references in the API (device-suspension.html).
+_BLOCK_CATEGORIES = ("lost_or_stolen", "recalled", "maintenance", "security_breach", "other")
 
 Handler = Callable[[State, ApiKey, Request], Awaitable[Response]]
 
@@ -67,6 +69,8 @@ def api(state: State) -> Starlette:
             route("GET", devices + "{id}/", _get_device),
             route("PUT", devices + "{id}/", _update_device),
             route("DELETE", devices + "{id}/", _delete_device),
+            route("POST", devices + "{id}/suspend", _suspend_device),
+            route("POST", devices + "{id}/resume", _resume_device),
         ],
         exception_handlers={ServiceError: _refusal, HTTPException: _unrouted},
     )
@@ -220,6 +224,32 @@ async def _update_device(state: State, key: ApiKey, request: Request) -> Respons
 
 async def _delete_device(state: State, key: ApiKey, request: Request) -> Response:
     state.delete_device(key.account_id, request.path_params["id"])
+    return Response(status_code=204)
+
+
+async def _suspend_device(state: State, key: ApiKey, request: Request) -> Response:
+    return await _block(state, key, request, suspended=True)
+
+
+async def _resume_device(state: State, key: ApiKey, request: Request) -> Response:
+    return await _block(state, key, request, suspended=False)
+
+
+async def _block(state: State, key: ApiKey, request: Request, *, suspended: bool) -> Response:
+    """A device is resumed with the category that it was suspended with (the service's API reference)."""
+    body = await _body(request)
+    category, description = _text(body, "category", 100), _text(body, "description", 2000)
+    if category not in _BLOCK_CATEGORIES:
+        raise invalid("category", f"category must be one of {', '.join(_BLOCK_CATEGORIES)}.")
+    device = state.device(key.account_id, request.path_params["id"])
+    if not suspended and device.last_operator_suspended_category not in (None, category):
+        raise invalid("category", "category must be that of the suspension.")
+    changes = {
+        "operator_suspended": suspended,
+        "last_operator_suspended_category": category,
+        "last_operator_suspended_description": description,
+    }
+    state.update_device(key.account_id, device.id, changes)
     return Response(status_code=204)
 
 

@@ -182,6 +182,9 @@ class Device:
     vendor_id: str = ""
     device_class: str = ""
     custom_attributes: dict[str, str] = field(default_factory=dict)
+    operator_suspended: bool = False
+    last_operator_suspended_category: str | None = None
+    last_operator_suspended_description: str | None = None
     bootstrapped_timestamp: datetime | None = None
     bootstrap_expiration: datetime | None = None
     connector_expiration: datetime | None = None
@@ -221,11 +224,15 @@ class Device:
             "firmware_checksum": None,
             "groups": [],
             "host_gateway": self.host_gateway,
+            "last_operator_suspended_category": self.last_operator_suspended_category,
+            "last_operator_suspended_description": self.last_operator_suspended_description,
+            "lifecycle_status": "blocked" if self.operator_suspended else "enabled",
             "manifest": None,
             "manifest_timestamp": None,
             "mechanism": "connector",
             "mechanism_url": "",
             "name": self.name,
+            "operator_suspended": self.operator_suspended,
             "serial_number": self.serial_number,
             "state": self.state,
             "updated_at": rfc3339(self.updated_at),

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board, describe_certificate
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.device import Device, DeviceError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import ITEMS, Items
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.certified import describe_certificate
 
 ITEM_BYTES = Items({name: f"value of {name}".encode() for name in ITEMS})
 

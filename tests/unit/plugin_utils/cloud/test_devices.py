@@ -12,9 +12,6 @@ from cloud_access import api_of, calls
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud import devices
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.devices import (
     NotInStateError,
-    change_device,
-    changed_fields,
-    check_wanted,
     describe_device,
     developer_devices,
     find_devices,
@@ -142,27 +139,6 @@ def test_nobody_to_wait_for(cloud: Cloud) -> None:
     assert wait_for_state(api_of(cloud), [], "registered", 10) == []
 
 
-# --- changing
-
-
-def test_only_what_differs_is_changed_and_the_rest_kept(cloud: Cloud) -> None:
-    certificate_id = cloud.state.seed_certificates(1)[0]
-    device_id = cloud.state.seed_devices(1, certificate_id)[0]
-    set_device(cloud, device_id, description="shelf 3", device_key="00ff", endpoint_type="dev")
-    before = cloud.state.snapshot()["devices"][0]
-    api = api_of(cloud)
-    wanted = {"name": "bench-1", "description": None, "custom_attributes": {"shelf": "3"}}
-
-    device = find_devices(api, ids=[device_id])[0]
-    changes = changed_fields(device, wanted)
-    assert changes == {"name": "bench-1", "custom_attributes": {"shelf": "3"}}
-    change_device(api, device, changes)
-
-    after = cloud.state.snapshot()["devices"][0]
-    assert after == before | changes | {"updated_at": after["updated_at"], "etag": after["etag"]}
-    assert changed_fields(find_devices(api, ids=[device_id])[0], wanted) == {}
-
-
 def test_a_device_is_described_as_the_directory_has_it(cloud: Cloud) -> None:
     certificate_id = cloud.state.seed_certificates(1)[0]
     device_id = cloud.state.seed_devices(1, certificate_id)[0]
@@ -170,20 +146,3 @@ def test_a_device_is_described_as_the_directory_has_it(cloud: Cloud) -> None:
     assert (facts["id"], facts["state"], facts["certificate_id"]) == (device_id, "registered", certificate_id)
     assert facts["developer"] is True
     assert facts["bootstrapped_at"].endswith("Z")
-
-
-@pytest.mark.parametrize(
-    ("wanted", "why"),
-    [
-        ({"name": "x" * 129}, "at most 128"),
-        ({"description": "x" * 2001}, "at most 2000"),
-        ({"custom_attributes": {str(number): "x" for number in range(6)}}, "at most 5"),
-        ({"custom_attributes": {"": "x"}}, "empty"),
-        ({"custom_attributes": {"x" * 129: "x"}}, "too long"),
-        ({"custom_attributes": {"x": "x" * 129}}, "too long"),
-        ({"custom_attributes": {"x": 3}}, "quotes"),
-    ],
-)
-def test_what_the_service_would_refuse(wanted: dict[str, Any], why: str) -> None:
-    with pytest.raises(PelionError, match=why):
-        check_wanted(**{"name": None, "description": None, "custom_attributes": None, **wanted})

@@ -93,54 +93,86 @@ def test_an_id_that_is_none_never_becomes_a_path(cloud: Cloud, bad: str) -> None
     assert not calls(cloud)
 
 
-FAULTY = [
-    {"remove": ["data"]},
-    {"set": {"data": {}}},
-    {"set": {"data": [1]}},
-    {"set": {"has_more": "no"}},
-    {"set": {"has_more": True, "data": []}},
-    {"remove": ["data.*.id"]},
-    {"set": {"data.*.id": "../../v3"}},
-    {"set": {"data.*.id": 7}},
-]
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"remove": ["data"]},
+        {"set": {"data": {}}},
+        {"set": {"data": [1]}},
+        {"set": {"has_more": "no"}},
+        {"set": {"has_more": True, "data": []}},
+    ],
+)
+def test_a_list_that_is_none_is_one_clear_error(cloud: Cloud, edit: dict[str, Any]) -> None:
+    cloud.state.seed_devices(1, cloud.state.seed_certificates(1)[0])
+    cloud.faults.add("edited", **edit)
+    for ask in (lambda api: api.developer_certificates(), lambda api: list(api.devices({}))):
+        with pytest.raises(ApiError, match="not what the service documents"):
+            ask(api_of(cloud))
+
+
+ODD = [{"remove": ["data.1.id"]}, {"set": {"data.1.id": "../../v3"}}, {"set": {"data.1.id": 7}}]
 
 
 @pytest.mark.parametrize(
     "edit",
     [
-        *FAULTY,
-        {"remove": ["data.*.account_id"]},
-        {"set": {"data.*.name": None}},
-        {"remove": ["data.*.certificate"]},
-        {"set": {"data.*.certificate": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}},
-        {"set": {"data.*.description": ["x"]}},
-        {"set": {"data.*.created_at": "yesterday"}},
+        *ODD,
+        {"remove": ["data.1.account_id"]},
+        {"set": {"data.1.name": None}},
+        {"remove": ["data.1.certificate"]},
+        {"set": {"data.1.certificate": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}},
+        {"set": {"data.1.description": ["x"]}},
+        {"set": {"data.1.created_at": "yesterday"}},
     ],
 )
-def test_a_certificate_list_that_is_none_is_one_clear_error(cloud: Cloud, edit: dict[str, Any]) -> None:
+def test_an_odd_certificate_hides_no_other(cloud: Cloud, edit: dict[str, Any]) -> None:
+    ids = cloud.state.seed_certificates(3)
+    cloud.faults.add("edited", **edit)
+    warnings: list[str] = []
+    api = api_of(cloud, warn=warnings.append)
+    for _time in range(2):
+        assert [certificate.id for certificate in api.developer_certificates()] == [ids[0], ids[2]]
+    (warning,) = warnings  # once
+    assert ids[1] in warning or "seeded-1" in warning
+    assert "its field" in warning
+
+
+def test_an_odd_certificate_that_is_asked_for_is_an_error(cloud: Cloud) -> None:
     cloud.state.seed_certificates(1)
-    cloud.faults.add("edited", **edit)
-    with pytest.raises(ApiError, match="not what the service documents"):
-        api_of(cloud).developer_certificates()
+    cloud.faults.add("edited", set={"data.*.created_at": "yesterday"})
+    with pytest.raises(ApiError, match="'created_at' is not a time"):
+        api_of(cloud).developer_certificates("seeded-0")
 
 
 @pytest.mark.parametrize(
     "edit",
     [
-        *FAULTY,
-        {"remove": ["data.*.state"]},
-        {"set": {"data.*.state": True}},
-        {"set": {"data.*.custom_attributes": {"a": 1}}},
-        {"set": {"data.*.custom_attributes": "x"}},
-        {"set": {"data.*.device_execution_mode": True}},
-        {"set": {"data.*.bootstrapped_timestamp": 1}},
+        *ODD,
+        {"remove": ["data.1.state"]},
+        {"set": {"data.1.state": True}},
+        {"set": {"data.1.custom_attributes": {"a": 1}}},
+        {"set": {"data.1.custom_attributes": "x"}},
+        {"set": {"data.1.device_execution_mode": True}},
+        {"set": {"data.1.bootstrapped_timestamp": 1}},
     ],
 )
-def test_a_device_list_that_is_none_is_one_clear_error(cloud: Cloud, edit: dict[str, Any]) -> None:
-    cloud.state.seed_devices(1)
+def test_an_odd_device_hides_no_other(cloud: Cloud, edit: dict[str, Any]) -> None:
+    ids = cloud.state.seed_devices(3)
+    cloud.state.update_device(cloud.account_id, ids[1], {"name": "odd one"})
     cloud.faults.add("edited", **edit)
-    with pytest.raises(ApiError, match="not what the service documents"):
-        list(api_of(cloud).devices({}))
+    warnings: list[str] = []
+    assert [device.id for device in api_of(cloud, warn=warnings.append).devices({})] == [ids[0], ids[2]]
+    (warning,) = warnings
+    assert "'odd one'" in warning
+
+
+@pytest.mark.parametrize("text", ["2018-02-14T15:24:14.22Z", "2018-02-14T15:24:14.1234567Z", "2018-02-14T15:24:14Z"])
+def test_times_of_any_precision_are_read(cloud: Cloud, text: str) -> None:
+    cloud.state.seed_devices(1)
+    cloud.faults.add("edited", set={"data.*.created_at": text})
+    (device,) = api_of(cloud).devices({})
+    assert device.created_at and device.created_at.second == 14
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.stock import Stoc
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import UpdateWish, Wishes
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.developer_certificates import DeveloperCertificateKeeper
-from ansible_collections.pelion.mbl.plugins.plugin_utils.team.update_keeper import UpdateKeeper
+from ansible_collections.pelion.mbl.plugins.plugin_utils.team.update_keeper import Renewal, UpdateKeeper
 
 UPDATE = UpdateWish("update", vendor_domain="example.com", device_class="board")
 WISHES = Wishes("bench", UPDATE)
@@ -184,8 +184,8 @@ def test_a_known_certificate_of_another_name_or_time_is_no_reason_to_refuse(
     decision = deciding({"a": board})
     assert reasons(decision) == {}
     assert decision.warnings == [w for w in decision.warnings if "Met for the first time" in w]
-    UpdateKeeper(store, "earlier-name").present(renew_before_days=399, valid_days=400)
-    UpdateKeeper(store, "earlier-name").present(renew_before_days=9999, valid_days=10000)
+    UpdateKeeper(store, "earlier-name").present(renewal=Renewal(before_days=399), valid_days=400)
+    UpdateKeeper(store, "earlier-name").present(renewal=Renewal(before_days=9999), valid_days=10000)
     assert reasons(deciding({"a": board})) == {}
 
 

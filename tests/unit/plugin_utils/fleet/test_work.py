@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board, describe_certificate
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.client_log import ClientLog
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.device import DeviceError, record_of
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import ITEMS, Items
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.certified import describe_certificate
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import KEEP_IDENTITY, NEW_IDENTITY, REFUSE
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.work import differences, work_for
 

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import random
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -282,7 +283,12 @@ def test_vault_ids(tmp_path: Path) -> None:
     store.write("first", Note("a"))
     assert header(store, "first") == b"$ANSIBLE_VAULT;1.2;AES256;team"
     chosen = Store(directory, a_vault("team", "prod", vault_id="prod"))
-    chosen.write("second", Note("a"))
+    with pytest.raises(StoreError, match=r"\(vault id 'prod'\) opens none of the 1 entries .*ansible-vault rekey"):
+        chosen.write("second", Note("a"))
+    other = Store(tmp_path / "other", a_vault("team", "prod", vault_id="prod"))
+    other.write("second", Note("a"))
+    shutil.copy(other.path(Note, "second"), directory)  # as rekeyed by hand
+    assert chosen.write("third", Note("a")) and chosen.remove(Note, "third")
     assert header(chosen, "second") == b"$ANSIBLE_VAULT;1.2;AES256;prod"
     chosen.write("first", Note("b"))  # keeps the id, and the secret, that it has
     assert header(chosen, "first") == b"$ANSIBLE_VAULT;1.2;AES256;team"
@@ -307,12 +313,52 @@ def test_vault_ids(tmp_path: Path) -> None:
 def test_no_secret_at_all(tmp_path: Path) -> None:
     store = Store(tmp_path / "store", Vault([]))
     assert store.read(Note, "x") is None
-    with pytest.raises(VaultError, match="--ask-vault-pass"):
-        store.write("x", Note("x"))
+    for write in (lambda: store.write("x", Note("x")), lambda: store.require_writable(Note, "x")):
+        with pytest.raises(VaultError, match="--ask-vault-pass"):
+            write()
     assert not store.directory.exists()
     Store(tmp_path / "store", a_vault()).write("x", Note("x"))
     with pytest.raises(VaultError, match=r"^The stores hold keys.*--ask-vault-pass"):
         store.read(Note, "x")
+
+
+def test_a_mistyped_secret_writes_nothing(tmp_path: Path) -> None:
+    warnings: list[str] = []
+    store = Store(tmp_path / "store", a_vault(), warn=warnings.append)
+    assert not store.knows_secret()
+    store.write("x", Note("a"))
+    (warning,) = warnings
+    assert f"ansible-vault view {store.path(Note, 'x')}" in warning
+    store.write("y", Note("a"))
+    assert store.knows_secret() and warnings == [warning]  # from then on the first entry is the proof
+    before = {path.name: path.read_bytes() for path in store.directory.iterdir()}
+    mistyped = Store(store.directory, Vault([("default", VaultSecret(b"secret of defautl"))]), warn=warnings.append)
+    for write in (
+        lambda: mistyped.write("z", Note("a")),
+        lambda: mistyped.write("x", Note("b")),
+        mistyped.knows_secret,
+        lambda: mistyped.require_writable(Note, "z"),
+    ):
+        with pytest.raises(StoreError, match="none of"):
+            write()
+    assert {path.name: path.read_bytes() for path in store.directory.iterdir()} == before
+
+
+def test_damaged_entries_prove_no_secret(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store", a_vault())
+    store.write("x", Note("a"))
+    store.path(Note, "x").write_text("decrypted in place\n")
+    assert not store.knows_secret() and store.write("y", Note("a"))
+
+
+def test_only_a_change_is_announced(tmp_path: Path) -> None:
+    changes: list[int] = []
+    store = Store(tmp_path / "store", a_vault(), before_change=lambda: changes.append(len(changes)))
+    assert store.read(Note, "x") is None and not store.remove(Note, "x") and not store.knows_secret()
+    assert not changes
+    assert store.write("x", Note("a")) and changes
+    changes.clear()
+    assert not store.write("x", Note("a")) and store.entries(Note) and not changes
 
 
 # --- modes and owners ---
@@ -338,7 +384,7 @@ def test_modes(tmp_path: Path, umask: int) -> None:
     assert (mode(team.directory), mode(user.directory)) == (0o2770, 0o700)
     assert (mode(team.path(Note, "x")), mode(user.path(Note, "x"))) == (0o660, 0o600)
     assert (mode(team.directory / ".lock"), mode(user.directory / ".lock")) == (0o660, 0o600)
-    assert warnings == []
+    assert all("first entry" in warning for warning in warnings)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
@@ -373,7 +419,7 @@ def test_odd_directories_are_warned_about_once(tmp_path: Path) -> None:
         assert warnings == []
         store.write("x", Note("x"))
         store.read(Note, "x")
-        assert len(warnings) == 1 and re.search(said, warnings[0])
+        assert len(warnings) == 2 and re.search(said, warnings[0]) and "first entry" in warnings[1]
 
 
 def as_another_user(work: Any) -> str:
@@ -498,6 +544,48 @@ def test_a_lock_that_is_not_released(store: Store, monkeypatch: pytest.MonkeyPat
 
 
 IN_NAMESPACE = ["unshare", "--mount", "--map-root-user"]
+
+
+def test_what_is_added_takes_nothings_place(store: Store) -> None:
+    store.add("x", Note("a"))
+    with pytest.raises(StoreError, match="came into the store just now"):
+        store.add("x", Note("b"))
+    assert store.read(Note, "x") == Note("a")
+
+
+def test_a_read_only_store_serves_while_nothing_changes(store: Store) -> None:
+    if subprocess.run([*IN_NAMESPACE, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no right to make a mount namespace")
+    store.write("x", Note("a"))
+    program = """
+import sys
+from pathlib import Path
+from test_store import Note, Store, StoreError, a_vault
+store = Store(Path(sys.argv[1]), a_vault(), shared=True)
+assert store.read(Note, "x") == Note("a") and store.write("x", Note("a")) is False and store.knows_secret()
+changes = [
+    lambda: store.write("x", Note("b")),
+    lambda: store.require_writable(Note, "x"),
+    lambda: store.remove(Note, "x"),
+]
+for change in changes:
+    try:
+        change()
+    except StoreError as error:
+        assert "Read-only file system" in str(error)
+    else:
+        raise AssertionError("changed")
+"""
+    script = f"mount --bind $1 $1 && mount -o remount,bind,ro $1 && exec {sys.executable} -c '{program}' $1"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.run(
+        [*IN_NAMESPACE, "sh", "-c", script, "sh", str(store.directory)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
 
 
 @pytest.mark.parametrize(

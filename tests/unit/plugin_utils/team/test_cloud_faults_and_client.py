@@ -17,11 +17,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.devices import (
-    change_device,
-    changed_fields,
-    find_devices,
-)
+from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.device_changes import Wish, change_devices
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import DeveloperCredentials
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team import developer_certificates
@@ -149,13 +145,7 @@ class CloudAndClient(RuleBasedStateMachine):
         device_id = ids[number % len(ids)]
 
         def change() -> Outcome:
-            device = find_devices(self.api, ids=[device_id])
-            if not device:
-                raise PelionError("no such device")  # a fault hid it
-            changes = changed_fields(device[0], {"name": name})
-            if changes:
-                change_device(self.api, device[0], changes)
-            return Outcome(changed=bool(changes))
+            return Outcome(change_devices(self.api, [Wish(device_id, name)]).require_success().changed)
 
         assert self._attempt(change, "", faults) is None
         assert self.cloud.state.device(self.account_id, device_id).name == name

@@ -2,24 +2,31 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
+from ansible.parsing.vault import VaultSecret
 from cloud import Cloud
 from cloud_access import api_of, calls, store_at
 
+from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.pelion_api import PelionApi
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import DeveloperCredentials
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
-from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store import store as store_module
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store, StoreError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store.vault import Vault
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team import developer_certificates
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.developer_certificates import (
     DeveloperCertificateKeeper,
-    Outcome,
     check_request,
     from_store,
 )
+from ansible_collections.pelion.mbl.plugins.plugin_utils.team.outcome import Outcome
 
 LIST, CREATE = "GET /v3/trusted-certificates", "POST /v3/developer-certificates"
 DOWNLOAD = "GET /v3/developer-certificates/{id}"
@@ -59,7 +66,7 @@ def upload_ca(cloud: Cloud, name: str) -> None:
 
 def test_it_is_made_once_and_kept(cloud: Cloud, store: Store) -> None:
     made = present(cloud, store, description="ours")
-    assert (made.changed, made.source) == (True, "created")
+    assert (made.changed, made.source) == (True, "made")
     assert calls(cloud) == {LIST: 1, CREATE: 1}
     entry = cloud.state.snapshot()["certificates"][0]
     assert made.facts["id"] == entry["id"]
@@ -105,9 +112,9 @@ def test_one_deleted_in_the_cloud_is_not_taken_for_good(cloud: Cloud, store: Sto
     with pytest.raises(PelionError, match="create: false"):
         present(cloud, store, create=False)
     new = present(cloud, store)
-    assert (new.changed, new.source) == (True, "created")
+    assert (new.changed, new.source) == (True, "made")
     assert new.facts["fingerprint"] != old.facts["fingerprint"]
-    assert "was deleted in the cloud" in new.warnings[0]
+    assert "was deleted in the cloud" in new.notices[0]
 
 
 def test_one_made_anew_under_the_same_name_takes_its_place(cloud: Cloud, store: Store) -> None:
@@ -116,7 +123,7 @@ def test_one_made_anew_under_the_same_name_takes_its_place(cloud: Cloud, store: 
     api_of(cloud).create_developer_certificate("bench")
     new = present(cloud, store)
     assert (new.changed, new.source) == (True, "cloud")
-    assert "takes its place" in new.warnings[0]
+    assert "takes its place" in new.notices[0]
     assert present(cloud, store).changed is False
 
 
@@ -164,7 +171,7 @@ def test_an_expired_one_is_refused(cloud: Cloud, store: Store) -> None:
 
 def test_one_that_ends_soon_is_warned_of(cloud: Cloud, store: Store) -> None:
     cloud.state.seed_certificates(1, days_left=20)
-    assert "days" in keeper(cloud, store, "seeded-0").present().warnings[0]
+    assert "days" in keeper(cloud, store, "seeded-0").present().notices[0]
 
 
 def test_a_name_of_a_ca_certificate_is_told(cloud: Cloud, store: Store) -> None:
@@ -202,7 +209,7 @@ LOST = [
 def test_a_create_whose_answer_was_lost_is_found_again(cloud: Cloud, store: Store, fault: dict[str, Any]) -> None:
     cloud.faults.add(method="POST", **fault)
     outcome = present(cloud, store)
-    assert (outcome.changed, outcome.source) == (True, "created")
+    assert (outcome.changed, outcome.source) == (True, "made")
     assert names(cloud) == ["bench"]
     assert calls(cloud) == {LIST: 2, CREATE: 1, DOWNLOAD: 1}
     assert not present(cloud, store).changed
@@ -216,7 +223,7 @@ def test_a_create_that_failed_is_healed_by_the_next_run(cloud: Cloud, store: Sto
     assert calls(cloud)[CREATE] == 1
     assert not names(cloud)
     assert not store.names(DeveloperCredentials)
-    assert present(cloud, store).source == "created"
+    assert present(cloud, store).source == "made"
 
 
 def test_a_cloud_that_goes_down_while_creating_is_healed_by_the_next_run(cloud: Cloud, store: Store) -> None:
@@ -239,18 +246,82 @@ def test_a_download_that_fails_is_healed_by_the_next_run(cloud: Cloud, store: St
     assert present(cloud, store).source == "cloud"
 
 
+def after_its_look(mine: DeveloperCertificateKeeper, happens: Callable[[], Any]) -> DeveloperCertificateKeeper:
+    """``mine``, with something that ``happens`` once it has looked the certificate up for the first time."""
+    look_up = mine._look_up
+
+    def look_up_once() -> Any:
+        mine._look_up = look_up  # type: ignore[method-assign]
+        found = look_up()
+        happens()
+        return found
+
+    mine._look_up = look_up_once  # type: ignore[method-assign]
+    return mine
+
+
 def test_one_that_another_run_made_meanwhile_is_taken(cloud: Cloud, store: Store) -> None:
-    mine = keeper(cloud, store)
-    api_of(cloud).create_developer_certificate("bench")
+    other = api_of(cloud)
+    mine = after_its_look(keeper(cloud, store), lambda: other.create_developer_certificate("bench"))
     outcome = mine.present()
     assert (outcome.changed, outcome.source) == (True, "cloud")
+    assert calls(cloud)[CREATE] == 2  # ours was told that the name is taken
     assert names(cloud) == ["bench"]
+
+
+def test_runs_at_once_make_one_certificate(cloud: Cloud, store: Store) -> None:
+    cloud.faults.add("latency", method="POST", seconds=0.2)
+    start = threading.Barrier(4)
+
+    def run(_number: int) -> Outcome:
+        mine = after_its_look(keeper(cloud, store_at(store.directory)), start.wait)
+        return mine.present()
+
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(run, range(4)))
+    assert sorted(str(outcome.source) for outcome in outcomes) == ["cloud"] * 3 + ["made"]
+    assert len({outcome.facts["fingerprint"] for outcome in outcomes}) == 1
+    assert names(cloud) == ["bench"]
+    assert not present(cloud, store).changed
+
+
+def test_the_store_is_not_locked_while_the_cloud_works(
+    cloud: Cloud, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "LOCK_SECONDS", 0.2)
+    credentials = present(cloud, store, description="first").credentials
+    create = PelionApi.create_developer_certificate
+
+    def create_while_others_write(api: PelionApi, *arguments: Any) -> Any:
+        assert store_at(store.directory).write("colleague's", credentials)
+        return create(api, *arguments)
+
+    monkeypatch.setattr(PelionApi, "create_developer_certificate", create_while_others_write)
+    assert keeper(cloud, store, "second").present().source == "made"
+    assert store.names(DeveloperCredentials) == ["bench", "colleague's", "second"]
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_with_a_mistyped_secret_nothing_is_asked_for(cloud: Cloud, store: Store, dry_run: bool) -> None:
+    present(cloud, store)
+    cloud.log.clear()
+    mistyped = Store(store.directory, Vault([("default", VaultSecret(b"a pasword"))]), shared=True)
+    with pytest.raises(StoreError, match="mistyped"):
+        keeper(cloud, mistyped, "second", dry_run=dry_run).present()
+    assert not calls(cloud)
+
+
+def test_a_certificate_of_another_account_is_told(cloud: Cloud, store: Store) -> None:
+    cloud.faults.add("edited", method="POST", set={"account_id": "f" * 32})
+    notices = present(cloud, store).notices
+    assert any(f"not to the API key's account '{'f' * 32}'" in notice for notice in notices)
+    cloud.faults.clear()
+    assert not any("account" in notice for notice in present(cloud, store).notices)
 
 
 def test_one_that_is_deleted_between_list_and_download_is_one_clear_error(cloud: Cloud, store: Store) -> None:
     made = api_of(cloud).create_developer_certificate("bench")
-    mine = keeper(cloud, store)
-    cloud.state.delete_certificate(cloud.account_id, made.id)
+    mine = after_its_look(keeper(cloud, store), lambda: cloud.state.delete_certificate(cloud.account_id, made.id))
     with pytest.raises(PelionError, match="404 not_found"):
         mine.present()
     assert not store.names(DeveloperCredentials)
@@ -301,7 +372,7 @@ def test_inactive_twice(cloud: Cloud, store: Store) -> None:
 def test_absent_twice(cloud: Cloud, store: Store) -> None:
     made = present(cloud, store)
     outcome = keeper(cloud, store).absent()
-    assert (outcome.changed, outcome.devices, outcome.facts) == (True, 0, made.facts)
+    assert (outcome.changed, outcome.facts) == (True, {**made.facts, "devices": 0})
     assert not names(cloud)
     assert not store.names(DeveloperCredentials)
     assert not keeper(cloud, store).absent().changed
@@ -316,7 +387,7 @@ def test_absent_is_refused_while_devices_are_registered(cloud: Cloud, store: Sto
     assert caught.value.facts["devices"] == 3
     assert names(cloud) == ["bench"]
     assert store.names(DeveloperCredentials) == ["bench"]
-    assert keeper(cloud, store).absent(force=True).devices == 3
+    assert keeper(cloud, store).absent(force=True).facts["devices"] == 3
     assert not names(cloud)
 
 
@@ -345,7 +416,7 @@ def test_a_delete_that_fails_keeps_both(cloud: Cloud, store: Store) -> None:
 
 def test_check_mode_changes_nothing_and_tells_all(cloud: Cloud, store: Store) -> None:
     would = keeper(cloud, store, dry_run=True).present()
-    assert (would.changed, would.source) == (True, "created")
+    assert (would.changed, would.source) == (True, "made")
     assert not names(cloud)
     assert not store.directory.exists()
 

@@ -135,7 +135,17 @@ def test_update_certificates_lie_among_the_others(old: Old) -> None:
     old.add("update", {**update_values(), "arm_uc_default_psk": b"", "arm_uc_default_psk_id": b""})
     entry = only(old)
     assert isinstance(entry.entry, UpdateResources) and dict(entry.entry.values) == update_values()
-    assert entry.repairs == () and entry.entry.private_key is None
+    assert entry.repairs == () and entry.entry.private_key is None and entry.left_out == ()
+
+
+def test_what_is_left_out_is_told_by_name(old: Old) -> None:
+    derived = {"arm_uc_default_fingerprint": b"f" * 32, "arm_uc_default_subject_key_identifier": b"s" * 20}
+    old.add("update", {**update_values(), **derived, "arm_uc_default_psk": b"sixteen secret!!"})
+    assert only(old).left_out == ("arm_uc_default_psk",)
+    old.add("update", {**developer_values(), "MBED_CLOUD_DEV_EXTRA": b"x"}, old.directory / "update2")
+    by_name = {entry.path.name: entry for entry in read_mbl_cli_store(old.directory).entries}
+    assert by_name["update2"].left_out == ("MBED_CLOUD_DEV_EXTRA",)
+    assert "sixteen" not in repr(by_name)
 
 
 @pytest.mark.parametrize("config", ["", "{", "[]", None, '{"dev_certs": 3, "api_key": 4}', '{"dev_certs": {"x": [3]}}'])

@@ -5,21 +5,30 @@ from __future__ import annotations
 import json
 import multiprocessing
 import uuid
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from ansible.parsing.vault import VaultSecret
-from credential_samples import NOW, update_values
+from credential_samples import NOW, a_certificate, update_values
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.rules import CredentialError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.rules import UPDATE_CERTIFICATE, CredentialError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_certificate import RecipeError, derive_ids
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
-from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
-from ansible_collections.pelion.mbl.plugins.plugin_utils.store.vault import Vault
-from ansible_collections.pelion.mbl.plugins.plugin_utils.team.update_keeper import NothingToMakeError, UpdateKeeper
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store, StoreError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store.vault import NoSecretError, Vault
+from ansible_collections.pelion.mbl.plugins.plugin_utils.team.update_keeper import (
+    KeyNeededError,
+    NothingToMakeError,
+    Renewal,
+    UpdateKeeper,
+)
 
+DAY = timedelta(days=1)
 IDS = derive_ids("example.com", "model1")
 FORK = multiprocessing.get_context("fork")
 
@@ -40,61 +49,93 @@ def keeper(store: Store) -> UpdateKeeper:
 
 def test_makes_once_and_keeps(keeper: UpdateKeeper, store: Store) -> None:
     made = keeper.present(ids=IDS, subject="CN=example.com", valid_days=400, now=NOW)
-    assert made.changed and made.origin == "made" and made.before == {}
+    assert made.changed and made.source == "made" and made.before == {}
     assert made.after["vendor_id"] == str(IDS[0]) and made.after["has_private_key"]
     stored = store.read(UpdateResources, "gateway")
-    assert stored == made.resources and stored and stored.private_key
+    assert stored == made.credentials and stored and stored.private_key
     for again in (
         keeper.present(ids=IDS, now=NOW),
         keeper.present(now=NOW),
         keeper.present(ids=IDS, subject="CN=other", valid_days=1, now=NOW),
-        keeper.present(ids=IDS, renew_before_days=399, now=NOW),
+        keeper.present(ids=IDS, renewal=Renewal(before_days=399), now=NOW),
         keeper.present(given=UpdateResources(stored.values), now=NOW),
     ):
-        assert not again.changed and again.origin == "store" and again.after == again.before == made.after
-    assert keeper.absent().changed and not keeper.absent().changed
+        assert not again.changed and again.source == "store" and again.after == again.before == made.after
+    assert keeper.absent(force=True).changed and not keeper.absent().changed
 
 
 def test_renews_in_time_under_the_same_ids(keeper: UpdateKeeper) -> None:
-    first = keeper.present(ids=IDS, subject="CN=example.com", valid_days=100, now=NOW).resources
+    first = keeper.present(ids=IDS, subject="CN=example.com", valid_days=100, now=NOW).credentials
     later = NOW + timedelta(days=60)
-    assert not keeper.present(renew_before_days=40, now=later).changed
-    renewed = keeper.present(renew_before_days=41, valid_days=100, now=later)
-    assert renewed.changed and renewed.origin == "made" and renewed.resources and first
-    assert (renewed.resources.vendor_id, renewed.resources.class_id) == IDS
-    assert renewed.after["subject"] == "CN=example.com" and renewed.resources.not_after == later + timedelta(days=100)
-    assert renewed.resources.former == (first.signing_pair,)
-    assert not keeper.present(ids=IDS, renew_before_days=41, now=later).changed
+    assert not keeper.present(renewal=Renewal(before_days=40), now=later).changed
+    renewed = keeper.present(renewal=Renewal(before_days=41), valid_days=100, now=later)
+    assert renewed.changed and renewed.source == "made" and renewed.credentials and first
+    assert (renewed.credentials.vendor_id, renewed.credentials.class_id) == IDS
+    assert renewed.after["subject"] == "CN=example.com" and renewed.credentials.not_after == later + timedelta(days=100)
+    assert renewed.credentials.former == (first.signing_pair,)
+    assert not keeper.present(ids=IDS, renewal=Renewal(before_days=41), now=later).changed
+
+
+def test_renews_at_once_but_once(keeper: UpdateKeeper) -> None:
+    first = keeper.present(ids=IDS, now=NOW).credentials
+    assert not keeper.present(renewal=Renewal(made_before=NOW), now=NOW).changed
+    later = NOW + timedelta(days=1, microseconds=700_000)
+    renewed = keeper.present(renewal=Renewal(made_before=later), now=later)
+    assert renewed.changed and renewed.source == "made"
+    assert renewed.credentials.former == (first.signing_pair,)
+    assert renewed.facts["former_certificates"] == [first.fingerprint]
+    for after in (timedelta(0), timedelta(days=30)):
+        assert not keeper.present(renewal=Renewal(made_before=later), now=later + after).changed
+
+
+@given(
+    st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2040, 1, 1)),
+    st.timedeltas(timedelta(0), timedelta(days=3000)),
+)
+def test_no_renewal_is_due_for_what_it_made(now: datetime, ago: timedelta) -> None:
+    now = now.replace(tzinfo=timezone.utc)
+    der = a_certificate(begin=now.replace(microsecond=0), end=now + timedelta(days=9))
+    assert not Renewal(made_before=now - ago).is_due(UpdateResources({UPDATE_CERTIFICATE: der}), now)
+
+
+def test_a_renewal_that_would_not_end_is_refused(keeper: UpdateKeeper, store: Store) -> None:
+    for renewal, said in (
+        (Renewal(before_days=100), "at each run"),
+        (Renewal(made_before=NOW + timedelta(seconds=1)), "yet to come"),
+    ):
+        with pytest.raises(RecipeError, match=said):
+            keeper.present(ids=IDS, valid_days=100, renewal=renewal, now=NOW)
+    assert not store.names(UpdateResources)
 
 
 def test_an_ended_certificate_is_refused_or_renewed(keeper: UpdateKeeper) -> None:
     keeper.present(ids=IDS, valid_days=10, now=NOW)
     (notice,) = keeper.present(ids=IDS, now=NOW).notices
-    assert "ends in 10 days" in notice and keeper.present(ids=IDS, warn_days=5, now=NOW).notices == ()
+    assert "ends in 10 days" in notice and keeper.present(ids=IDS, warn_days=5, now=NOW).notices == []
     later = NOW + timedelta(days=11)
     with pytest.raises(CredentialError, match="ended on 2026-12-03; with renew_before_days"):
         keeper.present(ids=IDS, now=later)
-    assert keeper.present(ids=IDS, renew_before_days=0, now=later).origin == "made"
+    assert keeper.present(ids=IDS, renewal=Renewal(before_days=0), now=later).source == "made"
 
 
 def test_other_ids_keep_certificate_and_key(keeper: UpdateKeeper) -> None:
-    first = keeper.present(ids=IDS, now=NOW).resources
+    first = keeper.present(ids=IDS, now=NOW).credentials
     ids = (uuid.uuid4(), uuid.uuid4())
     changed = keeper.present(ids=ids, now=NOW)
-    assert changed.changed and changed.resources and first
-    assert (changed.resources.vendor_id, changed.resources.class_id) == ids
-    assert changed.resources.signing_pair == first.signing_pair
+    assert changed.changed and changed.credentials and first
+    assert (changed.credentials.vendor_id, changed.credentials.class_id) == ids
+    assert changed.credentials.signing_pair == first.signing_pair
     assert not keeper.present(ids=ids, now=NOW).changed
 
 
 def test_a_file_takes_the_place_but_no_key_is_lost(keeper: UpdateKeeper) -> None:
-    made = keeper.present(ids=IDS, now=NOW).resources
+    made = keeper.present(ids=IDS, now=NOW).credentials
     given = UpdateResources(update_values())
     outcome = keeper.present(given=given, now=NOW)
-    assert outcome.changed and outcome.origin == "file" and outcome.resources and made
-    assert outcome.resources.former == (made.signing_pair,)
+    assert outcome.changed and outcome.source == "file" and outcome.credentials and made
+    assert outcome.credentials.former == (made.signing_pair,)
     again = keeper.present(given=given, now=NOW)
-    assert not again.changed and again.origin == "store"
+    assert not again.changed and again.source == "store"
 
 
 def test_refuses_before_anything_is_changed(keeper: UpdateKeeper, store: Store) -> None:
@@ -123,9 +164,56 @@ def test_a_dry_run_changes_nothing(tmp_path: Path) -> None:
     assert not store.directory.exists()
     UpdateKeeper(store, "gateway").present(ids=IDS, valid_days=10, now=NOW)
     before = store.path(UpdateResources, "gateway").read_bytes()
-    assert dry.present(ids=IDS, renew_before_days=20, now=NOW).changed
-    assert dry.absent().changed
+    assert dry.present(ids=IDS, renewal=Renewal(before_days=20), now=NOW).changed
+    assert dry.absent(force=True).changed
+    with pytest.raises(KeyNeededError):
+        dry.absent()
+    mistyped = UpdateKeeper(Store(store.directory, Vault([("default", VaultSecret(b"y"))])), "new", dry_run=True)
+    with pytest.raises(StoreError, match="mistyped"):
+        mistyped.present(ids=IDS, now=NOW)
     assert store.path(UpdateResources, "gateway").read_bytes() == before
+
+
+# --- absent ---
+
+
+def test_a_key_that_is_nowhere_else_is_not_removed(keeper: UpdateKeeper, store: Store) -> None:
+    first = keeper.present(ids=IDS, valid_days=100, now=NOW).credentials
+    second = keeper.present(valid_days=100, renewal=Renewal(made_before=NOW + DAY), now=NOW + DAY).credentials
+    with pytest.raises(KeyNeededError, match=r"2 private keys.*force: true") as refused:
+        keeper.absent()
+    assert refused.value.facts["fingerprints"] == sorted([first.fingerprint, second.fingerprint])
+    store.write("copy", replace(first, former=(second.signing_pair,)))
+    outcome = keeper.absent()  # nothing is lost now
+    assert outcome.changed and outcome.before["fingerprint"] == second.fingerprint
+    assert store.names(UpdateResources) == ["copy"]
+
+
+def test_a_key_that_another_entry_needs_stays_even_with_force(keeper: UpdateKeeper, store: Store) -> None:
+    made = keeper.present(ids=IDS, now=NOW).credentials
+    store.write("elsewhere", UpdateResources(made.values))
+    with pytest.raises(KeyNeededError, match=r"'elsewhere'.*private_key_src") as refused:
+        keeper.absent(force=True)
+    assert refused.value.facts["needed_by"] == ["elsewhere"]
+    assert UpdateKeeper(store, "elsewhere").absent().changed  # it holds no key
+    assert keeper.absent(force=True).changed
+
+
+def test_without_keys_an_entry_goes_freely(keeper: UpdateKeeper, store: Store) -> None:
+    keeper.present(given=UpdateResources(update_values()), now=NOW)
+    assert keeper.absent().changed and not store.names(UpdateResources)
+
+
+def test_what_cannot_be_read_is_not_removed_in_passing(keeper: UpdateKeeper, store: Store) -> None:
+    keeper.present(ids=IDS, now=NOW)
+    mistyped = [("default", VaultSecret(b"y"))]
+    for secrets, force, error in (([], False, NoSecretError), ([], True, NoSecretError), (mistyped, False, StoreError)):
+        with pytest.raises(error):
+            UpdateKeeper(Store(store.directory, Vault(secrets)), "gateway").absent(force=force)
+    store.path(UpdateResources, "gateway").write_text("damaged")
+    with pytest.raises(StoreError, match=r"may hold private keys.*force: true"):
+        keeper.absent()
+    assert keeper.absent(force=True).changed and not store.names(UpdateResources)
 
 
 def test_two_runs_at_once_make_one_certificate(tmp_path: Path) -> None:

@@ -1,0 +1,36 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Times as text: read as RFC 3339 and its relatives write them, told in one way."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+
+_TIME = re.compile(
+    r"(?P<date>\d{4}-\d\d-\d\d)"
+    r"(?:[Tt ](?P<time>\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d+))?\s*(?P<zone>[Zz]|[+-]\d\d:\d\d)?)?",
+    re.ASCII,
+)
+
+
+def parse_time(text: str) -> datetime:
+    """The moment that ``text`` names: RFC 3339 with any number of digits after the second, or a date alone.
+
+    Without a zone it is taken as UTC, and a date as its midnight. What is finer than a microsecond is cut off. Raises
+    ValueError.
+    """
+    match = _TIME.fullmatch(text.strip())
+    if not match:
+        raise ValueError("is no time such as 2026-01-31T12:00:00Z")
+    # Python 3.10 reads fractions of three and six digits only, and no Z.
+    fraction = (match["fraction"] or "")[:6].ljust(6, "0")
+    zone = match["zone"] or "Z"
+    return datetime.fromisoformat(
+        f"{match['date']}T{match['time'] or '00:00:00'}.{fraction}{'+00:00' if zone in 'Zz' else zone}"
+    )
+
+
+def time_text(moment: datetime | None) -> str | None:
+    """``moment`` as all results give times, which is the cloud's way: 2018-02-14T15:24:14Z."""
+    return moment and moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
