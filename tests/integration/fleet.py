@@ -20,6 +20,12 @@ ROOT = Path(__file__).parents[2]
 LAB = ROOT / "tests" / "simulator" / "lab"
 ANSIBLE = os.environ.get("TEST_ANSIBLE")
 """Directory with the `ansible-*` commands to test with, instead of those of .venv (see tests/versions)."""
+OTHERS = {
+    option: os.environ[name]
+    for option, name in (("--util", "PELION_PROVISIONING_UTIL"), ("--client", "MBL_CLOUD_CLIENT"))
+    if name in os.environ
+}
+"""Programs to put into the boards instead of the lab's stand-ins, such as Arm's own built for this machine."""
 TIMEOUT = 180
 """Seconds after which a command is taken for hung."""
 
@@ -64,7 +70,8 @@ class Fleet:
 
     @classmethod
     def up(cls, state: Path, *options: str) -> Fleet:
-        subprocess.run([LAB, "up", "--state", state, *options], check=True, timeout=TIMEOUT)
+        others = [part for option, file in OTHERS.items() if option not in options for part in (option, file)]
+        subprocess.run([LAB, "up", "--state", state, *others, *options], check=True, timeout=TIMEOUT)
         return cls(state)
 
     def down(self) -> None:

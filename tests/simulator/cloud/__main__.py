@@ -19,8 +19,9 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address of the API's listeners")
     parser.add_argument("--https-port", type=int, default=0, help="0 takes any")
     parser.add_argument("--http-port", type=int, default=0, help="0 takes any")
-    parser.add_argument("--bootstrap-host", default="::", help="address of the bootstrap server; :: takes IPv4 too")
+    parser.add_argument("--device-host", default="::", help="address of the servers for devices; :: takes IPv4 too")
     parser.add_argument("--bootstrap-port", type=int, default=0, help="0 takes any")
+    parser.add_argument("--lwm2m-port", type=int, default=0, help="0 takes any")
     parser.add_argument("--tier", default="1", choices=sorted(CERTIFICATES_OF_TIER), help="of the account")
     parser.add_argument(
         "--state-dir",
@@ -36,8 +37,9 @@ def main() -> None:
         host=options.host,
         https_port=options.https_port,
         http_port=options.http_port,
-        bootstrap_host=options.bootstrap_host,
+        device_host=options.device_host,
         bootstrap_port=options.bootstrap_port,
+        lwm2m_port=options.lwm2m_port,
         state_dir=options.state_dir.absolute(),
         tier=options.tier,
     )
@@ -63,6 +65,7 @@ def _facts(cloud: Cloud) -> dict[str, str | int]:
         "ca_path": str(cloud.ca_path),
         "control_socket": str(cloud.control_socket),
         "bootstrap_port": cloud.bootstrap_port,
+        "lwm2m_port": cloud.lwm2m_port,
         "account_id": cloud.account_id,
         "api_key": cloud.api_key,
     }

@@ -17,14 +17,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from .bootstrap import BootstrapServer
+from .device_server import Devices
 from .faults import Faults
 from .service_error import ServiceError
 from .state import State
 from .wire import CallLog
 
 
-def control(state: State, faults: Faults, log: CallLog, server: BootstrapServer) -> Starlette:
+def control(state: State, faults: Faults, log: CallLog, devices: Devices) -> Starlette:
     """The application, with absolute paths."""
 
     def act(method: str, path: str, action: Callable[..., Any]) -> Route:
@@ -45,13 +45,15 @@ def control(state: State, faults: Faults, log: CallLog, server: BootstrapServer)
             act("GET", "/faults", faults.to_json),
             act("POST", "/faults", lambda **fault: asdict(faults.add(**fault))),
             act("DELETE", "/faults", faults.clear),
-            act("GET", "/device-faults", server.faults.to_json),
-            act("POST", "/device-faults", lambda **fault: asdict(server.faults.add(**fault))),
-            act("DELETE", "/device-faults", server.faults.clear),
+            act("GET", "/device-faults", devices.faults.to_json),
+            act("POST", "/device-faults", lambda **fault: asdict(devices.faults.add(**fault))),
+            act("DELETE", "/device-faults", devices.faults.clear),
             act("GET", "/calls", lambda: [asdict(call) for call in log.calls]),
             act("GET", "/calls/counts", log.counts),
             act("DELETE", "/calls", log.clear),
-            act("GET", "/attempts", lambda: [asdict(attempt) for attempt in list(server.attempts)]),
+            act("GET", "/attempts", lambda: [asdict(attempt) for attempt in list(devices.attempts)]),
+            act("DELETE", "/device-connections", devices.drop),
+            act("PUT", "/answer-when-full", state.set_answer_when_full),
             act("GET", "/state", state.snapshot),
             act("POST", "/accounts", add_account),
             act("PATCH", "/accounts/{account_id}", state.set_account),

@@ -33,6 +33,11 @@ class Identity:
     certificate: bytes
     private_key: bytes = field(repr=False)
 
+    @property
+    def sec1(self) -> bytes:
+        """The private key as SEC1, which is how LwM2M hands it to a device."""
+        return self.private_key[len(_PKCS8_P256) :]
+
 
 class Authority:
     """A root CA of the lab, and what it issues."""
@@ -50,11 +55,16 @@ class Authority:
 
     def issue_server(self, host: str) -> Identity:
         """For the TLS server ``host`` (a DNS name)."""
-        return self._issue(host, ExtendedKeyUsageOID.SERVER_AUTH, x509.SubjectAlternativeName([x509.DNSName(host)]))
+        names = [x509.NameAttribute(NameOID.COMMON_NAME, host)]
+        return self._issue(names, ExtendedKeyUsageOID.SERVER_AUTH, x509.SubjectAlternativeName([x509.DNSName(host)]))
 
-    def issue_device(self, common_name: str) -> Identity:
-        """For a TLS client, such as a device at the LwM2M server."""
-        return self._issue(common_name, ExtendedKeyUsageOID.CLIENT_AUTH)
+    def issue_device(self, endpoint_name: str, device_id: str) -> Identity:
+        """For a device at the LwM2M server. Its id is in the place of a locality."""
+        names = [
+            x509.NameAttribute(NameOID.LOCALITY_NAME, device_id),
+            x509.NameAttribute(NameOID.COMMON_NAME, endpoint_name),
+        ]
+        return self._issue(names, ExtendedKeyUsageOID.CLIENT_AUTH)
 
     def issued(self, certificate: x509.Certificate) -> bool:
         try:
@@ -63,10 +73,11 @@ class Authority:
             return False
         return True
 
-    def _issue(self, name: str, usage: ObjectIdentifier, *extensions: x509.ExtensionType) -> Identity:
+    def _issue(
+        self, names: list[x509.NameAttribute], usage: ObjectIdentifier, *extensions: x509.ExtensionType
+    ) -> Identity:
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        builder = _builder(subject, self._certificate.subject, key, _now(), DEVELOPER_DAYS)
+        builder = _builder(x509.Name(names), self._certificate.subject, key, _now(), DEVELOPER_DAYS)
         builder = builder.add_extension(x509.BasicConstraints(False, None), critical=True)
         builder = builder.add_extension(_usage(digital_signature=True), critical=True)
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
@@ -98,6 +109,12 @@ def issue_developer(account_id: str, endpoint_name: str, *, days_left: int = DEV
     builder = builder.add_extension(x509.BasicConstraints(True, 0), critical=True)
     builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
     return _identity(builder.sign(key, hashes.SHA256()), key)
+
+
+def device_id_of(certificate: x509.Certificate) -> str:
+    """The id in a certificate of ``Authority.issue_device``; "" when there is none."""
+    names = certificate.subject.get_attributes_for_oid(NameOID.LOCALITY_NAME)
+    return str(names[0].value) if names else ""
 
 
 def pem(label: str, der: bytes) -> str:

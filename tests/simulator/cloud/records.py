@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from cryptography import x509
@@ -166,7 +166,7 @@ class TrustedCertificate:
 
 @dataclass
 class Device:
-    """An entry of the device directory."""
+    """An entry of the device directory. ``lifetime`` of a registration in seconds; without one it has no end."""
 
     id: str
     account_id: str
@@ -188,6 +188,8 @@ class Device:
     bootstrapped_timestamp: datetime | None = None
     bootstrap_expiration: datetime | None = None
     connector_expiration: datetime | None = None
+    lifetime: float | None = None
+    registered_until: datetime | None = None
     created_at: datetime = field(default_factory=now)
 
     def __post_init__(self) -> None:
@@ -198,6 +200,19 @@ class Device:
 
     def changed(self) -> None:
         self.updated_at = now()
+
+    def register(self, lifetime: float | None = None) -> None:
+        """From now on, for ``lifetime`` seconds or as many as before."""
+        self.lifetime = lifetime or self.lifetime
+        self.registered_until = now() + timedelta(seconds=self.lifetime) if self.lifetime else None
+        self.state = "registered"
+        self.changed()
+
+    def end_registration(self) -> None:
+        """If its time is over."""
+        if self.state == "registered" and self.registered_until and self.registered_until <= now():
+            self.state = "deregistered"
+            self.updated_at = self.registered_until
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -15,13 +15,17 @@ import trustme
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .api import api
-from .bootstrap import BOOTSTRAP_HOST, LWM2M_HOST, BootstrapServer
+from .bootstrap import Bootstrap
 from .control import control
+from .device_server import DevicePort, Devices
 from .faults import API_FAULTS, Faults
 from .listening import Listeners, bind
+from .registration import Registration
 from .state import State
 from .wire import CallLog, Wire
 
+BOOTSTRAP_HOST = "bootstrap.lab.pelion.test"
+LWM2M_HOST = "lwm2m.lab.pelion.test"
 _OWN_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -29,12 +33,12 @@ class Cloud:
     """A service with one account, which runs from ``start`` (or ``with``) to ``stop``.
 
     ``https_url`` and ``http_url``: the API. ``ca_path``: PEM file of the CA that the former's certificate
-    is of. ``api_key``, ``account_id``: the account. ``bootstrap_port``: of the bootstrap and LwM2M server,
-    whose hosts are ``bootstrap.lab.pelion.test`` and ``lwm2m.lab.pelion.test``. ``control_socket``: Unix
-    socket that serves ``/_lab/…``, as the plain listener does.
+    is of. ``api_key``, ``account_id``: the account. ``bootstrap_port``, ``lwm2m_port``: of the two servers for
+    devices, whose hosts are ``bootstrap.lab.pelion.test`` and ``lwm2m.lab.pelion.test``. ``control_socket``:
+    Unix socket that serves ``/_lab/…``, as the plain listener does.
 
-    For tests that share the process: ``state``; ``faults``, ``device_faults`` (see faults.py, bootstrap.py);
-    ``log``, the API's calls; ``attempts`` of devices to bootstrap or register.
+    For tests that share the process: ``state``; ``faults`` (see faults.py) and ``log`` of the API's calls;
+    ``devices``, with their faults and attempts (see device_server.py).
     """
 
     def __init__(
@@ -43,14 +47,16 @@ class Cloud:
         host: str = "127.0.0.1",
         https_port: int = 0,
         http_port: int = 0,
-        bootstrap_host: str = "127.0.0.1",
+        device_host: str = "127.0.0.1",
         bootstrap_port: int = 0,
+        lwm2m_port: int = 0,
         state_dir: Path | None = None,
         tier: str = "1",
     ) -> None:
         self._host = host
         self._ports = https_port, http_port
-        self._bootstrap_address = bootstrap_host, bootstrap_port
+        self._device_host = device_host
+        self._device_ports = bootstrap_port, lwm2m_port
         self._state_dir = state_dir
         self._tier = tier
 
@@ -69,17 +75,21 @@ class Cloud:
         self._running.close()
 
     def _start(self, running: ExitStack, directory: Path) -> None:
-        devices = bind(*self._bootstrap_address)
-        self.bootstrap_port: int = devices.getsockname()[1]
-        self.state = State(
-            f"coaps://{BOOTSTRAP_HOST}:{self.bootstrap_port}", f"coaps://{LWM2M_HOST}:{self.bootstrap_port}"
-        )
+        listeners = [running.enter_context(bind(self._device_host, port)) for port in self._device_ports]
+        self.bootstrap_port, self.lwm2m_port = (listener.getsockname()[1] for listener in listeners)
+        self.state = State(f"coaps://{BOOTSTRAP_HOST}:{self.bootstrap_port}", f"coaps://{LWM2M_HOST}:{self.lwm2m_port}")
         account, self.api_key = self.state.add_account(self._tier)
         self.account_id = account.id
-        server = BootstrapServer(self.state, devices)
-        running.callback(server.stop)
-        self.attempts = server.attempts
-        self.device_faults = server.faults
+        self.devices = Devices()
+        running.callback(self.devices.drop)
+        for listener, authority, host, server in zip(
+            listeners,
+            (self.state.bootstrap_ca, self.state.lwm2m_ca),
+            (BOOTSTRAP_HOST, LWM2M_HOST),
+            (Bootstrap(self.state), Registration(self.state)),
+            strict=True,
+        ):
+            running.callback(DevicePort(self.devices, listener, authority, host, server.converse).stop)
 
         self.faults = Faults(API_FAULTS)
         self.log = CallLog()
@@ -97,7 +107,7 @@ class Cloud:
         self.control_socket = directory / "control.sock"
         running.callback(self.control_socket.unlink, missing_ok=True)
         self._listeners.add(
-            _with_control(self._wire, control(self.state, self.faults, self.log, server)),
+            _with_control(self._wire, control(self.state, self.faults, self.log, self.devices)),
             plain,
             _bind_unix(self.control_socket),
         )

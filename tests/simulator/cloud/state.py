@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from . import service_error as refuse
-from .issuing import DEVELOPER_DAYS, Authority, Identity, issue_developer
+from .issuing import DEVELOPER_DAYS, Authority, Identity, device_id_of, issue_developer
 from .records import (
     CERTIFICATES_OF_TIER,
     DEVELOPER_MODE,
@@ -43,14 +43,18 @@ def _atomic(method: _F) -> _F:
     return locked  # type: ignore[return-value]
 
 
-class BootstrapError(Exception):
-    """Why a device was sent away; the text is for the device's log."""
+class RefusalError(Exception):
+    """Why a device was sent away, for its log, and the response code, such as ``4.03``."""
+
+    def __init__(self, reason: str, code: str = "4.03") -> None:
+        super().__init__(reason)
+        self.code = code
 
 
 class State:
     """Accounts, API keys, trusted certificates and devices, each in the order of creation.
 
-    Methods that the API calls raise ServiceError; those that devices reach raise BootstrapError.
+    Methods that the API calls raise ServiceError; those that devices reach raise RefusalError.
     Safe to use from several threads.
     """
 
@@ -65,6 +69,7 @@ class State:
         self.certificates: dict[str, TrustedCertificate] = {}
         self.devices: dict[str, Device] = {}
         self._keys: dict[str, ApiKey] = {}
+        self._answer_when_full = "4.03"
 
     # --- accounts and keys
 
@@ -215,10 +220,12 @@ class State:
 
     @_atomic
     def devices_of(self, account_id: str) -> list[Device]:
+        self._end_registrations()
         return [device for device in self.devices.values() if device.account_id == account_id]
 
     @_atomic
     def device(self, account_id: str, device_id: str) -> Device:
+        self._end_registrations()
         found = self.devices.get(device_id)
         if found is None or found.account_id != account_id:
             raise refuse.not_found(device_id)
@@ -244,40 +251,41 @@ class State:
     # --- what devices ask
 
     @_atomic
-    def bootstrap(self, der: bytes, request: Mapping[str, Any]) -> tuple[Device, Identity]:
-        """The directory entry of the device that presented ``der``, and its new LwM2M credentials."""
+    def bootstrap(self, der: bytes, endpoint_name: str, account_id: str, device_id: str) -> tuple[Device, Identity]:
+        """The directory entry of the device that presented ``der``, and its new LwM2M credentials.
+
+        The device says the rest of itself: the names of its endpoint and its account, and the id that it was
+        given before, or "".
+        """
         fingerprint = hashlib.sha256(der).hexdigest()
         certificate = next((c for c in self.certificates.values() if c.fingerprint == fingerprint), None)
         if certificate is None or not certificate.is_developer:
-            raise BootstrapError("the certificate is not known to any account")
+            raise RefusalError("the certificate is not known to any account")
         if certificate.status != "ACTIVE":
-            raise BootstrapError(f"the developer certificate {certificate.id} is inactive")
+            raise RefusalError(f"the developer certificate {certificate.id} is inactive")
         if not certificate.valid:
-            raise BootstrapError(f"the developer certificate {certificate.id} has expired")
-        if _text(request, "endpoint_name") != certificate.endpoint_name:
-            raise BootstrapError("the endpoint name is not the certificate's")
-        if _text(request, "aid") != certificate.account_id:
-            raise BootstrapError("the account of the URI is not the certificate's")
-        device = self.devices.get(_text(request, "iep"))
+            raise RefusalError(f"the developer certificate {certificate.id} has expired")
+        if endpoint_name != certificate.endpoint_name:
+            raise RefusalError("the endpoint name is not the certificate's", "4.00")
+        if account_id != certificate.account_id:
+            raise RefusalError("the account of the URI is not the certificate's", "4.00")
+        device = self.devices.get(device_id)
         if device is None or device.account_id != certificate.account_id:
             device = None
         taken = sum(other.ca_id == certificate.id and other is not device for other in self.devices.values())
-        if taken >= DEVICES_PER_DEVELOPER_CERTIFICATE:
-            raise BootstrapError(
-                f"the developer certificate {certificate.id} has its {DEVICES_PER_DEVELOPER_CERTIFICATE} devices"
+        if taken >= DEVICES_PER_DEVELOPER_CERTIFICATE and self._answer_when_full != "accept":
+            raise RefusalError(
+                f"the developer certificate {certificate.id} has its {DEVICES_PER_DEVELOPER_CERTIFICATE} devices",
+                self._answer_when_full,
             )
         if device is None:
             device = Device(new_id(), certificate.account_id, certificate.id, "bootstrapped", DEVELOPER_MODE)
             self.devices[device.id] = device
-        credentials = self.lwm2m_ca.issue_device(device.id)
+        credentials = self.lwm2m_ca.issue_device(endpoint_name, device.id)
         device.state = "bootstrapped"
         device.ca_id = certificate.id
         device.device_execution_mode = DEVELOPER_MODE
         device.device_key = hashlib.sha256(credentials.certificate).hexdigest()
-        device.serial_number = _text(request, "serial_number")
-        device.endpoint_type = _text(request, "device_type")
-        device.vendor_id = _text(request, "vendor_id")
-        device.device_class = _text(request, "class_id")
         device.bootstrapped_timestamp = now()
         device.bootstrap_expiration = certificate.not_after
         device.connector_expiration = x509.load_der_x509_certificate(credentials.certificate).not_valid_after_utc
@@ -285,17 +293,46 @@ class State:
         return device, credentials
 
     @_atomic
-    def register(self, der: bytes) -> Device:
-        """The entry of the device that presented the LwM2M certificate ``der``, now registered."""
+    def register(self, der: bytes, lifetime: float, endpoint_type: str) -> Device:
+        """The entry of the device that presented the LwM2M certificate ``der``, registered for ``lifetime`` seconds."""
+        device = self._holder(der)
+        device.endpoint_type = endpoint_type
+        device.register(lifetime)
+        return device
+
+    @_atomic
+    def update_registration(self, der: bytes, device_id: str, lifetime: float | None) -> Device:
+        """Its entry, ``device_id``, registered anew for the same time or for ``lifetime``."""
+        device = self._registered(der, device_id)
+        device.register(lifetime)
+        return device
+
+    @_atomic
+    def deregister(self, der: bytes, device_id: str) -> Device:
+        """Its entry, ``device_id``, now deregistered."""
+        device = self._registered(der, device_id)
+        device.state = "deregistered"
+        device.changed()
+        return device
+
+    def _registered(self, der: bytes, device_id: str) -> Device:
+        self._end_registrations()
+        device = self._holder(der)
+        if device.id != device_id or device.state != "registered":
+            raise RefusalError("there is no such registration", "4.04")
+        return device
+
+    def _end_registrations(self) -> None:
+        for device in self.devices.values():
+            device.end_registration()
+
+    def _holder(self, der: bytes) -> Device:
         certificate = x509.load_der_x509_certificate(der)
         if not self.lwm2m_ca.issued(certificate):
-            raise BootstrapError("the certificate is none of the LwM2M server's")
-        names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-        device = self.devices.get(str(names[0].value)) if names else None
+            raise RefusalError("the certificate is none of the LwM2M server's")
+        device = self.devices.get(device_id_of(certificate))
         if device is None:
-            raise BootstrapError("the device is not in the directory")
-        device.state = "registered"
-        device.changed()
+            raise RefusalError("the device is not in the directory")
         return device
 
     # --- for tests: what no API call does
@@ -337,10 +374,21 @@ class State:
         return [device.id for device in made]
 
     @_atomic
+    def set_answer_when_full(self, answer: str) -> None:
+        """What a developer certificate's device 101 is answered: ``4.00``, ``4.03``, or ``accept``.
+
+        What the service answers is not known. Raises ValueError for another answer.
+        """
+        if answer not in ("4.00", "4.03", "accept"):
+            raise ValueError(f"{answer!r} is none of 4.00, 4.03, accept")
+        self._answer_when_full = answer
+
+    @_atomic
     def set_device_state(self, device_id: str, state: str) -> None:
         """Put a directory entry into ``state``, such as ``deregistered``. Raises ValueError for an unknown one."""
         device = self.devices[device_id]
         device.state = _device_state(state)
+        device.registered_until = None
         device.changed()
 
     @_atomic
@@ -356,6 +404,7 @@ class State:
     @_atomic
     def snapshot(self) -> dict[str, Any]:
         """All certificates and devices as JSON, for "nothing was changed" in tests; no private key is in it."""
+        self._end_registrations()
         return {
             "certificates": [certificate.to_json() for certificate in self.certificates.values()],
             "devices": [device.to_json() for device in self.devices.values()],
@@ -375,13 +424,6 @@ def certificate_der(pem: str) -> bytes:
 
 def new_id() -> str:
     return secrets.token_hex(16)
-
-
-def _text(request: Mapping[str, Any], field: str) -> str:
-    value = request.get(field, "")
-    if not isinstance(value, str):
-        raise BootstrapError(f"{field} of the request is no text")
-    return value
 
 
 def _device_state(state: str) -> str:

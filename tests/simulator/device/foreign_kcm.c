@@ -54,6 +54,8 @@ static bool exchange(char request, const uint8_t digest[32], const void *value, 
     return yes;
 }
 
+bool foreign_utility(void) { return access(SOCKET, F_OK) == 0; }
+
 bool foreign_value(const uint8_t digest[32], struct bytes *value) { return exchange('T', digest, NULL, 0, value); }
 
 bool foreign_keep(const uint8_t digest[32], const void *value, size_t size) {

@@ -7,5 +7,8 @@
 
 #include "kcm.h"
 
+// Whether the board's utility is another one. Then a storage is that one's to make.
+bool foreign_utility(void);
+
 bool foreign_value(const uint8_t digest[32], struct bytes *value);
 bool foreign_keep(const uint8_t digest[32], const void *value, size_t size);

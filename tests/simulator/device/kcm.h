@@ -41,3 +41,4 @@ void kcm_delete(enum kcm_kind kind, const char *name);
 
 // The time that was last set in the storage, 0 when none ever was.
 time_t kcm_time(void);
+enum kcm_result kcm_set_time(time_t now);

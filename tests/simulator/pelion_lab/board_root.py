@@ -23,14 +23,15 @@ sshd:*:998:998::/run/sshd:/bin/false
 CLOUD_NAMES = ("bootstrap.lab.pelion.test", "lwm2m.lab.pelion.test")
 
 
-def make_root(board: Board, root: Path, system: Path, cloud_addresses: tuple[str, str]) -> None:
+def make_root(board: Board, root: Path, system: Path, cloud_addresses: tuple[str, str], retry_scale: float) -> None:
     """Write a board's own files: as after flashing, with its host key, not provisioned.
 
-    ``cloud_addresses`` are the IPv4 and the IPv6 address under which the cloud is reached.
+    ``cloud_addresses`` are the IPv4 and the IPv6 address under which the cloud is reached. ``retry_scale`` is for
+    the delays of the lab's own cloud client.
     """
     for directory in (
         *("bin", "sbin", "lib", "lib64", "usr", "proc", "dev", "run", "mnt", "sys"),
-        *("etc/avahi/services", "opt/arm", "scratch", "config/user/dropbear", "config/factory"),
+        *("etc/avahi/services", "etc/lab", "opt/arm", "scratch", "config/user/dropbear", "config/factory"),
         *("var/log", "var/lib", "home/root"),
     ):
         (root / directory).mkdir(parents=True)
@@ -47,6 +48,7 @@ def make_root(board: Board, root: Path, system: Path, cloud_addresses: tuple[str
         "etc/nsswitch.conf": "hosts: files\n",
         "etc/hosts": f"127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {board.name}\n{address} {' '.join(CLOUD_NAMES)}\n",
         "etc/hostname": f"{board.name}\n",
+        "etc/lab/retry-scale": f"{retry_scale}\n",
         "config/user/hostname": f"{board.name}\n",
         "etc/profile": "PATH=/usr/sbin:/usr/bin:/sbin:/bin\nPS1='\\u@\\h:\\w# '\nexport PATH PS1\n",
         "etc/inittab": (DEVICE / "inittab").read_text(),

@@ -38,6 +38,14 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", parents=[common], help="start cloud and boards; returns when all answer")
     up.add_argument("--devices", metavar="N", type=_count, default=5, help="how many boards (default: %(default)s)")
     up.add_argument("--util", metavar="FILE", type=Path, help="the boards' pelion-provisioning-util")
+    up.add_argument("--client", metavar="FILE", type=Path, help="the boards' mbl-cloud-client")
+    up.add_argument(
+        "--retry-scale",
+        metavar="X",
+        type=float,
+        default=0.1,
+        help="factor for the delays of the lab's own client, whose first is 10 to 100 s (default: %(default)s)",
+    )
     up.add_argument(
         "--sha1-hosts",
         metavar="N",

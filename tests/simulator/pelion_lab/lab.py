@@ -29,6 +29,8 @@ LONGEST_SOCKET, LONGEST_SOCKET_PATH = "cloud/control.sock", 107
 # What is found in a state directory. All but the logs is removed by `lab down`.
 _DIRECTORIES, _FILES = {"boards", "cloud", "system"}, {"known_hosts", "lab.json", "lab.new", VALUES_SOCKET}
 _OWN_NAMES = {*_DIRECTORIES, *_FILES, "log"}
+# What an option of `lab up` puts others in the place of.
+_PROGRAMS = {"util": "pelion-provisioning-util", "client": "mbl-cloud-client"}
 
 
 def up(options: argparse.Namespace) -> int:
@@ -38,8 +40,13 @@ def up(options: argparse.Namespace) -> int:
         raise LabError("a lab needs at least one board")
     if options.sha1_hosts > options.devices:
         raise LabError(f"--sha1-hosts {options.sha1_hosts} is more than --devices {options.devices}")
-    if options.util and not (options.util.is_file() and os.access(options.util, os.X_OK)):
-        raise LabError(f"--util {options.util} is not an executable file")
+    if options.retry_scale < 0:
+        raise LabError(f"--retry-scale {options.retry_scale} is negative")
+    others = {"util": options.util, "client": options.client}
+    others = {option: program for option, program in others.items() if program}
+    for option, program in others.items():
+        if not (program.is_file() and os.access(program, os.X_OK)):
+            raise LabError(f"--{option} {program} is not an executable file")
     if len(os.fsencode(state / LONGEST_SOCKET)) > LONGEST_SOCKET_PATH:
         raise LabError(f"--state {state} is too long a path for the sockets in it: choose a shorter one")
     system = parts.prepare()
@@ -50,15 +57,17 @@ def up(options: argparse.Namespace) -> int:
     started = time.monotonic()
     owner = int(os.environ.get("SUDO_UID", os.geteuid()))
     _make_directories(state, owner)
-    if options.util:
-        system = _with_utility(state, system, options.util)
+    if others:
+        system = _with_others(state, system, others)
     plan = Plan(
         id=secrets.token_hex(8),
         state=str(state),
         system=str(system),
         devices=options.devices,
         sha1_hosts=options.sha1_hosts,
-        watch_utility=options.util is not None,
+        # Only the lab's own client has to be told what another utility stored.
+        watch_utility=options.util is not None and options.client is None,
+        retry_scale=options.retry_scale,
         owner=owner,
     )
     try:
@@ -124,13 +133,15 @@ def _make_directories(state: Path, owner: int) -> None:
         os.chown(directory, owner, -1)
 
 
-def _with_utility(state: Path, system: Path, utility: Path) -> Path:
-    """A shared system of this lab's own, with another utility and the libraries that it needs."""
+def _with_others(state: Path, system: Path, others: dict[str, Path]) -> Path:
+    """A shared system of this lab's own, with other programs (by option) and the libraries that they need."""
     own = state / "system"
     shutil.copytree(system, own, symlinks=True)
-    shutil.copy(utility, own / "opt/arm/pelion-provisioning-util")
-    (own / "opt/arm/pelion-provisioning-util").chmod(0o755)
-    parts.add_libraries(own, [utility])
+    for option, program in others.items():
+        place = own / "opt/arm" / _PROGRAMS[option]
+        shutil.copy(program, place)
+        place.chmod(0o755)
+    parts.add_libraries(own, others.values())
     return own
 
 

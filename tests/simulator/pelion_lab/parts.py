@@ -25,7 +25,7 @@ PACKAGES = ("busybox", "dropbear-bin", "openssh-server", "avahi-daemon")
 PACKAGE_DIRECTORY = BUILD / "parts"
 
 _UTILITY_SOURCES = ("utility", "configured", "kcm", "foreign_kcm")
-_CLIENT_SOURCES = ("cloud_client", "mutual_tls", "json_line", "configured", "kcm", "foreign_kcm")
+_CLIENT_SOURCES = ("cloud_client", "client_log", "lwm2m", "link", "coap", "configured", "kcm", "foreign_kcm")
 _COMPILE = ("gcc", "-std=gnu11", "-O2", "-s", "-Wall", "-Wextra", "-Werror")
 
 

@@ -17,4 +17,5 @@ class Plan:
     devices: int
     sha1_hosts: int
     watch_utility: bool
+    retry_scale: float
     owner: int

@@ -141,7 +141,7 @@ class Supervisor:
         for name in ("exchanges", "ssh.log", "avahi.log"):
             (lab / name).touch()
         addresses = (self._network.ipv4, self._network.ipv6)
-        make_root(board, self._root(board), self._system, addresses)
+        make_root(board, self._root(board), self._system, addresses, self._plan.retry_scale)
         if self._learned:
             os.link(self._learned.socket, lab / self._learned.socket.name)
             self._learned.watch(self._root(board) / "opt/arm/pelion-provisioning-util")

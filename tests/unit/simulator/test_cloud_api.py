@@ -268,17 +268,15 @@ def test_update(cloud, call):
 
 
 def test_server_credentials(shared_cloud, shared_call):
-    for service, authority in (
-        ("bootstrap", shared_cloud.state.bootstrap_ca),
-        ("lwm2m", shared_cloud.state.lwm2m_ca),
+    for service, authority, port in (
+        ("bootstrap", shared_cloud.state.bootstrap_ca, shared_cloud.bootstrap_port),
+        ("lwm2m", shared_cloud.state.lwm2m_ca, shared_cloud.lwm2m_port),
     ):
         answer = shared_call("GET", f"/v3/server-credentials/{service}").json()
         assert answer.keys() >= {"object", "id", "etag", "created_at", "server_certificate", "server_uri"}
         found = x509.load_pem_x509_certificate(answer["server_certificate"].encode())
         assert found.public_bytes(Encoding.DER) == authority.certificate
-        assert answer["server_uri"] == (
-            f"coaps://{service}.lab.pelion.test:{shared_cloud.bootstrap_port}?aid={shared_cloud.account_id}"
-        )
+        assert answer["server_uri"] == f"coaps://{service}.lab.pelion.test:{port}?aid={shared_cloud.account_id}"
     check_error(shared_call("GET", "/v3/server-credentials/mqtt"), 404, "not_found")
 
 

@@ -1,82 +1,35 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The simulated bootstrap and LwM2M servers, over real mutual TLS."""
+"""The lab's bootstrap and LwM2M servers, over real mutual TLS."""
 
 from __future__ import annotations
 
-import base64
-import json
 import socket
 import ssl
+import struct
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from cloud import Cloud
-from cloud.issuing import Authority, Identity, issue_developer, pem
+from aiocoap import ACK, CON, DELETE, EMPTY, GET, NON, POST, PUT, RST, Message
+from cloud import tlv
+from cloud.issuing import Authority, Identity, issue_developer
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_der_private_key
+from hypothesis import given
+from hypothesis import strategies as st
+from lwm2m_device import Devices, RefusedError, Session, entries
+from OpenSSL import SSL
 
-BOOTSTRAP, LWM2M = "bootstrap.lab.pelion.test", "lwm2m.lab.pelion.test"
+LWM2M = "lwm2m.lab.pelion.test"
 
 
 @pytest.fixture
 def certificate(cloud):
     """The entry of a new developer certificate."""
     return cloud.state.certificates[cloud.state.seed_certificates(1)[0]]
-
-
-class Devices:
-    """Devices in front of ``cloud``."""
-
-    def __init__(self, cloud: Cloud, directory) -> None:
-        self.cloud = cloud
-        self.directory = directory
-
-    def ask(
-        self,
-        host: str,
-        message: Any,
-        identity: Identity | None,
-        *,
-        ca: bytes | None = None,
-        port_name: str | None = None,
-    ) -> dict[str, Any]:
-        """Send one line to ``host``, trusting ``ca`` (the bootstrap CA if not told); the answered line."""
-        context = ssl.create_default_context(cadata=ca or self.cloud.state.bootstrap_ca.certificate)
-        if identity:
-            file = self.directory / "device.pem"
-            file.write_text(pem("CERTIFICATE", identity.certificate) + pem("PRIVATE KEY", identity.private_key))
-            context.load_cert_chain(file)
-        with (
-            socket.create_connection(("127.0.0.1", self.cloud.bootstrap_port), timeout=15) as plain,
-            context.wrap_socket(plain, server_hostname=host) as connection,
-        ):
-            connection.sendall((message if isinstance(message, bytes) else json.dumps(message).encode()) + b"\n")
-            return json.loads(connection.makefile("rb").readline() or b"null")
-
-    def bootstrap(self, certificate, identity: Identity | None = None, **changes: str) -> dict[str, Any]:
-        """Bootstrap with the developer certificate ``certificate``, an entry of the state."""
-        message = {
-            "request": "bootstrap",
-            "iep": "",
-            "endpoint_name": certificate.endpoint_name,
-            "aid": certificate.account_id,
-            "serial_number": "0",
-            "manufacturer": "dev_manufacturer",
-            "model_number": "dev_model_num",
-            "device_type": "dev_device_type",
-            "hardware_version": "dev_hardware_version",
-            "vendor_id": "fa6b4a53d5ad5fdfbe9de663e4d41ffe",
-            "class_id": "dddd16dc89ba57bf821bdb7f8a06c389",
-        }
-        identity = identity or Identity(certificate.der, certificate.private_key)
-        return self.ask(BOOTSTRAP, {**message, **changes}, identity)
-
-    def register(self, answer: dict[str, str]) -> dict[str, Any]:
-        """Register with what ``bootstrap`` answered."""
-        identity = Identity(
-            base64.b64decode(answer["lwm2m_certificate"]), base64.b64decode(answer["lwm2m_private_key"])
-        )
-        return self.ask(LWM2M, {"request": "register"}, identity, ca=base64.b64decode(answer["lwm2m_ca"]))
 
 
 @pytest.fixture
@@ -90,10 +43,29 @@ def entry(call, id_: str) -> dict[str, Any]:
     return answer.json()
 
 
+def id_of(held) -> str:
+    """The device's id, from its certificate."""
+    subject = x509.load_der_x509_certificate(held.resources[3]).subject
+    return subject.get_attributes_for_oid(x509.NameOID.LOCALITY_NAME)[0].value
+
+
+def attempts(cloud) -> list[tuple[str | None, str | None]]:
+    return [(attempt.request, attempt.error) for attempt in cloud.devices.attempts]
+
+
+def eventually(condition) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+# --- who may
+
+
 def test_bootstrap_then_register(cloud, call, devices, certificate):
-    answer = devices.bootstrap(certificate)
-    assert answer["lwm2m_uri"] == f"coaps://{LWM2M}:{cloud.bootstrap_port}?aid={cloud.account_id}"
-    id_ = answer["device_id"]
+    held = devices.bootstrap(certificate)
+    id_ = id_of(held)
     device = entry(call, id_)
     assert {
         "state": "bootstrapped",
@@ -101,134 +73,248 @@ def test_bootstrap_then_register(cloud, call, devices, certificate):
         "device_execution_mode": 1,
         "account_id": cloud.account_id,
         "endpoint_name": id_,
-        "vendor_id": "fa6b4a53d5ad5fdfbe9de663e4d41ffe",
-        "device_class": "dddd16dc89ba57bf821bdb7f8a06c389",
-        "serial_number": "0",
         "bootstrap_expiration_date": f"{certificate.not_after:%Y-%m-%d}",
     }.items() <= device.items()
     assert device["bootstrapped_timestamp"] >= device["created_at"]
 
-    assert devices.register(answer) == {"device_id": id_}
-    assert entry(call, id_)["state"] == "registered"
-    assert [(a.request, a.device_id, a.error) for a in cloud.attempts] == [
+    assert devices.register(held) == ("rd", cloud.account_id, id_)
+    device = entry(call, id_)
+    assert (device["state"], device["endpoint_type"]) == ("registered", "default")
+    assert [(a.request, a.device_id, a.error) for a in cloud.devices.attempts] == [
         ("bootstrap", id_, None),
         ("register", id_, None),
     ]
 
 
+def test_what_a_device_is_given(cloud, devices, certificate):
+    held = devices.bootstrap(certificate)
+    uri, is_bootstrap, mode, der, ca, key, short_id = (held.resources.pop(id_) for id_ in (0, 1, 2, 3, 4, 5, 10))
+    assert held.resources == {}
+    assert uri.decode() == f"coaps://{LWM2M}:{cloud.lwm2m_port}?aid={cloud.account_id}"
+    assert (is_bootstrap, mode, short_id) == (b"\0", b"\2", b"\1")
+    assert ca == cloud.state.lwm2m_ca.certificate
+    issued = x509.load_der_x509_certificate(der)
+    assert issued.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value == certificate.endpoint_name
+    issued.verify_directly_issued_by(x509.load_der_x509_certificate(ca))
+    assert key[:5] == bytes.fromhex("3077020101")  # SEC1, not PKCS#8
+    assert load_der_private_key(key, None).public_key() == issued.public_key()
+
+
+def test_the_order_of_a_bootstrap(devices, certificate):
+    devices.bootstrap(certificate)
+    first, *blocks, last = devices.seen
+    assert (first.code, first.opt.uri_path) == (DELETE, ("0", "0"))
+    assert {(block.code, block.opt.uri_path, int(block.opt.content_format)) for block in blocks} == {
+        (PUT, ("0",), 11542)
+    }
+    # Arm's client takes blocks with different tokens for different requests.
+    assert len({block.token for block in blocks}) == 1 < len(blocks)
+    assert [len(block.payload) for block in blocks[:-1]] == [512] * (len(blocks) - 1)
+    assert [block.opt.block1.block_number for block in blocks] == list(range(len(blocks)))
+    assert (last.code, last.opt.uri_path) == (POST, ("bs",))
+
+
 def test_a_known_device_keeps_its_id(call, devices, certificate):
-    id_ = devices.bootstrap(certificate)["device_id"]
+    id_ = id_of(devices.bootstrap(certificate))
     before = entry(call, id_)
-    assert devices.bootstrap(certificate, iep=id_)["device_id"] == id_
+    assert id_of(devices.bootstrap(certificate, iep=id_)) == id_
     assert entry(call, id_)["created_at"] == before["created_at"]
-    assert devices.bootstrap(certificate)["device_id"] != id_
+    assert id_of(devices.bootstrap(certificate)) != id_
 
 
 def test_another_certificate_takes_the_device_over(cloud, call, devices, certificate):
-    id_ = devices.bootstrap(certificate)["device_id"]
+    id_ = id_of(devices.bootstrap(certificate))
     other = cloud.state.certificates[cloud.state.seed_certificates(1, "other-")[0]]
-    assert devices.bootstrap(other, iep=id_)["device_id"] == id_
+    held = devices.bootstrap(other, iep=id_)
+    assert id_of(held) == id_
     assert entry(call, id_)["ca_id"] == other.id
 
 
 def test_another_accounts_device_is_not_taken_over(cloud, devices, certificate):
     account, _unused = cloud.state.add_account()
     other = cloud.state.certificates[cloud.state.seed_certificates(1, account_id=account.id)[0]]
-    id_ = devices.bootstrap(certificate)["device_id"]
-    assert devices.bootstrap(other, iep=id_)["device_id"] != id_
+    id_ = id_of(devices.bootstrap(certificate))
+    assert id_of(devices.bootstrap(other, iep=id_)) != id_
 
 
-def test_a_deleted_entry_ends_registration(cloud, call, devices, certificate):
-    answer = devices.bootstrap(certificate)
-    devices.register(answer)
-    assert call("DELETE", f"/v3/devices/{answer['device_id']}/").status_code == 204
-    assert devices.register(answer) == {"error": "the device is not in the directory"}
-    again = devices.bootstrap(certificate, iep=answer["device_id"])
-    assert again["device_id"] != answer["device_id"]
+def test_a_deleted_entry_ends_registration(call, devices, certificate):
+    held = devices.bootstrap(certificate)
+    devices.register(held)
+    assert call("DELETE", f"/v3/devices/{id_of(held)}/").status_code == 204
+    with pytest.raises(RefusedError) as refused:
+        devices.register(held)
+    assert refused.value == RefusedError("4.03", "the device is not in the directory")
+    assert id_of(devices.bootstrap(certificate, iep=id_of(held))) != id_of(held)
 
 
-def test_a_registered_device_needs_its_developer_certificate_no_more(cloud, call, devices, certificate):
-    answer = devices.bootstrap(certificate)
+def test_a_registered_device_needs_its_developer_certificate_no_more(call, devices, certificate):
+    held = devices.bootstrap(certificate)
     call("DELETE", f"/v3/trusted-certificates/{certificate.id}")
-    assert devices.register(answer) == {"device_id": answer["device_id"]}
+    assert devices.register(held)[-1] == id_of(held)
 
 
-def test_the_hundred_and_first_device_is_refused(cloud, devices, certificate):
+@pytest.mark.parametrize("code", ["4.03", "4.00"])
+def test_the_hundred_and_first_device_is_refused(cloud, devices, certificate, code):
+    cloud.state.set_answer_when_full(code)
     cloud.state.seed_devices(99, certificate.id)
-    hundredth = devices.bootstrap(certificate)["device_id"]
-    assert "100 devices" in devices.bootstrap(certificate)["error"]
-    assert devices.bootstrap(certificate, iep=hundredth)["device_id"] == hundredth
+    hundredth = id_of(devices.bootstrap(certificate))
+    with pytest.raises(RefusedError, match="100 devices") as refused:
+        devices.bootstrap(certificate)
+    assert refused.value.code == code
+    assert id_of(devices.bootstrap(certificate, iep=hundredth)) == hundredth
     assert len(cloud.state.devices) == 100
     cloud.state.delete_device(cloud.account_id, hundredth)
-    assert "device_id" in devices.bootstrap(certificate)
+    devices.bootstrap(certificate)
+
+
+def test_the_hundred_and_first_device_is_accepted_on_demand(cloud, devices, certificate):
+    cloud.state.set_answer_when_full("accept")
+    cloud.state.seed_devices(100, certificate.id)
+    devices.bootstrap(certificate)
+    with pytest.raises(ValueError, match=r"'5.03' is none of"):
+        cloud.state.set_answer_when_full("5.03")
 
 
 def test_refusals(cloud, call, devices, certificate):
+    def refusal(*arguments: Any, **changes: str | None) -> tuple[str, str]:
+        with pytest.raises(RefusedError) as refused:
+            devices.bootstrap(certificate, *arguments, **changes)
+        return refused.value.code, refused.value.reason
+
     stranger = issue_developer(certificate.account_id, certificate.endpoint_name)
-    assert "not known" in devices.bootstrap(certificate, stranger)["error"]
-    assert "endpoint name" in devices.bootstrap(certificate, endpoint_name="x")["error"]
-    assert "account" in devices.bootstrap(certificate, aid="x")["error"]
-    assert "no text" in devices.bootstrap(certificate, iep=5)["error"]
+    assert refusal(stranger) == ("4.03", "the certificate is not known to any account")
+    assert refusal(ep="x") == refusal(ep=None) == ("4.00", "the endpoint name is not the certificate's")
+    assert refusal(aid="x") == ("4.00", "the account of the URI is not the certificate's")
     call("PUT", f"/v3/trusted-certificates/{certificate.id}", json={"status": "INACTIVE"})
-    assert "inactive" in devices.bootstrap(certificate)["error"]
+    assert refusal() == ("4.03", f"the developer certificate {certificate.id} is inactive")
     call("PUT", f"/v3/trusted-certificates/{certificate.id}", json={"status": "ACTIVE"})
     cloud.state.reissue_certificate(certificate.id)
-    assert "expired" in devices.bootstrap(certificate)["error"]
+    assert refusal() == ("4.03", f"the developer certificate {certificate.id} has expired")
     call("DELETE", f"/v3/trusted-certificates/{certificate.id}")
-    assert "not known" in devices.bootstrap(certificate)["error"]
+    assert refusal() == ("4.03", "the certificate is not known to any account")
     assert cloud.state.devices == {}
-    assert len(cloud.attempts) == 7
-    assert all(attempt.error for attempt in cloud.attempts)
+    assert len(cloud.devices.attempts) == 7
+    assert all(attempt.error for attempt in cloud.devices.attempts)
 
 
 def test_the_wrong_kind_of_certificate_is_refused(cloud, devices, certificate):
-    answer = devices.bootstrap(certificate)
+    held = devices.bootstrap(certificate)
     developer = Identity(certificate.der, certificate.private_key)
-    lwm2m = Identity(base64.b64decode(answer["lwm2m_certificate"]), base64.b64decode(answer["lwm2m_private_key"]))
-    assert "error" in devices.ask(BOOTSTRAP, {"request": "register"}, developer)
-    assert "error" in devices.bootstrap(certificate, lwm2m)
-    forged = Authority("Lab LwM2M root CA").issue_device(answer["device_id"])
-    assert "error" in devices.ask(BOOTSTRAP, {"request": "register"}, forged)
-    assert cloud.state.devices[answer["device_id"]].state == "bootstrapped"
+    forged = Authority("Lab LwM2M root CA").issue_device(certificate.endpoint_name, id_of(held))
+    for identity in (developer, forged):
+        with (
+            devices.connect(cloud.lwm2m_port, identity, cloud.state.lwm2m_ca.certificate) as session,
+            pytest.raises(RefusedError, match="none of the LwM2M server's"),
+        ):
+            devices.register(held, session)
+    with pytest.raises(RefusedError, match="not known"):
+        devices.bootstrap(certificate, held.identity)
+    assert cloud.state.devices[id_of(held)].state == "bootstrapped"
 
 
 def test_an_uploaded_ca_certificate_is_no_way_in(cloud, devices, certificate):
     identity = issue_developer(cloud.account_id, "f" * 32)
     key = cloud.state.authenticate(cloud.api_key)
     cloud.state.upload_certificate(key, "ca", None, "bootstrap", identity.certificate)
-    assert "not known" in devices.bootstrap(certificate, identity)["error"]
+    with pytest.raises(RefusedError, match="not known"):
+        devices.bootstrap(certificate, identity)
 
 
 def test_without_a_certificate_there_is_no_answer(cloud, devices):
-    with pytest.raises((ssl.SSLError, ConnectionError)):
-        devices.ask(BOOTSTRAP, {"request": "register"}, None)
-    assert "connection:" in cloud.attempts[-1].error
-    assert cloud.attempts[-1].request is None
+    with (
+        pytest.raises((ssl.SSLError, ConnectionError)),
+        devices.connect(cloud.bootstrap_port, None, cloud.state.bootstrap_ca.certificate) as session,
+    ):
+        session.ask(Message(code=POST, uri_path=["bs"]))
+    eventually(lambda: cloud.devices.attempts)
+    assert cloud.devices.attempts[-1].error.startswith("connection:")
+    assert cloud.devices.attempts[-1].request is None
 
 
 def test_each_server_proves_itself_to_its_own_ca(cloud, devices, certificate):
     developer = Identity(certificate.der, certificate.private_key)
-    with pytest.raises(ssl.SSLCertVerificationError):
-        devices.ask(BOOTSTRAP, {}, developer, ca=cloud.state.lwm2m_ca.certificate)
-    with pytest.raises(ssl.SSLCertVerificationError):
-        devices.ask(LWM2M, {}, developer, ca=cloud.state.bootstrap_ca.certificate)
-    with pytest.raises(ssl.SSLCertVerificationError):
-        devices.ask("other.lab.pelion.test", {}, developer)
+    state = cloud.state
+    for port, ca in (
+        (cloud.bootstrap_port, state.lwm2m_ca.certificate),
+        (cloud.lwm2m_port, state.bootstrap_ca.certificate),
+    ):
+        with pytest.raises(ssl.SSLCertVerificationError), devices.connect(port, developer, ca):
+            pass
 
 
-@pytest.mark.parametrize(
-    "message", [b"{", b"[]", b"\xff", {"request": "reboot"}, {}, {"request": 5}, b"x" * 70_000, b"[" * 60_000]
-)
-def test_nonsense_is_refused(devices, certificate, message):
-    developer = Identity(certificate.der, certificate.private_key)
-    assert set(devices.ask(BOOTSTRAP, message, developer)) == {"error"}
+# --- registrations
+
+
+def test_a_device_updates_and_ends_its_registration(cloud, call, devices, certificate):
+    held = devices.bootstrap(certificate)
+    with devices.lwm2m(held) as session:
+        location = devices.register(held, session)
+        assert session.ask(Message(code=POST, uri_path=location)).code.dotted == "2.04"
+        assert entry(call, id_of(held))["state"] == "registered"
+        assert session.ask(Message(code=DELETE, uri_path=location)).code.dotted == "2.02"
+        assert entry(call, id_of(held))["state"] == "deregistered"
+        with pytest.raises(RefusedError, match="no such registration") as refused:
+            session.ask(Message(code=POST, uri_path=location))
+        assert refused.value.code == "4.04"
+        devices.register(held, session)
+    assert [request for request, _error in attempts(cloud)] == [
+        *("bootstrap", "register", "update", "deregister", "update", "register")
+    ]
+
+
+def test_a_registration_outlives_its_connection(cloud, call, devices, certificate):
+    held = devices.bootstrap(certificate)
+    location = devices.register(held)
+    with devices.lwm2m(held) as session:
+        assert session.ask(Message(code=POST, uri_path=location)).code.dotted == "2.04"
+    assert entry(call, id_of(held))["state"] == "registered"
+
+
+def test_a_registration_ends_with_its_lifetime(call, devices, certificate):
+    held = devices.bootstrap(certificate)
+    with devices.lwm2m(held) as session:
+        location = devices.register(held, session, lifetime=1)
+        eventually(lambda: entry(call, id_of(held))["state"] == "deregistered")
+        with pytest.raises(RefusedError, match="no such registration"):
+            session.ask(Message(code=POST, uri_path=location))
+        # An update may name another lifetime.
+        devices.register(held, session, lifetime=1)
+        session.ask(Message(code=POST, uri_path=location, uri_query=["lt=600"]))
+        time.sleep(1.1)
+        assert entry(call, id_of(held))["state"] == "registered"
+
+
+@pytest.mark.parametrize("lifetime", ["", "0", "-1", "1e3", "x", "٣", "9" * 5000])
+def test_a_lifetime_is_a_number_of_seconds(devices, certificate, lifetime):
+    held = devices.bootstrap(certificate)
+    with pytest.raises(RefusedError, match="lifetime is") as refused:
+        devices.register(held, lifetime=lifetime)
+    assert refused.value.code == "4.00"
+
+
+def test_nobody_ends_anothers_registration(cloud, devices, certificate):
+    mine, others = devices.bootstrap(certificate), devices.bootstrap(certificate)
+    location = devices.register(others)
+    with devices.lwm2m(mine) as session:
+        devices.register(mine, session)
+        for code in (POST, DELETE):
+            with pytest.raises(RefusedError, match="no such registration"):
+                session.ask(Message(code=code, uri_path=location))
+    assert cloud.state.devices[id_of(others)].state == "registered"
+    assert cloud.state.devices[id_of(mine)].state == "registered"
 
 
 def test_fifty_devices_at_once(cloud, certificate, tmp_path):
+    everybody = threading.Barrier(50)
+
     def one(number: int) -> str:
         (tmp_path / str(number)).mkdir()
         devices = Devices(cloud, tmp_path / str(number))
-        return devices.register(devices.bootstrap(certificate))["device_id"]
+        held = devices.bootstrap(certificate)
+        with devices.lwm2m(held) as session:
+            devices.register(held, session)
+            everybody.wait(60)  # all are connected at the same time
+        return id_of(held)
 
     with ThreadPoolExecutor(50) as pool:
         ids = list(pool.map(one, range(50)))
@@ -236,12 +322,148 @@ def test_fifty_devices_at_once(cloud, certificate, tmp_path):
     assert {device.state for device in cloud.state.devices.values()} == {"registered"}
 
 
+# --- on the wire
+
+
+def test_a_ping_is_answered(devices, certificate):
+    held = devices.bootstrap(certificate)
+    with devices.lwm2m(held) as session:
+        session.send(Message(code=EMPTY), CON, 77)
+        pong = session.receive()
+        assert (pong.mtype, pong.mid, pong.code) == (RST, 77, EMPTY)
+        devices.register(held, session)
+
+
+@pytest.mark.parametrize("record", [b"{", b"\x40", b"\xff" * 9, b"\x40\x02\0\1\xe0"], ids=repr)
+def test_what_is_no_message_ends_the_connection(cloud, devices, certificate, record):
+    developer = Identity(certificate.der, certificate.private_key)
+    with devices.connect(cloud.bootstrap_port, developer, cloud.state.bootstrap_ca.certificate) as session:
+        session.connection.sendall(record)
+        with pytest.raises((ssl.SSLError, OSError)):
+            session.connection.recv(1)
+    assert cloud.state.devices == {}
+
+
+def test_what_nobody_knows_is_not_found(cloud, devices, certificate):
+    held = devices.bootstrap(certificate)
+    with devices.lwm2m(held) as session:
+        for code, path in ((GET, ["rd"]), (POST, ["bs"]), (POST, ["rd", "x"]), (PUT, ["rd", "x", "y"])):
+            with pytest.raises(RefusedError) as refused:
+                session.ask(Message(code=code, uri_path=path))
+            assert refused.value.code == "4.04"
+
+
+def test_blocks_come_in_order(devices, certificate):
+    held = devices.bootstrap(certificate)
+    with devices.lwm2m(held) as session:
+        late = Message(code=POST, uri_path=["rd"], payload=b"x" * 512, block1=(1, False, 5))
+        session.send(late)
+        with pytest.raises((ssl.SSLError, OSError)):
+            session.connection.recv(1)
+
+
+def test_a_device_may_answer_on_its_own(cloud, devices, certificate, monkeypatch):
+    """Not only with the acknowledgement, and with messages that need none of it."""
+
+    def separate(session: Session, request: Message, code: int = EMPTY) -> None:
+        session.send(Message(code=EMPTY), ACK, request.mid)
+        if code:
+            response = Message(code=code, block1=request.opt.block1)
+            response.token = request.token
+            session.send(response, NON)
+
+    monkeypatch.setattr(Session, "acknowledge", separate)
+    assert id_of(devices.bootstrap(certificate)) in cloud.state.devices
+
+
+@given(st.integers(0, 0xFFFF), st.dictionaries(st.integers(0, 0xFFFF), st.binary(max_size=70_000), max_size=4))
+def test_tlv(number, resources):
+    ((kind, id_, content),) = entries(tlv.object_instance(number, resources))
+    assert (kind, id_) == (0, number)
+    assert list(entries(content)) == [(3, id_, value) for id_, value in resources.items()]
+
+
+@given(st.integers(-(2**63), 2**63 - 1), st.text())
+def test_tlv_of_numbers_and_texts(integer, text):
+    ((_kind, _id, content),) = entries(tlv.object_instance(0, {1: integer, 2: text}))
+    (_, _, first), (_, _, second) = entries(content)
+    assert len(first) in (1, 2, 4, 8)
+    assert int.from_bytes(first, "big", signed=True) == integer
+    assert second.decode() == text
+
+
+# --- TLS, as Arm's client wants it
+
+
+def test_the_server_says_the_time_and_negotiates_anew(cloud, certificate):
+    """Arm's client has no other clock: it takes the first bytes of the second ServerHello."""
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    context.set_max_proto_version(SSL.TLS1_2_VERSION)
+    context.set_cipher_list(b"ECDHE-ECDSA-AES128-CCM8:@SECLEVEL=0")
+    context.use_certificate(x509.load_der_x509_certificate(certificate.der))
+    context.use_privatekey(load_der_private_key(certificate.private_key, None))
+    plain = socket.create_connection(("127.0.0.1", cloud.bootstrap_port), timeout=15)
+    plain.settimeout(None)
+    connection = SSL.Connection(context, plain)
+    connection.set_connect_state()
+    before = int(time.time())
+    connection.do_handshake()
+    assert connection.get_cipher_name() == "ECDHE-ECDSA-AES128-CCM8"
+    (said,) = struct.unpack(">I", connection.server_random()[:4])
+    assert before <= said <= time.time()
+    first = connection.server_random()
+    assert connection.renegotiate()
+    connection.do_handshake()
+    ping = Message(code=EMPTY)
+    ping.mtype, ping.mid = CON, 5
+    connection.sendall(ping.encode())
+    assert Message.decode(connection.recv(100)).mtype is RST
+    assert connection.server_random() != first
+    plain.close()
+
+
+# --- faults
+
+
 def test_faults_on_demand(cloud, devices, certificate):
-    cloud.device_faults.add("refuse", method="bootstrap", times=1, reason="not now")
-    cloud.device_faults.add("cut", method="register", times=1)
-    assert devices.bootstrap(certificate) == {"error": "not now"}
-    answer = devices.bootstrap(certificate)
-    with pytest.raises((OSError, AttributeError, TypeError)):
-        devices.register(answer)["device_id"]
-    assert devices.register(answer) == {"device_id": answer["device_id"]}
-    assert [attempt.error for attempt in cloud.attempts] == ["not now", None, "connection: cut on demand", None]
+    faults = cloud.devices.faults
+    faults.add("refuse", method="bootstrap", times=1, reason="not now")
+    faults.add("refuse", method="register", times=1, reason="never", code="4.00")
+    faults.add("cut", method="register", times=1)
+    with pytest.raises(RefusedError) as refused:
+        devices.bootstrap(certificate)
+    assert refused.value == RefusedError("4.03", "not now")
+    held = devices.bootstrap(certificate)
+    with pytest.raises(RefusedError) as refused:
+        devices.register(held)
+    assert refused.value == RefusedError("4.00", "never")
+    with pytest.raises((OSError, AssertionError)):
+        devices.register(held)
+    devices.register(held)
+    assert attempts(cloud) == [
+        ("bootstrap", "not now"),
+        ("bootstrap", None),
+        ("register", "never"),
+        ("register", "connection: cut on demand"),
+        ("register", None),
+    ]
+
+
+def test_a_certificate_is_refused_in_tls_on_demand(cloud, devices, certificate):
+    cloud.devices.faults.add("refuse", method="handshake", times=1, reason="not trusted")
+    with pytest.raises((ssl.SSLError, OSError)):
+        devices.bootstrap(certificate)
+    devices.bootstrap(certificate)
+    assert [request for request, _error in attempts(cloud)] == [None, "bootstrap"]
+    assert "certificate verify failed" in cloud.devices.attempts[0].error
+
+
+def test_connections_are_dropped_on_demand(cloud, call, devices, certificate):
+    held = devices.bootstrap(certificate)
+    with devices.lwm2m(held) as session:
+        devices.register(held, session)
+        cloud.devices.drop()
+        with pytest.raises((ssl.SSLError, OSError)):
+            session.connection.recv(1)
+    assert entry(call, id_of(held))["state"] == "registered"
+    devices.register(held)

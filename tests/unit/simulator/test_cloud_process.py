@@ -22,7 +22,7 @@ SIMULATOR = Path(__file__).parents[2] / "simulator"
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "cloud", "--bootstrap-host", "127.0.0.1", *arguments]
+    command = [sys.executable, "-m", "cloud", "--device-host", "127.0.0.1", *arguments]
     return subprocess.Popen(command, cwd=SIMULATOR, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
