@@ -46,12 +46,24 @@ static bool is_pair(const mbedtls_pk_context *public_key, const mbedtls_pk_conte
 }
 
 static bool read_item(enum kcm_kind kind, const char *name, struct bytes *value, struct failure *failure) {
+    switch (kcm_read(kind, name, value)) {
+    case KCM_OK:
+        return true;
+    case KCM_NOT_FOUND:
+        return fail(failure, "Item does not exist", name);
+    default:
+        return fail(failure, "General error", name);
+    }
+}
+
+// Of these, the real one asks for no more than their size, and takes a damaged one for none.
+static bool read_or_miss(enum kcm_kind kind, const char *name, struct bytes *value, struct failure *failure) {
     return kcm_read(kind, name, value) == KCM_OK || fail(failure, "Item does not exist", name);
 }
 
 static bool check_exists(enum kcm_kind kind, const char *name, struct failure *failure) {
     struct bytes value;
-    if (!read_item(kind, name, &value, failure)) {
+    if (!read_or_miss(kind, name, &value, failure)) {
         return false;
     }
     free(value.data);
@@ -60,7 +72,7 @@ static bool check_exists(enum kcm_kind kind, const char *name, struct failure *f
 
 static bool check_bootstrap_mode(struct failure *failure) {
     struct bytes value;
-    if (!read_item(KCM_CONFIG, "mbed.UseBootstrap", &value, failure)) {
+    if (!read_or_miss(KCM_CONFIG, "mbed.UseBootstrap", &value, failure)) {
         return false;
     }
     bool good = value.size == 4 && memcmp(value.data, "\1\0\0", 4) == 0;
@@ -84,8 +96,10 @@ static bool check_uri(struct failure *failure) {
 
 static bool check_size(const char *item, size_t size, struct failure *failure) {
     struct bytes value;
-    if (kcm_read(KCM_CONFIG, item, &value) != KCM_OK) {
-        return true; // update items are checked only if they are there
+    enum kcm_result result = kcm_read(KCM_CONFIG, item, &value);
+    if (result != KCM_OK) {
+        // Update items are checked only if they are there.
+        return result == KCM_NOT_FOUND || fail(failure, "General error", item);
     }
     free(value.data);
     return value.size == size || fail(failure, "Item size is wrong", item);
@@ -140,8 +154,9 @@ static bool check_device_certificate(const struct bytes *name, const struct byte
 static bool check_update_certificate(time_t now, struct failure *failure) {
     static const char item[] = "mbed.UpdateAuthCert";
     struct bytes data;
-    if (kcm_read(KCM_CERTIFICATE, item, &data) != KCM_OK) {
-        return true;
+    enum kcm_result result = kcm_read(KCM_CERTIFICATE, item, &data);
+    if (result != KCM_OK) {
+        return result == KCM_NOT_FOUND || fail(failure, "General error", item);
     }
     mbedtls_x509_crt certificate;
     mbedtls_x509_crt_init(&certificate);
@@ -160,7 +175,7 @@ bool is_configured(time_t now, struct failure *failure) {
     static const char *const metadata[] = {"mbed.Manufacturer",    "mbed.ModelNumber",   "mbed.DeviceType",
                                            "mbed.HardwareVersion", "mbed.MemoryTotalKB", "mbed.SerialNumber"};
     struct bytes name = {0}, key = {0};
-    bool good = check_bootstrap_mode(failure) && read_item(KCM_CONFIG, "mbed.EndpointName", &name, failure) &&
+    bool good = check_bootstrap_mode(failure) && read_or_miss(KCM_CONFIG, "mbed.EndpointName", &name, failure) &&
                 (name.size > 0 || fail(failure, "Item empty", "mbed.EndpointName"));
     for (size_t i = 0; good && i < sizeof metadata / sizeof *metadata; i++) {
         good = check_exists(KCM_CONFIG, metadata[i], failure);

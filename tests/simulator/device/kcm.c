@@ -9,6 +9,7 @@
 #include <mbedtls/md.h>
 #include <mbedtls/sha256.h>
 #include <mbedtls/version.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,7 @@
 #define ROOT_OF_TRUST STORAGE "/flashSim"
 
 enum { ROOT_OF_TRUST_SIZE = 8192, NONCE_SIZE = 8, MAC_SIZE = 16, DIGEST_SIZE = 32 };
-enum { MODE_PLAIN = 0x0000, MODE_ENCRYPTED = 0x0001, MODE_FACTORY = 0x0002 };
+enum { MODE_ENCRYPTED = 0x0100, MODE_FACTORY = 0x0200 };
 
 // What the lab's own utility keeps at the start of flashSim. The contract gives the file's size and purpose only.
 static struct root_of_trust {
@@ -76,8 +77,9 @@ bool read_file(const char *path, struct bytes *content) {
     return content->size == (size_t)size;
 }
 
-static bool write_file(const char *path, const void *data, size_t size) {
-    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+// Each write is on the disk when it returns. What a write that fails has begun, stays.
+static bool write_file(const char *path, int flags, const void *data, size_t size) {
+    int file = open(path, O_WRONLY | O_CREAT | O_SYNC | O_CLOEXEC | flags, 0666);
     if (file < 0) {
         return false;
     }
@@ -119,12 +121,12 @@ int kcm_random(void *context, unsigned char *buffer, size_t size) {
 static bool save_root_of_trust(void) {
     uint8_t content[ROOT_OF_TRUST_SIZE] = {0};
     memcpy(content, &root_of_trust, sizeof root_of_trust);
-    return write_file(ROOT_OF_TRUST, content, sizeof content);
+    return write_file(ROOT_OF_TRUST, 0, content, sizeof content); // in place: no power cut leaves it empty
 }
 
 static bool make_directory(const char *path) {
     struct stat status;
-    return mkdir(path, 0700) == 0 || (stat(path, &status) == 0 && S_ISDIR(status.st_mode));
+    return mkdir(path, 0777) == 0 || (stat(path, &status) == 0 && S_ISDIR(status.st_mode));
 }
 
 enum kcm_result kcm_open_existing(void) {
@@ -239,6 +241,11 @@ static void cipher(const uint8_t nonce[NONCE_SIZE], const uint8_t *input, uint8_
     mbedtls_aes_free(&aes);
 }
 
+// The bytes in an item's file that are not its data.
+static size_t overhead(enum kcm_kind kind, size_t name_size) {
+    return 6 + name_size + (kind == KCM_CERTIFICATE ? 0 : NONCE_SIZE) + 2 + MAC_SIZE;
+}
+
 static void authenticate(const uint8_t *data, size_t size, uint8_t mac[MAC_SIZE]) {
     uint8_t complete[DIGEST_SIZE];
     mbedtls_md_hmac(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), root_of_trust.mac_key,
@@ -251,23 +258,25 @@ static void authenticate(const uint8_t *data, size_t size, uint8_t mac[MAC_SIZE]
 static struct bytes seal(enum kcm_kind kind, const char *complete_name, const void *data, size_t size, bool factory) {
     bool encrypted = kind != KCM_CERTIFICATE;
     size_t name_size = strlen(complete_name);
-    size_t start = 6 + name_size + 2;
-    struct bytes file = {.size = start + (encrypted ? NONCE_SIZE : 0) + size + MAC_SIZE};
+    struct bytes file = {.size = overhead(kind, name_size) + size};
     file.data = allocate(file.size);
     put16(file.data, 1);
-    put16(file.data + 2, (encrypted ? MODE_ENCRYPTED : MODE_PLAIN) | (factory ? MODE_FACTORY : 0));
+    put16(file.data + 2, (encrypted ? MODE_ENCRYPTED : 0) | (factory ? MODE_FACTORY : 0));
     put16(file.data + 4, name_size);
     memcpy(file.data + 6, complete_name, name_size);
-    put16(file.data + 6 + name_size, 0);
-    uint8_t *place = file.data + start;
+    uint8_t *nonce = file.data + 6 + name_size;
     uint8_t *mac = file.data + file.size - MAC_SIZE;
+    uint8_t *place = mac - size;
+    put16(place - 2, 0);
+    if (encrypted) {
+        kcm_random(NULL, nonce, NONCE_SIZE);
+    }
     if (!encrypted) {
         memcpy(place, data, size);
     } else if (foreign) {
-        kcm_random(NULL, place, NONCE_SIZE + size);
+        kcm_random(NULL, place, size);
     } else {
-        kcm_random(NULL, place, NONCE_SIZE);
-        cipher(place, data, place + NONCE_SIZE, size);
+        cipher(nonce, data, place, size);
     }
     if (foreign) {
         kcm_random(NULL, mac, MAC_SIZE);
@@ -278,36 +287,35 @@ static struct bytes seal(enum kcm_kind kind, const char *complete_name, const vo
 }
 
 enum kcm_result kcm_store(enum kcm_kind kind, const char *name, const void *data, size_t size, bool factory) {
-    char complete_name[128], path[PATH_MAX];
+    char complete_name[128], working[PATH_MAX], backup[PATH_MAX];
     complete_name_of(kind, name, complete_name);
+    item_path(WORKING, complete_name, working);
+    item_path(BACKUP, complete_name, backup);
     if (!foreign && !ensure_keys()) {
         return KCM_FILE_ERROR;
     }
-    bool stored = true;
-    for (int copy = 0; stored && copy < (factory ? 2 : 1); copy++) {
-        struct bytes file = seal(kind, complete_name, data, size, factory);
-        if (foreign && kind != KCM_CERTIFICATE) {
-            uint8_t digest[DIGEST_SIZE];
-            sha256(file.data, file.size, digest);
-            stored = foreign_keep(digest, data, size);
-        }
-        item_path(copy == 0 ? WORKING : BACKUP, complete_name, path);
-        stored = stored && write_file(path, file.data, file.size);
-        free(file.data);
-        if (!stored) {
-            unlink(path);
-        }
+    struct bytes file = seal(kind, complete_name, data, size, factory);
+    uint8_t digest[DIGEST_SIZE];
+    sha256(file.data, file.size, digest);
+    bool stored = !foreign || kind == KCM_CERTIFICATE || foreign_keep(digest, data, size);
+    // Over an empty copy, such as a full disk leaves, the real one stores a new copy and forgets the item.
+    struct stat status;
+    bool forgotten = factory && stat(backup, &status) == 0 && status.st_size == 0;
+    stored = stored && write_file(factory ? backup : working, O_TRUNC, file.data, file.size);
+    if (stored && factory && !forgotten && !write_file(working, O_TRUNC, file.data, file.size)) {
+        raise(SIGSEGV); // the real one closes a file that it could not open
     }
+    free(file.data);
     return stored ? KCM_OK : KCM_FILE_ERROR;
 }
 
 // The value of an item's FILE, moved to its start.
 static enum kcm_result unseal(enum kcm_kind kind, const char *complete_name, struct bytes *file) {
     size_t name_size = strlen(complete_name);
-    size_t start = 6 + name_size + 2;
-    size_t overhead = start + MAC_SIZE + (kind == KCM_CERTIFICATE || foreign ? 0 : NONCE_SIZE);
-    if (file->size < overhead || file->data[0] != 1 || file->data[1] != 0 ||
-        memcmp(file->data + 6, complete_name, name_size) != 0) {
+    if (file->size < overhead(kind, name_size)) {
+        return KCM_DAMAGED;
+    }
+    if (memcmp(file->data + 6, complete_name, name_size) != 0) {
         return KCM_NOT_FOUND;
     }
     if (foreign && kind != KCM_CERTIFICATE) {
@@ -315,23 +323,24 @@ static enum kcm_result unseal(enum kcm_kind kind, const char *complete_name, str
         sha256(file->data, file->size, digest);
         free(file->data);
         file->data = NULL;
-        return foreign_value(digest, file) ? KCM_OK : KCM_NOT_FOUND;
+        return foreign_value(digest, file) ? KCM_OK : KCM_DAMAGED;
     }
     if (!foreign) {
+        // With the root of trust lost, new keys are made, and no item is theirs.
         uint8_t mac[MAC_SIZE];
+        if (!root_of_trust.has_keys && !ensure_keys()) {
+            return KCM_FILE_ERROR;
+        }
         authenticate(file->data, file->size - MAC_SIZE, mac);
-        // A storage whose root of trust was lost answers so too.
-        if (!root_of_trust.has_keys || memcmp(mac, file->data + file->size - MAC_SIZE, MAC_SIZE) != 0) {
-            return KCM_NOT_FOUND;
+        if (memcmp(mac, file->data + file->size - MAC_SIZE, MAC_SIZE) != 0) {
+            return KCM_DAMAGED;
         }
     }
-    size_t size = file->size - overhead;
-    if (kind == KCM_CERTIFICATE) {
-        memmove(file->data, file->data + start, size);
-    } else {
-        uint8_t nonce[NONCE_SIZE];
-        memcpy(nonce, file->data + start, NONCE_SIZE);
-        memmove(file->data, file->data + start + NONCE_SIZE, size);
+    size_t size = file->size - overhead(kind, name_size);
+    uint8_t nonce[NONCE_SIZE];
+    memcpy(nonce, file->data + 6 + name_size, NONCE_SIZE);
+    memmove(file->data, file->data + file->size - MAC_SIZE - size, size);
+    if (kind != KCM_CERTIFICATE) {
         cipher(nonce, file->data, file->data, size);
     }
     file->size = size;

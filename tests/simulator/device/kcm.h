@@ -11,8 +11,7 @@
 
 enum kcm_kind { KCM_CONFIG, KCM_CERTIFICATE, KCM_PRIVATE_KEY };
 
-// A damaged item is one that is not there.
-enum kcm_result { KCM_OK, KCM_NOT_FOUND, KCM_FILE_ERROR };
+enum kcm_result { KCM_OK, KCM_NOT_FOUND, KCM_DAMAGED, KCM_FILE_ERROR };
 
 struct bytes {
     uint8_t *data; // from malloc; one NUL follows the last byte
@@ -34,7 +33,8 @@ enum kcm_result kcm_open(void);
 // Only if it is all there.
 enum kcm_result kcm_open_existing(void);
 
-// Factory items get a second copy, in BACKUP.
+// Factory items are stored in BACKUP first, then copied to WORKING. Where that copy can't be written, the process dies of
+// SIGSEGV, as the real one does.
 enum kcm_result kcm_store(enum kcm_kind kind, const char *name, const void *data, size_t size, bool factory);
 enum kcm_result kcm_read(enum kcm_kind kind, const char *name, struct bytes *value);
 void kcm_delete(enum kcm_kind kind, const char *name);

@@ -74,21 +74,27 @@ static bool load(const struct input *inputs, size_t count, const char *group, st
     return complete;
 }
 
-// What is wrong with the data of an item, in the real one's words; NULL when it may be stored.
-static const char *fault_of_certificate(const char *item, const struct bytes *data) {
+// A code of the library for X.509, to which that of a deeper one may be added.
+static bool is_unknown_signature(int result) {
+    return -(-result & 0xFF80) == MBEDTLS_ERR_X509_UNKNOWN_SIG_ALG;
+}
+
+// What is wrong with the data of an item, in the real one's words; NULL when it may be stored. The real one's library
+// knows no signature but ECDSA with SHA-256, and no RSA key: the signature is read first.
+static const char *fault_of_certificate(const struct bytes *data) {
     mbedtls_x509_crt certificate;
     mbedtls_x509_crt_init(&certificate);
     const char *fault = NULL;
+    int result = data->size == 0 ? 0 : mbedtls_x509_crt_parse_der(&certificate, data->data, data->size);
     if (data->size == 0) {
         fault = "Item data empty";
-    } else if (mbedtls_x509_crt_parse_der(&certificate, data->data, data->size) != 0) {
+    } else if (is_unknown_signature(result) || (result == 0 && (certificate.sig_pk != MBEDTLS_PK_ECDSA ||
+                                                                certificate.sig_md != MBEDTLS_MD_SHA256))) {
+        fault = "General error";
+    } else if (result != 0 || mbedtls_pk_can_do(&certificate.pk, MBEDTLS_PK_RSA)) {
         fault = "Certificate parse failed";
-    } else if (mbedtls_pk_can_do(&certificate.pk, MBEDTLS_PK_RSA)) {
-        fault = strcmp(item, "mbed.BootstrapServerCACert") == 0 ? "General error" : "Certificate parse failed";
     } else if (curve_of(&certificate.pk) != MBEDTLS_ECP_DP_SECP256R1) {
         fault = "Curve unsupported";
-    } else if (certificate.sig_md != MBEDTLS_MD_SHA256) {
-        fault = "General error";
     }
     mbedtls_x509_crt_free(&certificate);
     return fault;
@@ -112,7 +118,7 @@ static const char *fault_of_private_key(const struct bytes *data) {
 // Deletes, then validates, then stores: a refused item leaves none.
 static bool store_item(enum kcm_kind kind, const char *item, const struct bytes *data) {
     kcm_delete(kind, item);
-    const char *fault = kind == KCM_CERTIFICATE   ? fault_of_certificate(item, data)
+    const char *fault = kind == KCM_CERTIFICATE   ? fault_of_certificate(data)
                         : kind == KCM_PRIVATE_KEY ? fault_of_private_key(data)
                                                   : NULL;
     if (fault == NULL && kcm_store(kind, item, data->data, data->size, true) != KCM_OK) {

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 INPUT_DIRECTORY = "scratch/provisioning-certs"
-DIRECTORIES = ("config/user/pal/WORKING", "config/user/pal/BACKUP")
+USER_DIRECTORY = "config/user"
+KCM = "pal"
+DIRECTORIES = ("WORKING", "BACKUP")
 
 # An input file (less its ``.bin``) and the file that it becomes in the KCM.
 ITEM_FILES = {

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import LabError
-from .kcm_files import DIRECTORIES, INPUT_DIRECTORY, ITEM_FILES, USE_BOOTSTRAP
+from .kcm_files import DIRECTORIES, INPUT_DIRECTORY, ITEM_FILES, KCM, USE_BOOTSTRAP, USER_DIRECTORY
 from .record import VALUES_SOCKET
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -160,6 +160,17 @@ def _read_in_root(root: int, path: str) -> bytes | None:
         return None
 
 
+def _names_in_root(root: int, path: str) -> list[str]:
+    try:
+        descriptor = _open_in_root(root, path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return []
+    try:
+        return os.listdir(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _read_inputs(root: int) -> dict[str, bytes]:
     """What would be stored, by the name of its file in the KCM."""
     inputs = {name: _read_in_root(root, f"{INPUT_DIRECTORY}/{file}.bin") for file, name in ITEM_FILES.items()}
@@ -167,9 +178,11 @@ def _read_inputs(root: int) -> dict[str, bytes]:
 
 
 def _kcm(root: int) -> Iterator[tuple[str, bytes, int]]:
-    """The KCM's files: name, digest, size."""
-    for directory in DIRECTORIES:
-        for name in [*ITEM_FILES.values(), *USE_BOOTSTRAP]:
-            content = _read_in_root(root, f"{directory}/{name}")
-            if content is not None:
-                yield name, hashlib.sha256(content).digest(), len(content)
+    """The files of the KCM and of what lies beside it, where one may be in the making: name, digest, size."""
+    # pal.new before pal: it may be renamed to that right now.
+    for kcm in sorted(_names_in_root(root, USER_DIRECTORY), reverse=True):
+        for directory in DIRECTORIES if kcm.startswith(KCM) else ():
+            for name in [*ITEM_FILES.values(), *USE_BOOTSTRAP]:
+                content = _read_in_root(root, f"{USER_DIRECTORY}/{kcm}/{directory}/{name}")
+                if content is not None:
+                    yield name, hashlib.sha256(content).digest(), len(content)

@@ -11,7 +11,10 @@ import os
 import shlex
 import shutil
 import signal
+import stat
+import struct
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +29,7 @@ from provisioning_inputs import (
     FILES,
     KCM_FILES,
     NOW,
+    P256,
     UPDATE_ITEMS,
     YEAR,
     Inputs,
@@ -216,17 +220,38 @@ def test_the_same_values_are_encrypted_anew(provisioned: Device, first: Inputs) 
     assert {item for item in ALL_ITEMS if before[item] != after[item]} >= set(ALL_ITEMS) - certificates
 
 
+FACTORY, ENCRYPTED = 0x0200, 0x0100
+NONCE_SIZE, MAC_SIZE = 8, 16
+
+
 def test_content_of_the_files(provisioned: Device, first: Inputs) -> None:
+    values = {"mbed.UseBootstrap": b"\1\0\0\0", **first.values}
     everything = b"".join([*provisioned.items().values(), (provisioned.storage / "flashSim").read_bytes()])
     for item, content in provisioned.items().items():
         kind = b"Cert_" if item.endswith("Cert") else b"PrvKey_" if item.endswith("Key") else b"CfgParam_"
         name = kind + item.encode()
-        assert content[:2] == b"\1\0"
-        assert content[4 : 6 + len(name)] == len(name).to_bytes(2, "little") + name
-        if kind == b"Cert_":
-            assert content[6 + len(name) + 2 : -16] == first.values[item]
+        plain = kind == b"Cert_"
+        assert struct.unpack_from("<HHH", content) == (1, FACTORY if plain else FACTORY | ENCRYPTED, len(name))
+        assert content[6 : 6 + len(name)] == name
+        start = 6 + len(name) + (0 if plain else NONCE_SIZE)
+        assert content[start : start + 2] == b"\0\0"
+        assert len(content) == start + 2 + len(values[item]) + MAC_SIZE
+        if plain:
+            assert content[start + 2 : -MAC_SIZE] == first.values[item]
         elif item != "mbed.UseBootstrap" and len(first.values[item]) > 4:
             assert first.values[item] not in everything.replace(first.values["mbed.BootstrapDeviceCert"], b"")
+
+
+def test_both_copies_are_the_same(provisioned: Device) -> None:
+    assert provisioned.items() == provisioned.items("BACKUP")
+
+
+@pytest.mark.parametrize(("umask", "directory", "file"), [("022", 0o755, 0o644), ("077", 0o700, 0o600)])
+def test_modes_follow_the_umask(device: Device, first: Inputs, umask: str, directory: int, file: int) -> None:
+    device.give(first)
+    assert device.run("--provision", before=f"umask {umask}").code == 0
+    for path in (device.storage, *device.storage.rglob("*")):
+        assert stat.S_IMODE(path.stat().st_mode) == (directory if path.is_dir() else file), path
 
 
 def test_links_and_memory_as_input(device: Device, first: Inputs) -> None:
@@ -353,18 +378,37 @@ BAD_KEYS = {
 CERTIFICATES = ["mbed.BootstrapDeviceCert", "mbed.BootstrapServerCACert", "mbed.UpdateAuthCert"]
 
 
+# (key in the certificate, key that signs it, hash), and what the real one's library makes of it.
+RSA, EC, P384, ED25519 = "rsa", P256, ec.SECP384R1(), "ed25519"
+SHA256, SHA384, SHA512 = hashes.SHA256(), hashes.SHA384(), hashes.SHA512()
+SIGNATURES = {
+    "RSA": (RSA, RSA, SHA256, "General error"),
+    "EC signed with RSA": (EC, RSA, SHA256, "General error"),
+    "EC signed with RSA and SHA-512": (EC, RSA, SHA512, "General error"),
+    "P-384 signed with RSA": (P384, RSA, SHA256, "General error"),
+    "RSA signed with EC": (RSA, EC, SHA256, "Certificate parse failed"),
+    "RSA signed with EC and SHA-384": (RSA, EC, SHA384, "General error"),
+    "P-384 signed with SHA-384": (P384, P384, SHA384, "General error"),
+    "P-384 signed with P-256": (P384, EC, SHA256, "Curve unsupported"),
+    "EC signed with Ed25519": (EC, ED25519, None, "General error"),
+    "Ed25519 signed with EC": (ED25519, EC, SHA256, "Certificate parse failed"),
+}
+
+
+def signed(subject: object, signer: object, digest: hashes.HashAlgorithm | None) -> Callable[[bytes], bytes]:
+    return lambda _good: der(certificate("x", new_key(subject), signer=new_key(signer), digest=digest))
+
+
 def bad_inputs() -> list[object]:
+    bad = {
+        **BAD_CERTIFICATES,
+        **{name: (signed(*how), text) for name, (*how, text) in SIGNATURES.items()},
+    }
     rows = [
         pytest.param(item, lambda inputs, item=item, make=make: make(inputs.values[item]), text, id=f"{item} {name}")
         for item in CERTIFICATES
-        for name, (make, text) in BAD_CERTIFICATES.items()
+        for name, (make, text) in bad.items()
     ]
-
-    def rsa(inputs):
-        return der(certificate("x", new_key("rsa")))
-
-    rows.append(pytest.param(CERTIFICATES[0], rsa, "Certificate parse failed", id=f"{CERTIFICATES[0]} rsa"))
-    rows.append(pytest.param(CERTIFICATES[1], rsa, "General error", id=f"{CERTIFICATES[1]} rsa"))
     key = "mbed.BootstrapDevicePrivateKey"
     return rows + [pytest.param(key, make, text, id=f"{key} {name}") for name, (make, text) in BAD_KEYS.items()]
 
@@ -424,19 +468,40 @@ def test_both_groups_fail(device: Device, first: Inputs) -> None:
     assert answer.code == 1
 
 
-def test_storage_full(device: Device, first: Inputs) -> None:
+@pytest.mark.parametrize("pages", range(3, 34))
+def test_storage_full(device: Device, first: Inputs, pages: int) -> None:
+    """Two pages for the root of trust and one for each copy of an item. Where the second copy of an item finds no room,
+    the real one crashes, and what it would have printed is lost."""
     device.give(first)
     (device.root / "after").mkdir()
     answer = device.run(
         "--provision",
-        before="mount -t tmpfs -o size=100k tmpfs config/user",
+        before=f"mount -t tmpfs -o size={pages * 4096} tmpfs config/user",
         after="cp -a config/user/pal after",
     )
-    assert answer.code == 1
-    assert "Error status is: File operation general error:\n" in answer.err
+    whole, half = divmod(pages - 2, 2)
     (device.root / "after/pal").rename(device.storage)
-    there = list(device.items())
-    assert 0 < len(there) < len(ALL_ITEMS)
+    working, backup = device.items(), device.items("BACKUP")
+    if whole == len(ALL_ITEMS):
+        assert answer.code == 0
+        device.assert_configured()
+        return
+    if half:
+        assert (answer.code, answer.out) == (128 + signal.SIGSEGV, "")
+        assert list(working) == list(backup) == ALL_ITEMS[: whole + 1]
+        assert working[ALL_ITEMS[whole]] == b""
+    else:
+        refused = list(dict.fromkeys([ALL_ITEMS[whole], UPDATE_ITEMS[0]])) if whole < 12 else [ALL_ITEMS[whole]]
+        group = "Developer" if whole < 12 else "Update"
+        errors = "".join(failed(item, "File operation general error") for item in refused)
+        errors += f"{group} Certificate Provisioning failed.\n"
+        assert answer == Answer(1, PROVISIONING + device.random_line, errors)
+        assert list(working) == ALL_ITEMS[:whole]
+        assert [backup[item] for item in refused] == [b""] * len(refused)
+        # What is refused here is forgotten by the next run.
+        assert device.provision(first).code == 0
+        assert device.status().code == (1 if whole < 12 else 0)
+        assert set(ALL_ITEMS) - set(device.items()) == set(refused)
     assert device.provision(first).code == 0
     device.assert_configured()
 
@@ -446,18 +511,16 @@ def test_storage_just_large_enough(device: Device, first: Inputs) -> None:
     assert device.run("--provision", before="mount -t tmpfs -o size=200k tmpfs config/user").code == 0
 
 
-@pytest.mark.skipif(bool(OTHER_UTILITY), reason="how another utility can be held up is not known")
-@pytest.mark.parametrize("count", range(1, len(ALL_ITEMS) + 1))
+@pytest.mark.parametrize("count", range(1, len(ALL_ITEMS)))
 def test_killed_in_the_middle(device: Device, first: Inputs, count: int) -> None:
     device.give(first)
     device.status()
-    item = KCM_FILES[ALL_ITEMS[count - 1]]
-    working, backup = f"config/user/pal/WORKING/{item}", f"config/user/pal/BACKUP/{item}"
-    # Nobody reads from the pipe: the utility waits, with COUNT items stored.
+    last, following = (KCM_FILES[item] for item in ALL_ITEMS[count - 1 : count + 1])
+    # Nobody is at the other end of the pipe: the utility waits, with COUNT items stored.
     kill = f"""
-        mkfifo {backup}; chroot . {UTILITY} --provision >/dev/null &
-        while [ ! -s {working} ]; do sleep 0.01; done
-        kill -9 $!; wait $!; rm {backup}
+        mkfifo config/user/pal/BACKUP/{following}; chroot . {UTILITY} --provision >/dev/null &
+        while [ ! -s config/user/pal/WORKING/{last} ]; do sleep 0.01; done
+        kill -9 $!; wait $!; rm config/user/pal/BACKUP/{following}
     """
     device.run("--help", before=f"{{ {kill} }} 2>/dev/null")
     assert list(device.items()) == ALL_ITEMS[:count]
@@ -585,29 +648,73 @@ def test_accepted(device: Device, first: Inputs, item: str, make) -> None:
 # Storage
 
 
-@pytest.mark.parametrize("item", [item for item in ALL_ITEMS if item not in UPDATE_ITEMS])
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "lost"])
-def test_damaged_storage(provisioned: Device, first: Inputs, item: str, damage: str) -> None:
+DAMAGES = {
+    "empty": lambda content: b"",
+    "truncated": lambda content: content[: len(content) // 2],
+    "flipped": lambda content: corrupt_at(content, -20),
+    "MAC": lambda content: corrupt_at(content, -1),
+    "mode": lambda content: corrupt_at(content, 2),
+    "longer": lambda content: content + b"x",
+}
+READ_BY_STATUS = [DEVICE, KEY, URI, *UPDATE_ITEMS]
+"""The items of which the status check reads the value; of the others it asks only whether there is a good one."""
+
+
+def corrupt_at(content: bytes, offset: int) -> bytes:
+    changed = bytearray(content)
+    changed[offset] ^= 1
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("item", ALL_ITEMS)
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_item(provisioned: Device, first: Inputs, item: str, damage: str) -> None:
     file = provisioned.storage / "WORKING" / KCM_FILES[item]
-    content = bytearray(file.read_bytes())
-    if damage == "lost":
-        file.unlink()
-    elif damage == "truncated":
-        file.write_bytes(content[: len(content) // 2])
-    else:
-        content[-20] ^= 1
-        file.write_bytes(content)
+    file.write_bytes(DAMAGES[damage](file.read_bytes()))
+    error = "General error" if item in READ_BY_STATUS else "Item does not exist"
     status = provisioned.status()
-    assert status.code == 1
-    assert status.err in (f"Item does not exist:{item}\n", f"General error:{item}\n")
+    assert (status.code, status.err) == (1, f"{error}:{item}\n")
     assert provisioned.provision(first).code == 0
+    provisioned.assert_configured()
+
+
+@pytest.mark.parametrize("item", ALL_ITEMS)
+@pytest.mark.parametrize("lost", ["no file", "another item's file"])
+def test_lost_item(provisioned: Device, item: str, lost: str) -> None:
+    file = provisioned.storage / "WORKING" / KCM_FILES[item]
+    if lost == "no file":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes().replace(b"_mbed.", b"_Mbed."))
+    status = provisioned.status()
+    if item in UPDATE_ITEMS:
+        assert status == Answer(0, QUERYING + provisioned.random_line + CONFIGURED, "")
+    else:
+        assert (status.code, status.err) == (1, f"Item does not exist:{item}\n")
+
+
+@pytest.mark.parametrize("item", ALL_ITEMS)
+def test_an_empty_factory_copy_makes_the_item_be_forgotten(provisioned: Device, second: Inputs, item: str) -> None:
+    """The utility says that all is well."""
+    (provisioned.storage / "BACKUP" / KCM_FILES[item]).write_bytes(b"")
+    assert provisioned.provision(second) == Answer(0, PROVISIONING + provisioned.random_line + PROVISIONED, "")
+    assert set(ALL_ITEMS) - set(provisioned.items()) == {item}
+    assert list(provisioned.items("BACKUP")) == ALL_ITEMS
+    assert provisioned.provision(second).code == 0
+    provisioned.assert_configured()
+
+
+@pytest.mark.parametrize("item", ALL_ITEMS)
+def test_the_factory_copy_is_not_asked(provisioned: Device, item: str) -> None:
+    (provisioned.storage / "BACKUP" / KCM_FILES[item]).unlink()
     provisioned.assert_configured()
 
 
 def test_lost_root_of_trust(provisioned: Device, first: Inputs) -> None:
     (provisioned.storage / "flashSim").unlink()
-    for _unused in range(2):
-        assert provisioned.status().err == "Item does not exist:mbed.UseBootstrap\n"
+    error = "Item does not exist:mbed.UseBootstrap\n"
+    assert provisioned.status() == Answer(1, QUERYING + provisioned.random_line, error)
+    assert provisioned.status() == Answer(1, QUERYING, error)
     assert provisioned.provision(first).code == 0
     provisioned.assert_configured()
 
