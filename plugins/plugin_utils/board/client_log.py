@@ -7,34 +7,84 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 _MESSAGE = re.compile(r"]: (?P<message>[^:]+?)(?: ?: ?(?P<value>.*))?$")
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}\b", re.ASCII)
+_DEVICE_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+
+_MEANINGS = {
+    "ConnectBootstrapFailed": "The bootstrap server refused the board: is its developer certificate still in the "
+    "account, and is it of this account?",
+    "ConnectNetworkError": "The server could not be reached: is the board's network up, and does a firewall let it "
+    "connect to the server?",
+    "ConnectSecureConnectionFailed": "TLS failed: was the certificate deleted or is it of another account, is it "
+    "expired, or is something in between that answers instead of the server?",
+    "ConnectDnsResolvingFailed": "The server's name could not be resolved: has the board a name server?",
+}
+"""By name; the codes that go with the first three are 257, 261 and 266 (seen on mbed-cloud-client 4.1.0)."""
 
 
 @dataclass(frozen=True)
 class ClientLog:
-    """The state that the last lines tell: ``registered`` is None when they tell nothing."""
+    """The state that the last lines tell: ``registered`` is None when they tell nothing.
+
+    ``error`` is the last error since the last registration, ``error_code`` its number. ``registered_at`` is the
+    time of the last registration that the lines tell of, ISO 8601, by the board's clock.
+    """
 
     registered: bool | None = None
     device_id: str | None = None
     error: str | None = None
+    error_code: int | None = None
+    registered_at: str | None = None
 
     @classmethod
-    def of(cls, lines: Iterable[str]) -> ClientLog:
-        """From log lines, oldest first (texts as in mbl-core's source/MblCloudClient.cpp)."""
+    def of(cls, lines: Iterable[str], *, since: float | None = None, until: float | None = None) -> ClientLog:
+        """From log lines, oldest first (texts as in mbl-core's source/MblCloudClient.cpp).
+
+        With ``since`` and ``until`` (seconds since 1970), other lines than those stamped in between tell no state.
+        """
         registered: bool | None = None
-        device_id = error = None
+        device_id = error = code = registered_at = expired = None
         for line in lines:
+            stamp = _time_of(line)
             found = _MESSAGE.search(line.rstrip())
             message, value = found.groups() if found else ("", None)
-            if message == "Client registered":
-                registered, error = True, None
+            # After a connection that dropped there is no second "Client registered".
+            online = message == "Client registered" or "registration_updated" in line
+            if online and stamp:
+                registered_at = stamp.isoformat()
+            if since is not None and until is not None and not (stamp and since <= stamp.timestamp() <= until):
+                continue
+            if online:
+                registered, error, code = True, None, None
             elif message == "Device Id":
-                device_id = value
+                if value and _DEVICE_ID.fullmatch(value):
+                    device_id = value
+                else:
+                    registered, error = False, f"it names a device ID that is none (32 hexadecimal digits): {value!r}"
             elif message == "Error occurred":
-                registered, error = False, value
+                registered, error, code = False, value, None
+            elif message == "Error code" and error and value and value.isdecimal():
+                code = int(value)
             elif message == "Error details" and error:
                 error = f"{error} ({value})"
+            elif "Certificate expired" in line:
+                expired = line.rpartition("]: ")[2].strip()
             elif message.startswith("Device not configured"):
-                registered, error = False, message
-        return cls(registered, device_id, error)
+                registered, error, code = False, f"{message} ({expired})" if expired else message, None
+        return cls(registered, device_id, error, code, registered_at)
+
+    @property
+    def error_meaning(self) -> str | None:
+        """What ``error`` means and what to look at, None where that is not known."""
+        return _MEANINGS.get(self.error.partition(" ")[0]) if self.error else None
+
+
+def _time_of(line: str) -> datetime | None:
+    found = _STAMP.match(line)
+    try:
+        return datetime.strptime(found[0], "%Y-%m-%dT%H:%M:%S%z") if found else None
+    except ValueError:
+        return None

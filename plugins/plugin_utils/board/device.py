@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from math import floor
 from pathlib import Path
 from shlex import quote
 
@@ -24,92 +26,166 @@ _PROGRAM = Path(__file__).with_name("device_program.sh")
 UTILITY_TIMEOUT = 300
 """Seconds after which a hanging utility is ended. It took 10 ms on x86, but may wait for randomness."""
 
+TICKS_PER_SECOND = 100
+"""USER_HZ, in which /proc tells times; 100 on every architecture that MBL runs on."""
+
 _WHAT_TO_DO = {
     "no-utility": "There is no /opt/arm/pelion-provisioning-util on this board, so it cannot be provisioned. "
     "Some MBL images of the 0.6 era lack it: update the board's image.",
+    "utility-broken": "This board's pelion-provisioning-util cannot be run ({detail}). Is the image complete, and made "
+    "for this board?",
+    "no-space": "There is not enough room on this board: {detail}. Nothing was changed: make room, then run again.",
+    "read-only": "{detail} cannot be written on this board, so nothing was changed. Look for errors of its flash, "
+    "mount it for writing, then run again.",
     "no-mbl": "This host has no /config/user, so it is no MBL board. Was a board's task given to another host?",
     "no-scratch": "This board has no /scratch, where the utility reads its input. Is it an MBL device?",
     "no-run": "This board has no writable /run. Is it an MBL device, and is the user root?",
     "locked": "Another provisioning run is at work on this board (process {detail}). Run again when it has ended.",
+    "foreign-utility": "Another tool is provisioning this board (process {detail}). Run again when it has ended.",
     "stop-client": "mbl-cloud-client could not be stopped: {detail}",
-    "snapshot": "The board's present KCM could not be saved, so nothing was changed. "
+    "changed-since": "This board was provisioned by another tool or run after it was asked what it holds, so nothing "
+    "was changed. Run again.",
+    "bootstrapped-since": "This board bootstrapped with other credentials after it was asked. Run again.",
+    "snapshot": "The board's present KCM could not be copied, so nothing was changed. "
     "Is /config/user full or read-only? {detail}",
     "inputs": "The items could not be written to /scratch/provisioning-certs. Is /scratch full or read-only?",
     "inputs-taken": "/scratch/provisioning-certs exists and no memory could be mounted over it. "
     "Another tool left it there: remove it from the board, it may hold private keys.",
+    "inputs-changed": "Another tool used /scratch/provisioning-certs at the same time. Run again when it has ended.",
     "utility": "pelion-provisioning-util refused the credentials: {detail}",
+    "utility-ended": "pelion-provisioning-util did not run to its end: {detail}",
     "check": "The injection did not hold: {detail}",
-    "bootstrapped-since": "This board bootstrapped with other credentials after it was asked. Run again.",
-    "terminated": "The work on this board was ended from outside.",
+    "unmount": "The new set could not be put in the place of the old one: umount failed.",
+    "swap": "The new set could not be put in the place of the old one. Is /config/user read-only?",
     "record": "The record could not be written to /config/user. Is it full or read-only?",
-    "put-back": "An earlier injection on this board was cut off, and the KCM that it held before could not be put "
-    "back. It is whole in /config/user/pal.before: move it to /config/user/pal, then run again.",
+    "overwritten": "Another tool or run has provisioned this board while its registration was awaited, so it holds "
+    "other credentials now. Find out who did, then run again.",
+    "put-back": "What an injection that was cut off has left on this board could not be put in order; its client was "
+    "left stopped. The sets are whole in /config/user (docs/on-the-board.md tells which is which).",
+    "terminated": "The work on this board was ended from outside.",
+}
+
+_WARNINGS = {
+    ("inputs", "disk"): "No memory could be mounted on the board, so the keys lay on its disk (/scratch) for a moment; "
+    "they were overwritten there, which flash memory may not honour.",
+    ("inputs", "busy"): "A process on the board sat in /scratch/provisioning-certs while the keys were there, so it "
+    "may have read them. It was emptied, and is unmounted as soon as that process ends.",
+    ("way", "journal"): "Nothing can be mounted over /config/user/pal on this board, so the credentials were replaced "
+    "in place: had the power failed meanwhile, the next run, not the board itself, would have put the old ones back.",
 }
 
 
 class DeviceError(PelionError):
-    """A board could not do what was asked; the fact ``reason`` is a word for scripts."""
+    """A board could not do what was asked.
+
+    Facts: ``reason``, a word for scripts; ``undone``, whether the board's old set was put back; ``recovered``,
+    whether something that an earlier run had left was put in order before; ``changed``, whether the board is another
+    one than before.
+    """
 
     @classmethod
-    def of(cls, reason: str, detail: str = "", *, undone: bool | None = None) -> DeviceError:
+    def of(
+        cls,
+        reason: str,
+        detail: str = "",
+        *,
+        undone: bool | None = None,
+        recovered: bool = False,
+        committed: bool = False,
+    ) -> DeviceError:
         """For a reason of the device program. ``undone``: whether the board could put its old KCM back."""
         message = _WHAT_TO_DO[reason].format(detail=detail).strip()
         if undone:
             message += " The board's KCM is again as it was before."
         elif undone is False:
-            message += " The board's old KCM is whole in /config/user/pal.before; the next run puts it back."
-        return cls(message, reason=reason, undone=bool(undone))
+            message += " The board's old KCM is whole on it; the next run puts it back."
+        changed = recovered or committed or undone is False
+        return cls(message, reason=reason, undone=bool(undone), recovered=recovered, changed=changed)
+
+
+@dataclass(frozen=True)
+class Restart:
+    """How the board's client fares after a restart that this run has caused.
+
+    ``way`` is how the items got there: ``beside`` the old ones, by ``journal`` (in place), ``already`` (the exchange
+    was repeated after it had done its work), or None for a restart alone. ``warnings`` are texts for the user.
+    """
+
+    log: ClientLog = field(default_factory=ClientLog)
+    client_runs: bool = False
+    way: str | None = None
+    recovered: bool = False
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def device_id(self) -> str | None:
+        return self.log.device_id
+
+    @property
+    def registered(self) -> bool | None:
+        """True: proven since the restart. False: an error, or the client has ended. None: nothing was heard so far."""
+        if not self.client_runs:
+            return False
+        return None if self.log.registered and not self.device_id else self.log.registered
+
+    @property
+    def error(self) -> str | None:
+        """What the client said, or that it died without a word."""
+        return self.log.error or (None if self.client_runs else "mbl-cloud-client has ended without a word")
 
 
 class Device:
     """A board that is reached by ``run``, which sends a text to its `/bin/sh` and returns what that printed."""
 
-    def __init__(self, run: Callable[[str], str], *, lock_timeout: int) -> None:
+    def __init__(self, run: Callable[[str], str], *, lock_timeout: int, now: Callable[[], float] = time.time) -> None:
         self._run = run
         self._lock_timeout = lock_timeout
+        self._now = now
 
     def inspect(self, *, may_change: bool) -> Board:
-        """One exchange, no secrets sent. Undoes what a cut-off run left, if it ``may_change`` the board.
+        """One exchange, no secrets sent. Puts in order what a cut-off run left, if it ``may_change`` the board.
 
         Raises DeviceError.
         """
-        values = {"certificate_files": " ".join(kcm.file_name(name) for name in kcm.CERTIFICATES)}
-        report = self._call("inspect", values, may_change=may_change)
+        report = self._call("inspect", {}, may_change=may_change)
         try:
-            return _board(report)
+            return _board(report, self._now())
         except (IndexError, ValueError) as error:
             text = "The board's answer makes no sense. Is it an MBL device?"
             raise DeviceError(text, reason="bad-answer") from error
 
-    def inject(self, items: Items, *, found_digest: str | None, bootstrap: str, registration_timeout: int) -> ClientLog:
+    def inject(self, items: Items, *, found_digest: str | None, bootstrap: str, registration_timeout: int) -> Restart:
         """One exchange: put ``items`` in the place of what the board holds, and restart its client.
 
-        ``found_digest`` is the inspection's, so that a repeated exchange is known for one. ``bootstrap`` is
-        ``as-is``, ``not-yet`` (refuse when it has bootstrapped since), ``keep-identity`` or ``new-identity``.
-        The answer is what the client said within ``registration_timeout`` seconds. Raises DeviceError, the
-        board then holding what it held.
+        ``found_digest`` is the inspection's: a repeated exchange is known by it, and what another tool did since is
+        not overwritten. ``bootstrap`` is ``as-is``, ``not-yet`` (refuse when it has bootstrapped since),
+        ``keep-identity`` or ``new-identity``. The answer is what the client said within ``registration_timeout``
+        seconds, 0 not to wait. Raises DeviceError, the board then holding what it held, unless the error's
+        ``changed`` says otherwise.
         """
         values = {
             "bootstrap": bootstrap,
-            "found_digest": found_digest or "",
+            "found_digest": found_digest or sha256_hex(b""),
             "fingerprint": items.fingerprint,
             "registration_timeout": str(registration_timeout),
-            "item_files": " ".join(kcm.file_name(name) for name in kcm.FACTORY_ITEMS),
-            "lwm2m_files": " ".join(kcm.file_name(name) for name in kcm.LWM2M_ITEMS),
+            "input_files": " ".join(f"{name}.bin" for name in ITEMS),
+            "inputs_digest": sha256_hex(b"".join(items.values[name] for name in ITEMS)),
             "certificates": "\n".join(_expectations(items)),
             "record_text": "\n".join(f"{key}={value}" for key, value in record_of(items).items()),
         }
-        return _client_log(self._call("inject", values, functions=_write_items(items)))
+        report = self._call("inject", values, functions=_write_items(items))
+        return _restart(report, way="".join(report["way"][:1]) or "beside")
 
-    def reconnect(self, *, registration_timeout: int) -> ClientLog:
+    def reconnect(self, *, registration_timeout: int) -> Restart:
         """One exchange: restart the client, whose own pause between attempts grows to a week."""
-        return _client_log(self._call("reconnect", {"registration_timeout": str(registration_timeout)}))
+        return _restart(self._call("reconnect", {"registration_timeout": str(registration_timeout)}), way=None)
 
     def _call(
         self, function: str, values: Mapping[str, str], *, functions: str = "", may_change: bool = True
     ) -> Report:
         values = {
             **values,
+            **_KCM_FILES,
             "may_change": "yes" if may_change else "no",
             "lock_timeout": str(self._lock_timeout),
             "utility_timeout": str(UTILITY_TIMEOUT),
@@ -118,6 +194,18 @@ class Device:
         call = f"{{\n{assignments}{functions}{function}\n}}\n"
         return _report(self._run(_PROGRAM.read_text() + call))
 
+
+def _files(names: Iterable[str]) -> str:
+    return " ".join(kcm.file_name(name) for name in names)
+
+
+_KCM_FILES = {
+    "item_files": _files(kcm.FACTORY_ITEMS),
+    "encrypted_files": _files(kcm.ENCRYPTED_ITEMS),
+    "client_writes": kcm.file_name(kcm.BOOTSTRAP_URI),
+    "certificate_files": _files((*kcm.CERTIFICATES, kcm.LWM2M_CERTIFICATE)),
+    "lwm2m_files": _files(kcm.LWM2M_ITEMS),
+}
 
 Report = Mapping[str, list[str]]
 """The values of each key that the program reported, in order; an absent key has none."""
@@ -130,47 +218,124 @@ def _report(text: str) -> Report:
         if found:
             report[found[1]].append(found[2])
     undone = report["undone"][0] == "yes" if report["undone"] else None
+    recovered, committed = bool(report["recovered"]), bool(report["committed"])
     if report["error"] and report["error"][0] in _WHAT_TO_DO:
-        raise DeviceError.of(report["error"][0], " ".join(filter(None, report["detail"])), undone=undone)
+        reason, detail = report["error"][0], _said(report["detail"])
+        if fault := _ending(report):
+            reason, detail = "utility-ended", f"{fault}. {detail}".strip()
+        raise DeviceError.of(reason, detail, undone=undone, recovered=recovered, committed=committed)
     if not report["done"]:
         raise DeviceError(
             "The board's answer ended early. What was under way there is completed or undone by the board, "
             "now or at the next run: run again.",
             reason="cut-off",
             undone=bool(undone),
+            recovered=recovered,
+            changed=recovered or committed,
         )
     return report
 
 
-def _client_log(report: Report) -> ClientLog:
+def _ending(report: Report) -> str:
+    """Why the utility did not run to its end, empty when it did."""
+    if report["utility-timeout"]:
+        return f"it took more than {report['utility-timeout'][0]} seconds and was killed"
+    return _fault(int(report["utility-code"][0])) if report["utility-code"] else ""
+
+
+def _fault(code: int) -> str:
+    """Why a program with this exit code did not run to its end; empty when it did."""
+    if code in (126, 127):
+        return f"exit code {code}: it cannot be executed"
+    if code > 128:
+        hint = "; with a full /config/user it crashes" if code - 128 in (6, 11) else ""
+        return f"it was ended by signal {code - 128}{hint}"
+    return ""
+
+
+def _said(lines: Iterable[str]) -> str:
+    """What the utility said, without the lines that tell nothing: what it is about to do, and of randomness."""
+    noise = ("Querying device status", "Provisioning device.", "Generating random from")
+    return " ".join(line.strip() for line in lines if line.strip() and not line.startswith(noise))
+
+
+def _restart(report: Report, *, way: str | None) -> Restart:
     log = ClientLog.of(report["log"])
-    return replace(log, error=" ".join(report["client-error"])) if report["client-error"] else log
+    if report["client-error"]:
+        log = ClientLog(registered=False, error=" ".join(report["client-error"]))
+    return Restart(
+        log=log,
+        client_runs=report["client-runs"] == ["yes"],
+        way=way,
+        recovered=bool(report["recovered"]),
+        warnings=tuple(text for (key, value), text in _WARNINGS.items() if value in report[key]),
+    )
 
 
-def _board(report: Report) -> Board:
+def _board(report: Report, now: float) -> Board:
     clock = int(report["time"][0])
     if not 0 <= clock < 2**33:
         raise ValueError("no time")
     certificates = {}
-    for name in kcm.CERTIFICATES:
+    for name in (*kcm.CERTIFICATES, kcm.LWM2M_CERTIFICATE):
         octets = " ".join(report[f"content-{kcm.file_name(name)}"]).split()
         der = kcm.read_certificate(name, bytes(int(octet, 8) for octet in octets))
         if der is not None:
             certificates[name] = describe_certificate(der)
+    started = report["client-start"]
+    asked = report["utility--get-pelion-status"]
     return Board(
-        has_utility=report["utility"] == ["yes"],
+        has_utility=bool(asked or report["utility--help"]),
+        utility_fault=_fault(int((asked or report["utility--help"] or ["0"])[0])),
         files=tuple(report["item-file"]),
         certificates=certificates,
         kcm_digest=next(iter(report["kcm-digest"]), None),
-        record=dict(line.split("=", 1) for line in report["record"] if "=" in line),
-        status_code=int(report["status-code"][0]) if report["status-code"] else None,
-        status=" ".join(line.strip() for line in report["status"][1:]),
-        client_runs=report["client-runs"] == ["yes"],
-        log=ClientLog.of(report["log"]),
+        record=_mapping(report["record"]),
+        remembered=_mapping(report["device"]),
+        status_code=int(asked[0]) if asked else None,
+        status=_said(report["status"]) if asked else "",
+        client_runs=bool(started),
+        log=_client_log(report, started and clock - float(report["uptime"][0]) + int(started[0]) / TICKS_PER_SECOND),
         clock=clock,
+        drift=round(clock - now),
+        space=_space(report["space"]),
+        image=_image(report),
         recovered=bool(report["recovered"]),
         interrupted=bool(report["interrupted"]),
     )
+
+
+def _client_log(report: Report, started: float | list[str]) -> ClientLog:
+    """The state of the client that runs now, since ``started`` (seconds since 1970; empty when none runs).
+
+    Where the lines are not known to be its own, their stamps decide. The clock may have jumped since: lines that were
+    written before it was right, or that lie in the future, then tell nothing, which is the safe side.
+    """
+    if report["log-since"]:
+        return ClientLog.of(report["log"])
+    if not isinstance(started, float):
+        log = ClientLog.of(report["log"])
+        return ClientLog(error=log.error, error_code=log.error_code, registered_at=log.registered_at)
+    return ClientLog.of(report["log"], since=floor(started), until=int(report["time"][0]) + 1)
+
+
+def _mapping(lines: Iterable[str]) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def _space(lines: Iterable[str]) -> dict[str, dict[str, int | bool | None]]:
+    found: dict[str, dict[str, int | bool | None]] = {}
+    for line in lines:
+        directory, free, options = line.split(" ")
+        found[directory] = {"free_kb": int(free) if free else None, "writable": options != "ro"}
+    return found
+
+
+def _image(report: Report) -> dict[str, str]:
+    """What the image is called, as far as it says so: ``name``, ``version``, ``kernel``."""
+    release = {key: value.strip("\"'") for key, value in _mapping(report["image"]).items()}
+    facts = {"name": release.get("NAME"), "version": release.get("VERSION"), "kernel": " ".join(report["kernel"])}
+    return {key: value for key, value in facts.items() if value}
 
 
 def record_of(items: Items) -> dict[str, str]:

@@ -2,19 +2,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # the values that device.py adds
+# shellcheck disable=SC2015 # `a && b || fail`: fail is for both
+# shellcheck disable=SC3045 # ash and dash have `ulimit -c`
 #
 # The program that a board runs, sent to `/bin/sh` over its standard input by device.py, which adds the
 # values and the call at the end in one pair of braces: a text that was cut off on the way does nothing.
 #
 # It knows the tools of MBL's production images only (busybox without base64, timeout, chmod, id, pidof,
-# mountpoint, ..., and no options that OpenEmbedded's configuration leaves out) and answers in lines `mbl:KEY=VALUE`,
-# among them `mbl:done=yes` when all was done that was asked.
+# mountpoint, flock, ..., and no options that OpenEmbedded's configuration leaves out) and answers in lines
+# `mbl:KEY=VALUE`, among them `mbl:done=yes` when all was done that was asked.
 #
-# The journal of an injection is $before: as long as it exists, the KCM beside it is not to be trusted, and
-# $before is what the board held. It appears and goes by rename only.
+# A new set of items is built in $beside, which is mounted over $kcm for that time, so that whatever ends the work
+# leaves the old set under its name. Two renames by way of $old then put the new set in its place. Where nothing can
+# be mounted, the work is done in $kcm itself and $before is the journal: as long as it exists, $kcm is not to be
+# trusted, and $before is what the board held. (Boards provisioned by 0.1.0 may hold one as well.) All of these
+# appear and go by rename only.
 
 set -u
 umask 077
+ulimit -c 0 # the utility crashes when the storage is full, and a core would hold the keys
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
 export PATH LC_ALL
@@ -22,20 +28,21 @@ export PATH LC_ALL
 utility=/opt/arm/pelion-provisioning-util
 client=mbl-cloud-client
 kcm=/config/user/pal
+beside=$kcm.new
+old=$kcm.old
 before=$kcm.before
 discard=$kcm.discard
 record=/config/user/pelion-mbl.record
+device=/config/user/pelion-mbl.device
 inputs=/scratch/provisioning-certs
 mark=pelion-mbl
-lock=/run/pelion-mbl.lock
+run=/run/pelion-mbl
 log=/var/log/mbl-cloud-client.log
-restart_line="Started by pelion.mbl"
 
 locked=no
 injecting=no
 client_stopped=no
 running=
-watchdog=
 
 say() { printf 'mbl:%s=%s\n' "$1" "$2"; }
 
@@ -53,50 +60,121 @@ uptime_seconds() {
     echo "${seconds%%.*}"
 }
 
+# For so many milliseconds: `sleep` knows whole seconds only, and `usleep` may be missing.
+pause() { usleep "${1}000" 2>/dev/null || sleep 1; }
+
 on_exit() {
     trap - EXIT
     trap '' INT TERM
     end_utility
     [ "$locked" = no ] || [ "$may_change" = no ] || drop_inputs
-    if [ "$injecting" = yes ]; then
-        if put_back; then say undone yes; else say undone no; fi
+    if [ "$injecting" != no ]; then
+        if put_back; then
+            say undone yes
+        else
+            say undone no
+            client_stopped=no # it would start with what is left
+        fi
     fi
+    trap : INT TERM # what is ignored here, the client would ignore as well
     [ "$client_stopped" = no ] || start_client
+    while umount "$run/under" 2>/dev/null; do :; done
     release_lock
 }
 
-### One at a time: the utility has no lock of its own.
+### Processes
 
-take_lock() {
-    deadline=$(($(uptime_seconds) + lock_timeout))
-    until mkdir "$lock" 2>/dev/null; do
-        [ -w "${lock%/*}" ] || fail no-run
-        holder=$(cat "$lock/pid" 2>/dev/null)
-        if [ "$(uptime_seconds)" -ge "$deadline" ]; then
-            # Who has not written its number by now was killed before it could.
-            [ -z "$holder" ] || is_gone "$holder" || fail locked "$holder"
-            take_away "$holder" || fail locked "${holder:-unknown}"
-        elif [ -n "$holder" ] && is_gone "$holder"; then
-            take_away "$holder"
-        else
-            sleep 1
-        fi
-    done
-    locked=yes
-    echo $$ >"$lock/pid"
+# Sets $state, $parent and $started (ticks since boot) of process $1; false when there is none.
+look_at() {
+    read -r fields 2>/dev/null <"/proc/$1/stat" && [ -n "$fields" ] || return 1
+    # The name, in parentheses, may have blanks and parentheses itself.
+    # shellcheck disable=SC2086
+    set -- ${fields##*) }
+    state=$1 parent=$2
+    shift 19
+    started=$1
 }
 
-is_gone() { ! kill -0 "$1" 2>/dev/null; }
+lives() { look_at "$1" && [ "$state" != Z ]; }
 
-# Removes the lock of a process that was killed, unless somebody else was quicker.
-take_away() {
-    mkdir "$lock.taking" 2>/dev/null || { sleep 1; return 1; }
-    [ "$(cat "$lock/pid" 2>/dev/null)" != "$1" ] || rm -rf "$lock"
-    rmdir "$lock.taking"
+is_named() { read -r name 2>/dev/null <"/proc/$1/comm" && [ "$name" = "$2" ] && lives "$1"; }
+
+# The first living process of a name (the kernel keeps 15 characters of it).
+process_named() {
+    for directory in /proc/[0-9]*; do
+        is_named "${directory#/proc/}" "$1" && echo "${directory#/proc/}" && return
+    done
+    return 1
+}
+
+# `systemctl is-active` answers "active" for a daemon that has died.
+client_process() { process_named mbl-cloud-clien; }
+
+### One at a time: the utility has no lock of its own.
+#
+# The lock is the highest-numbered link in $run; it points to its holder: boot, process, start of the process. To
+# take it is to make the next one, which is atomic and can be done only once. The highest is never removed, so who
+# chose a number by an outdated look sees a higher one afterwards, and withdraws.
+
+newest_lock() {
+    newest=0
+    for link in "$run"/lock.*; do
+        number=${link##*.}
+        case $number in *[!0-9]*) continue ;; esac
+        [ "$number" -le "$newest" ] || newest=$number
+    done
+    echo "$newest"
+}
+
+identity() {
+    read -r boot </proc/sys/kernel/random/boot_id
+    look_at "$1" && echo "$boot:$1:$started"
+}
+
+holder_of() { readlink "$run/lock.$1" 2>/dev/null; }
+
+is_held_by() { # a process that was killed, or whose number went to another one, holds nothing
+    process=${1#*:}
+    process=${process%:*}
+    case $process in '' | *[!0-9]*) return 1 ;; esac
+    lives "$process" && [ "$(identity "$process")" = "$1" ]
+}
+
+claim_lock() {
+    latest=$(newest_lock)
+    is_held_by "$(holder_of "$latest")" && return 1
+    lock=$((latest + 1))
+    ln -s "$(identity $$)" "$run/lock.$lock" 2>/dev/null || return 1
+    if [ "$(newest_lock)" != "$lock" ]; then
+        rm -f "$run/lock.$lock"
+        return 1
+    fi
+    locked=yes
+    for link in "$run"/lock.*; do
+        [ "${link##*.}" -ge "$lock" ] || rm -f "$link"
+    done
+}
+
+take_lock() {
+    mkdir -p "$run" 2>/dev/null && [ -w "$run" ] || fail no-run
+    deadline=$(($(uptime_seconds) + lock_timeout))
+    until claim_lock; do
+        [ "$(uptime_seconds)" -lt "$deadline" ] || {
+            holder=$(holder_of "$(newest_lock)")
+            holder=${holder#*:}
+            fail locked "${holder%:*}"
+        }
+        pause 200
+    done
+    # Another tool's utility knows no lock.
+    while foreign=$(foreign_utility); do
+        [ "$(uptime_seconds)" -lt "$deadline" ] || fail foreign-utility "$foreign"
+        pause 200
+    done
 }
 
 release_lock() {
-    [ "$locked" = no ] || rm -rf "$lock"
+    [ "$locked" = no ] || { ln -s free "$run/lock.$((lock + 1))" && rm -f "$run/lock.$lock"; }
     locked=no
 }
 
@@ -107,79 +185,133 @@ stop_client() {
     output=$(systemctl stop "$client" 2>&1) || fail stop-client "$output"
 }
 
-# What the client said before is of no account from here on, so a line of ours parts its log.
+# What the client said before is of no account from here on, so the end of its log is noted, and with it the process,
+# to be known again.
 start_client() {
     client_stopped=no
-    echo "$(date +%Y-%m-%dT%H:%M:%S+0000) [INFO][mbl ]: $restart_line" >>"$log"
+    position=$(stat -c '%i %s' "$log" 2>/dev/null) || position='0 0'
     output=$(systemctl start "$client" 2>&1) || printf '%s\n' "$output" | say_each_line client-error
+    process=$(client_process) && ours=$(identity "$process") || ours=none
+    echo "$ours $position" >"$run/client"
 }
 
-# `systemctl is-active` answers "active" for a daemon that has died.
-client_runs() {
-    for comm in /proc/[0-9]*/comm; do
-        read -r name <"$comm" 2>/dev/null || continue
-        [ "$name" != mbl-cloud-clien ] || return 0 # the kernel keeps 15 characters
+# Whether the client that runs is the one that we started: then its log is known to the byte.
+is_our_client() {
+    read -r ours _ 2>/dev/null <"$run/client" && process=$(client_process) && [ "$(identity "$process")" = "$ours" ]
+}
+
+# The log from the noted position on, through rotations: by renaming (the file is another one by now) or by copying
+# and truncating (it has become shorter, and what it was is the next one).
+log_of_our_client() {
+    [ -f "$run/client" ] || return
+    read -r _ file_then end_then <"$run/client"
+    newer='' truncated=no
+    for file in "$log" "$log.1" "$log.2" "$log.3" "$log.4"; do
+        now=$(stat -c '%i %s' "$file" 2>/dev/null) || continue
+        if [ "${now% *}" = "$file_then" ] || [ "$truncated" = yes ]; then
+            [ "${now#* }" -lt "$end_then" ] || {
+                tail -c "+$((end_then + 1))" "$file"
+                break
+            }
+            truncated=yes
+        fi
+        newer="$file $newer"
     done
-    return 1
+    # shellcheck disable=SC2086
+    [ -z "$newer" ] || cat $newer
 }
 
-# The lines that tell the client's state since we last started it, through rotations.
-telling_lines() {
-    cat "$log.4" "$log.3" "$log.2" "$log.1" "$log" 2>/dev/null |
-        grep -E "Client registered|Endpoint Name: |Device Id: |Error |not configured|$restart_line" |
-        awk -v restart="$restart_line" '
-            index($0, restart) { count = 0; next }
-            { lines[count++] = $0 }
-            END { for (i = 0; i < count; i++) print lines[i] }' |
-        tail -n 30
+# The lines that tell its state: the last ones, and the one that names the device.
+telling() {
+    grep -E 'Client registered|registration_updated|Device Id: |Error (occurred|code|details)|not configured|Certificate expired' |
+        awk '
+            { lines[NR % 20] = $0 }
+            /Device Id: / { named = NR; name = $0 }
+            END {
+                if (named && named <= NR - 20) print name
+                for (i = NR - 19; i <= NR; i++) if (i > 0) print lines[i % 20]
+            }'
 }
 
+log_of_client() {
+    if is_our_client; then log_of_our_client; else cat "$log.4" "$log.3" "$log.2" "$log.1" "$log" 2>/dev/null; fi | telling
+}
+
+# Ends as well when the client has died, for which it needs a few seconds: it leaves its launcher first.
 await_registration() {
     deadline=$(($(uptime_seconds) + registration_timeout))
-    until telling_lines | grep -q 'Device Id: ' || [ "$(uptime_seconds)" -ge "$deadline" ]; do
-        sleep 0.2 2>/dev/null || sleep 1
+    absent=0
+    until log_of_our_client | grep -q 'Device Id: ' || [ "$(uptime_seconds)" -ge "$deadline" ] || [ "$absent" -ge 15 ]; do
+        if client_process >/dev/null; then absent=0; else absent=$((absent + 1)); fi
+        pause 200
     done
-    telling_lines | say_each_line log
-    if client_runs; then say client-runs yes; else say client-runs no; fi
+    log_of_our_client | telling | say_each_line log
+    if client_process >/dev/null; then say client-runs yes; else say client-runs no; fi
+}
+
+# The log is rotated away in time, so the device ID is kept, with the KCM that it was seen with; written once.
+remember_device() {
+    id=$(log_of_our_client | telling | grep 'Device Id: ' | tail -n 1)
+    id=${id##* }
+    case $id in *[!0-9a-f]*) return ;; esac
+    [ ${#id} = 32 ] || return
+    seen="kcm=$(kcm_digest "$kcm")
+device_id=$id"
+    [ "$seen" != "$(cat "$device" 2>/dev/null)" ] || return
+    { printf '%s\n' "$seen" >"$device.new" && sync && mv "$device.new" "$device"; } 2>/dev/null || rm -f "$device.new"
 }
 
 ### The utility
 
-# Its output goes to $lock/output, its exit code to $code. There is no `timeout`, and it can wait long for
-# randomness, so a second process ends it.
+# Its output goes to $run/output, its exit code to $code. There is no `timeout`, and it can wait long for randomness.
 run_utility() {
-    "$utility" "$1" >"$lock/output" 2>&1 </dev/null &
+    utility_end=$(($(uptime_seconds) + utility_timeout))
+    "$utility" "$1" >"$run/output" 2>&1 </dev/null &
     running=$!
-    (
-        waited=0
-        while [ "$waited" -lt "$utility_timeout" ]; do
-            sleep 1
-            waited=$((waited + 1))
-        done
-        end_utility
-    ) >/dev/null 2>&1 </dev/null &
-    watchdog=$!
+    nap=5
+    while is_our_child "$running"; do
+        if [ "$(uptime_seconds)" -ge "$utility_end" ]; then
+            say utility-timeout "$utility_timeout"
+            kill -9 "$running"
+        fi
+        pause "$nap"
+        [ "$nap" -ge 100 ] || nap=$((nap * 2))
+    done
     wait "$running"
     code=$?
     running=
-    kill "$watchdog" 2>/dev/null
-    watchdog=
 }
+
+is_our_child() { lives "$1" && [ "$parent" = $$ ]; }
 
 # A utility that outlived us would write into the KCM that was put back.
 end_utility() {
-    [ -z "$watchdog" ] || kill "$watchdog" 2>/dev/null
-    [ -z "$running" ] || ! is_utility "/proc/$running" || kill -9 "$running"
+    [ -z "$running" ] || ! is_our_child "$running" || kill -9 "$running"
     [ -z "$running" ] || wait "$running" 2>/dev/null
+    running=
 }
 
-is_utility() { read -r name 2>/dev/null <"$1/comm" && [ "$name" = pelion-provisio ]; }
+# One of ours writes its output where only we do.
+is_ours() {
+    case $(readlink "/proc/$1/fd/1" 2>/dev/null) in "$run"*) return 0 ;; esac
+    return 1
+}
 
+foreign_utility() {
+    for directory in /proc/[0-9]*; do
+        process=${directory#/proc/}
+        is_named "$process" pelion-provisio && ! is_ours "$process" && echo "$process" && return
+    done
+    return 1
+}
+
+# Those of a run that was killed.
 end_stray_utilities() {
-    for process in /proc/[0-9]*; do
-        while is_utility "$process"; do
-            kill -9 "${process#/proc/}"
-            sleep 1
+    for directory in /proc/[0-9]*; do
+        process=${directory#/proc/}
+        while is_named "$process" pelion-provisio && is_ours "$process"; do
+            kill -9 "$process"
+            pause 50
         done
     done
 }
@@ -195,7 +327,6 @@ make_inputs() {
     rmdir "$inputs" 2>/dev/null
     [ -d "$inputs" ] || { mkdir "$inputs" && made_inputs=yes; } || fail inputs
     if mount -t ramfs -o mode=0700 "$mark" "$inputs" 2>/dev/null; then
-        say inputs memory
         [ "$made_inputs" = no ] || : >"$inputs/.$mark"
     elif [ "$made_inputs" = yes ]; then
         say inputs disk
@@ -205,22 +336,93 @@ make_inputs() {
     fi
 }
 
+# Another tool that provisions at the same time writes into the same directory.
+inputs_are_ours() {
+    # shellcheck disable=SC2086
+    [ "$(cd "$inputs" && cat $input_files 2>/dev/null | sha256sum)" = "$inputs_digest  -" ]
+}
+
+# Emptied before it is unmounted: a process that sits in it keeps the mount, but not the keys.
 drop_inputs() {
     made_inputs=no
-    [ ! -e "$inputs/.$mark" ] || made_inputs=yes
-    while inputs_are_mounted; do umount "$inputs" || return; done
-    [ "$made_inputs" = yes ] || return 0
-    for file in "$inputs"/*.bin; do
-        # Opened for reading and writing, the file keeps its blocks; busybox's dd may not have conv=notrunc.
-        [ ! -f "$file" ] || dd if=/dev/zero bs=1 count="$(stat -c %s "$file")" 1<>"$file" 2>/dev/null
+    while inputs_are_mounted; do
+        [ ! -e "$inputs/.$mark" ] || made_inputs=yes
+        for file in "$inputs"/*.bin; do [ ! -f "$file" ] || : >"$file"; done
+        umount "$inputs" 2>/dev/null || {
+            say inputs busy
+            umount -l "$inputs" || return
+        }
     done
-    sync
-    rm -rf "$inputs"
+    if [ -e "$inputs/.$mark" ]; then
+        for file in "$inputs"/*.bin; do
+            # Opened for reading and writing, the file keeps its blocks; busybox's dd may not have conv=notrunc.
+            [ ! -f "$file" ] || dd if=/dev/zero bs=1 count="$(stat -c %s "$file")" 1<>"$file" 2>/dev/null
+        done
+        sync
+        made_inputs=yes
+    fi
+    [ "$made_inputs" = no ] || rm -rf "$inputs"
+}
+
+### Sets of items
+
+# The factory copy changes with each `--provision` and with nothing else.
+kcm_digest() { (cd "$1/BACKUP" 2>/dev/null && sha256sum ./* 2>/dev/null) | sha256sum | cut -d' ' -f1; }
+
+# Each item, in both copies. The bootstrap URI's working copy is the client's to change, once it has bootstrapped.
+has_every_item() {
+    for name in $item_files; do
+        [ -s "$1/BACKUP/$name" ] && [ -s "$1/WORKING/$name" ] || return 1
+        [ "$name" = "$client_writes" ] || cmp -s "$1/WORKING/$name" "$1/BACKUP/$name" || return 1
+    done
+}
+
+item_digests() {
+    # shellcheck disable=SC2086
+    (cd "$1/BACKUP" 2>/dev/null && sha256sum $encrypted_files 2>/dev/null)
+}
+
+# Whether `--provision` stored every item since $2, former digests: it encrypts with fresh randomness.
+differs_in_every_item() {
+    item_digests "$1" | while read -r line; do
+        case $2 in *"$line"*) exit 1 ;; esac
+    done
+}
+
+is_recorded() { [ -f "$2" ] && [ -d "$1/BACKUP" ] && grep -qx "kcm=$(kcm_digest "$1")" "$2"; }
+
+is_whole() {
+    has_every_item "$1" || return 1
+    is_recorded "$1" "$record.new" || is_recorded "$1" "$record" || {
+        run_utility --get-pelion-status
+        [ "$code" = 0 ]
+    }
 }
 
 ### The transaction
 
-take_snapshot() {
+same_place() { [ "$(stat -c %d:%i "$1" 2>/dev/null)" = "$(stat -c %d:%i "$2" 2>/dev/null)" ]; }
+
+beside_is_mounted() { [ -d "$beside" ] && same_place "$beside" "$kcm"; }
+
+unmount_beside() {
+    while beside_is_mounted; do umount "$kcm" 2>/dev/null || umount -l "$kcm" || return; done
+}
+
+open_transaction() {
+    former=$(item_digests "$kcm")
+    injecting=beside
+    if [ -d "$kcm" ] && [ "$bootstrap" != new-identity ]; then
+        output=$(cp -a "$kcm" "$beside" 2>&1)
+    else
+        output=$(mkdir "$beside" 2>&1)
+    fi && { [ -d "$kcm" ] || output=$(mkdir "$kcm" 2>&1); } || fail snapshot "$output"
+    mount -o bind "$beside" "$kcm" 2>/dev/null && beside_is_mounted || open_journal
+}
+
+open_journal() {
+    say way journal
+    put_back || fail put-back
     if [ -d "$kcm" ]; then
         output=$(cp -a "$kcm" "$before.part" 2>&1)
     else
@@ -230,26 +432,42 @@ take_snapshot() {
         fail snapshot "$output"
     }
     sync
-    injecting=yes
+    injecting=journal
     mv "$before.part" "$before" || fail snapshot
     sync
+    [ "$bootstrap" != new-identity ] || rm -rf "$kcm"
 }
 
+# Undoes what this run has begun.
 put_back() {
-    [ -d "$before" ] || {
-        injecting=no
-        return 0
-    }
     rm -f "$record.new"
-    if [ -e "$before/.absent" ]; then
-        rm -rf "$kcm" "$before"
+    if [ "$injecting" = beside ]; then
+        unmount_beside || return
+        if [ -d "$old" ]; then take_old; fi || return
+        rm -rf "$beside"
+        rmdir "$kcm" 2>/dev/null
     else
-        rm -rf "$kcm.broken"
-        { [ ! -e "$kcm" ] || mv "$kcm" "$kcm.broken"; } && mv "$before" "$kcm" || return 1
-        rm -rf "$kcm.broken"
+        take_before || return
     fi
     injecting=no
     sync
+}
+
+take_old() {
+    [ ! -e "$kcm" ] || throw_away "$kcm"
+    mv "$old" "$kcm"
+}
+
+take_before() {
+    [ -d "$before" ] || return 0
+    [ ! -e "$kcm" ] || throw_away "$kcm" || return
+    if [ -e "$before/.absent" ]; then throw_away "$before"; else mv "$before" "$kcm"; fi
+}
+
+# Gone at once, by a rename: half a set is never found under a name that means something.
+throw_away() {
+    rm -rf "$discard"
+    mv "$1" "$discard" && rm -rf "$discard"
 }
 
 commit() {
@@ -257,19 +475,29 @@ commit() {
         printf '%s\n' "$record_text"
         echo "kcm=$(kcm_digest "$kcm")"
     } >"$record.new" || fail record
-    sync
-    trap '' INT TERM
-    mv "$before" "$discard" || fail record
+    sync # what the utility wrote, before a name says that it is good
+    if [ "$injecting" = beside ]; then
+        unmount_beside || fail unmount
+        trap '' INT TERM
+        mv "$kcm" "$old" && mv "$beside" "$kcm" || fail swap
+    else
+        trap '' INT TERM
+        mv "$before" "$discard" || fail swap
+    fi
     injecting=no
+    say committed yes
     mv "$record.new" "$record"
-    trap 'fail terminated' INT TERM
     sync
+    trap 'fail terminated' INT TERM
+    [ ! -d "$old" ] || throw_away "$old"
     rm -rf "$discard"
 }
 
-# Whether a killed run or a power cut left anything.
-left_over() {
-    for path in "$before" "$before.part" "$discard" "$kcm.broken" "$record.new" "$inputs/.$mark"; do
+### What a killed run or a power cut left
+
+leftovers() {
+    for path in "$beside" "$beside.part" "$old" "$before" "$before.part" "$discard" "$kcm.broken" "$record.new" \
+        "$device.new" "$inputs/.$mark"; do
         [ ! -e "$path" ] || return 0
     done
     inputs_are_mounted
@@ -277,49 +505,91 @@ left_over() {
 
 # Completes or undoes it. The lock is held, so nobody is at work on it.
 recover() {
-    left_over || return 0
+    leftovers || return 0
     if [ "$may_change" = no ]; then
         say interrupted yes
         return
     fi
+    end_stray_utilities
     drop_inputs
-    if [ -d "$before" ]; then
+    if [ -d "$beside" ] || [ -d "$old" ] || [ -d "$before" ]; then
         stop_client
-        end_stray_utilities
-        put_back || fail put-back
-        start_client
-    elif [ -f "$record.new" ]; then
-        mv "$record.new" "$record"
+        unmount_beside && settle || {
+            client_stopped=no # it would start with what is left
+            fail put-back
+        }
     fi
-    rm -rf "$discard" "$before.part" "$kcm.broken"
+    if is_recorded "$kcm" "$record.new"; then mv "$record.new" "$record"; fi
+    sync
+    rm -rf "$record.new" "$device.new" "$beside" "$beside.part" "$before.part" "$discard" "$kcm.broken"
+    rmdir "$kcm" 2>/dev/null # made to be mounted on
+    client_stopped=no
+    client_process >/dev/null || start_client
     say recovered yes
 }
 
-# The factory copy changes with each `--provision` and with nothing else.
-kcm_digest() { (cd "$1/BACKUP" 2>/dev/null && sha256sum ./* 2>/dev/null) | sha256sum | cut -d' ' -f1; }
+# A set that is whole stays where it is, whoever put it there; one that was checked is put in its place; else the old
+# one is put back.
+settle() {
+    if [ -d "$old" ]; then
+        if is_whole "$kcm"; then
+            throw_away "$old"
+        elif has_every_item "$beside" && is_recorded "$beside" "$record.new"; then
+            rm -rf "$kcm"
+            mv "$beside" "$kcm" && sync && throw_away "$old"
+        else
+            take_old
+        fi
+    elif [ -d "$before" ]; then
+        if is_renewed && is_whole "$kcm"; then throw_away "$before"; else take_before; fi
+    fi
+}
+
+is_renewed() { has_every_item "$kcm" && differs_in_every_item "$kcm" "$(item_digests "$before")"; }
+
+# What the board holds once that has been done, for one who may not do it.
+held_kcm() {
+    if beside_is_mounted; then
+        # What lies under the mount can be seen through another one of the directory around it.
+        mkdir -p "$run/under" && mount -o bind "${kcm%/*}" "$run/under" && echo "$run/under/${kcm##*/}"
+    elif [ -d "$old" ]; then
+        if has_every_item "$kcm"; then echo "$kcm"; elif has_every_item "$beside"; then echo "$beside"; else echo "$old"; fi
+    elif [ -d "$before" ] && ! is_renewed; then
+        echo "$before"
+    else
+        echo "$kcm"
+    fi
+}
+
+### Injecting
 
 # An exchange whose connection was lost may be sent again by Ansible, after it had done its work.
 is_done_already() {
-    [ -f "$record" ] && [ ! -e "$before" ] && now=$(kcm_digest "$kcm") && [ "$now" != "$found_digest" ] &&
-        grep -qx "fingerprint=$fingerprint" "$record" && grep -qx "kcm=$now" "$record"
+    now=$(kcm_digest "$kcm") && [ "$now" != "$found_digest" ] && is_recorded "$kcm" "$record" &&
+        grep -qx "fingerprint=$fingerprint" "$record"
 }
 
 # Removes what makes the client register instead of bootstrap; it does the same itself for this purpose.
 forget_bootstrap() { for name in $lwm2m_files; do rm -f "$kcm/WORKING/$name"; done; }
 
-# The utility's status overlooks missing update items, so each file is looked for and each certificate read.
+# The utility's status overlooks missing update items, and its exit code what it left of an earlier set.
 check_kcm() {
-    for name in $item_files; do
-        [ -s "$kcm/WORKING/$name" ] || fail check "The KCM has no file $name after the injection."
-    done
+    has_every_item "$kcm" && cmp -s "$kcm/WORKING/$client_writes" "$kcm/BACKUP/$client_writes" ||
+        fail check "An item is missing after it, or its two copies differ."
+    differs_in_every_item "$kcm" "$former" || fail check "It left items of the old set."
     printf '%s\n' "$certificates" | while read -r name offset length digest; do
-        found=$(dd if="$kcm/WORKING/$name" bs=1 skip="$offset" count="$length" 2>/dev/null | sha256sum)
+        found=$(dd if="$kcm/BACKUP/$name" bs=1 skip="$offset" count="$length" 2>/dev/null | sha256sum)
         [ "${found%% *}" = "$digest" ] || echo "$name"
-    done >"$lock/output"
-    wrong=$(cat "$lock/output")
+    done >"$run/output"
+    wrong=$(cat "$run/output")
     [ -z "$wrong" ] || fail check "The KCM holds another certificate than the one injected (file $wrong)."
     run_utility --get-pelion-status
-    [ "$code" = 0 ] || fail check "$(cat "$lock/output")"
+    [ "$code" = 0 ] || fail_of_utility check
+}
+
+fail_of_utility() {
+    say utility-code "$code"
+    fail "$1" "$(cat "$run/output")"
 }
 
 ### What the controller calls
@@ -340,14 +610,24 @@ end() {
     exit 0
 }
 
+# For each directory the free kB, and rw or ro.
+space() {
+    for directory in "${kcm%/*}" "${inputs%/*}" "${log%/*}"; do
+        df -kP "$directory" 2>/dev/null | tail -n 1 | {
+            read -r _ _ _ free _ point
+            options=$(awk -v point="$point" '$2 == point { options = $4 } END { print options }' /proc/mounts)
+            say space "$directory ${free:-} ${options%%,*}"
+        }
+    done
+}
+
 inspect() {
     begin
-    say time "$(date +%s)"
-    if [ -x "$utility" ]; then say utility yes; else say utility no; fi
-    if client_runs; then say client-runs yes; else say client-runs no; fi
-    [ ! -f "$record" ] || say_each_line record <"$record"
-    held=$kcm
-    [ ! -d "$before" ] || held=$before
+    if [ "$may_change" = yes ] && is_our_client; then remember_device; fi
+    for file in "$record" "$device"; do
+        [ ! -f "$file" ] || say_each_line "${file##*.}" <"$file"
+    done
+    held=$(held_kcm)
     if [ -d "$held/WORKING" ]; then
         say kcm-digest "$(kcm_digest "$held")"
         for file in "$held"/WORKING/*; do say item-file "${file##*/}"; done
@@ -356,39 +636,59 @@ inspect() {
                 say "content-$name" "$octets"
             done
         done
-        if [ -x "$utility" ] && [ "$held" = "$kcm" ]; then
-            run_utility --get-pelion-status
-            say status-code "$code"
-            say_each_line status <"$lock/output"
-        fi
     fi
-    telling_lines | say_each_line log
+    if [ -x "$utility" ]; then
+        # Asked for the status without a KCM, it would make one.
+        if [ "$held" = "$kcm" ] && [ -d "$kcm/WORKING" ]; then question=--get-pelion-status; else question=--help; fi
+        run_utility "$question"
+        say "utility$question" "$code"
+        say_each_line status <"$run/output"
+    fi
+    space
+    say kernel "$(uname -rm)"
+    [ ! -f /etc/os-release ] || say_each_line image </etc/os-release
+    if is_our_client; then say log-since start; fi
+    log_of_client | say_each_line log
+    if process=$(client_process) && look_at "$process"; then say client-start "$started"; fi
+    read -r uptime _ </proc/uptime
+    say uptime "$uptime"
+    say time "$(date +%s)"
     end
 }
 
 inject() {
     begin
     [ -x "$utility" ] || fail no-utility
-    if ! is_done_already; then
+    if is_done_already; then
+        say way already
+    else
+        [ "$(kcm_digest "$kcm")" = "$found_digest" ] || fail changed-since
         stop_client
         [ "$bootstrap" != not-yet ] || [ ! -e "$kcm/WORKING/${lwm2m_files%% *}" ] || fail bootstrapped-since
-        take_snapshot
-        case $bootstrap in
-        keep-identity) forget_bootstrap ;;
-        new-identity) rm -rf "$kcm" ;;
-        esac
+        open_transaction
         make_inputs
-        write_items || fail inputs
+        write_items && inputs_are_ours || fail inputs
         run_utility --provision
+        inputs_are_ours || fail inputs-changed
         drop_inputs
-        [ "$code" = 0 ] || fail utility "exit code $code
-$(cat "$lock/output")"
+        [ "$code" = 0 ] || fail_of_utility utility
+        [ "$bootstrap" != keep-identity ] || forget_bootstrap
         check_kcm
         commit
         start_client
     fi
+    prove
+}
+
+# The lock is not needed while the client is on its way, which may take minutes.
+prove() {
+    injected=$(kcm_digest "$kcm")
     release_lock
     await_registration
+    if claim_lock; then # else another run is at work, and will tell for itself
+        [ "$(kcm_digest "$kcm")" = "$injected" ] || fail overwritten
+        remember_device
+    fi
     end
 }
 
@@ -396,7 +696,5 @@ reconnect() {
     begin
     stop_client
     start_client
-    release_lock
-    await_registration
-    end
+    prove
 }

@@ -38,11 +38,19 @@ FACTORY_ITEMS = (
 )
 """Complete names (type prefix and item) of what `--provision` stores."""
 
+ENCRYPTED_ITEMS = tuple(name for name in FACTORY_ITEMS if not name.startswith("Cert_"))
+"""Stored with fresh randomness, so that their files change with every `--provision`."""
+
+BOOTSTRAP_URI = "CfgParam_mbed.BootstrapServerURI"
+"""Its working copy is rewritten by the client at a later bootstrap, its factory copy never."""
+
 LWM2M_SERVER_URI = "CfgParam_mbed.LwM2MServerURI"
+LWM2M_CERTIFICATE = "Cert_mbed.LwM2MDeviceCert"
+"""What the board got at its bootstrap: its common name is that of the developer certificate it bootstrapped with."""
 LWM2M_ITEMS = (
     LWM2M_SERVER_URI,
     "Cert_mbed.LwM2MServerCACert",
-    "Cert_mbed.LwM2MDeviceCert",
+    LWM2M_CERTIFICATE,
     "PrvKey_mbed.LwM2MDevicePrivateKey",
     "CfgParam_sslsession",
 )

@@ -36,6 +36,8 @@ def work_for(board: Board, items: Items, policy: str) -> Work:
     reasons = tuple(differences(board, items))
     if not reasons:
         return Work(reconnect=board.registered is False)
+    for obstacle in board.obstacles:
+        raise DeviceError.of(*obstacle)
     held = board.developer_certificate
     if not board.bootstrapped:
         return Work(reasons, bootstrap="not-yet")

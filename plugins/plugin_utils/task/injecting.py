@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from ..board.board import Board
-from ..board.device import Device
+from ..board.device import Device, Restart
 from ..board.items import Items
 from ..credentials.certified import describe_certificate
 from ..credentials.developer_credentials import DeveloperCredentials
@@ -63,7 +63,9 @@ def bring_to(
             "after": after | {"fingerprint": fingerprint},
         }
     if work.changes and not action.check_mode:
-        _carry_out(device, board, work, items, registration_timeout, result)
+        restart = _carry_out(device, board, work, items, registration_timeout, result)
+        for warning in restart.warnings:
+            action.warn(warning)
     return result
 
 
@@ -79,20 +81,21 @@ def _stored(action: Action, store: Store, kind: type[Stored], name: str, module:
 
 def _carry_out(
     device: Device, board: Board, work: Work, items: Items | None, timeout: int, result: dict[str, Any]
-) -> None:
+) -> Restart:
     """The second exchange; completes ``result``."""
     if work.inject:
-        log = device.inject(
+        restart = device.inject(
             items, found_digest=board.kcm_digest, bootstrap=work.bootstrap, registration_timeout=timeout
         )
     else:
-        log = device.reconnect(registration_timeout=timeout)
-    result |= {"registered": bool(log.registered), "device_id": log.device_id}
-    if timeout and not log.registered:
+        restart = device.reconnect(registration_timeout=timeout)
+    result |= {"registered": bool(restart.registered), "device_id": restart.device_id}
+    if timeout and not restart.registered:
         did = "The credentials are on the board, but it" if work.inject else "The board"
-        said = f"Its client says: {log.error}." if log.error else "Its client says nothing of it."
+        said = f"Its client says: {restart.error}." if restart.error else "Its client says nothing of it."
         raise PelionError(
             f"{did} did not register within {timeout} seconds. {said} Look at /var/log/mbl-cloud-client.log there, "
             "at its network and at its clock, then run again.",
             **result,
         )
+    return restart

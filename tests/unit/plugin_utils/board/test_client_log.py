@@ -2,7 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.client_log import ClientLog
 
@@ -14,21 +18,25 @@ def lines(*messages: str) -> list[str]:
 
 
 REGISTERED = ("Client registered", f"Endpoint Name: {DEVICE}", f"Device Id: {DEVICE}")
-FAILED = ("Error occurred : ConnectBootstrapFailed", "Error code : 6", "Error details : no route")
+FAILED = ("Error occurred : ConnectBootstrapFailed", "Error code : 257", "Error details : no route")
+ERROR = "ConnectBootstrapFailed (no route)"
+EXIT = "Device not configured for mbed Cloud - exit"
+AT = "2018-12-06T07:11:58+00:00"
 
 
 @pytest.mark.parametrize(
     "messages, state",
     [
-        ((), ClientLog(None, None, None)),
-        (("Starting", "Endpoint Name: x"), ClientLog(None, None, None)),
-        (REGISTERED, ClientLog(True, DEVICE, None)),
-        (FAILED, ClientLog(False, None, "ConnectBootstrapFailed (no route)")),
-        (FAILED + REGISTERED, ClientLog(True, DEVICE, None)),
-        (REGISTERED + FAILED, ClientLog(False, DEVICE, "ConnectBootstrapFailed (no route)")),
+        ((), ClientLog()),
+        (("Starting", "Endpoint Name: x"), ClientLog()),
+        (REGISTERED, ClientLog(True, DEVICE, registered_at=AT)),
+        (FAILED, ClientLog(False, None, ERROR, 257)),
+        (FAILED + REGISTERED, ClientLog(True, DEVICE, registered_at=AT)),
+        (REGISTERED + FAILED, ClientLog(False, DEVICE, ERROR, 257, AT)),
+        ((*REGISTERED, EXIT), ClientLog(False, DEVICE, EXIT, registered_at=AT)),
         (
-            (*REGISTERED, "Device not configured for mbed Cloud - exit"),
-            ClientLog(False, DEVICE, "Device not configured for mbed Cloud - exit"),
+            ("Certificate expired:mbed.UpdateAuthCert", EXIT),
+            ClientLog(False, None, f"{EXIT} (Certificate expired:mbed.UpdateAuthCert)"),
         ),
     ],
 )
@@ -36,5 +44,46 @@ def test_the_last_word_counts(messages, state):
     assert ClientLog.of(lines(*messages)) == state
 
 
+def test_after_a_dropped_connection_it_is_registered_again_without_a_second_client_registered():
+    back = "2018-12-06T07:12:58+0000 [INFO][mClt]: M2MInterfaceImpl::registration_updated"
+    log = ClientLog.of([*lines(*REGISTERED, *FAILED), back])
+    assert log == ClientLog(True, DEVICE, registered_at="2018-12-06T07:12:58+00:00")
+
+
+@pytest.mark.parametrize(
+    "value", ["not-an-id", DEVICE[:-1], f"{DEVICE}0", DEVICE.replace("0", "\u0660"), "", "{{ 1 }}"]
+)
+def test_a_device_id_is_checked_where_it_is_read(value):
+    log = ClientLog.of(lines("Client registered", f"Device Id: {value}"))
+    assert log.device_id is None
+    assert log.registered is False
+    assert "names a device ID that is none" in log.error
+
+
+def test_lines_of_another_time_tell_no_state_but_when_it_registered():
+    at = datetime(2018, 12, 6, 7, 11, 58, tzinfo=timezone.utc).timestamp()
+    said = lines(*REGISTERED)
+    assert ClientLog.of(said, since=at, until=at).registered is True
+    for since, until in ((at + 1, at + 9), (at - 9, at - 1)):
+        assert ClientLog.of(said, since=since, until=until) == ClientLog(registered_at=AT)
+    assert ClientLog.of(["no stamp [INFO][mbl ]: Client registered"], since=0, until=at) == ClientLog()
+
+
+@pytest.mark.parametrize("name", ["ConnectBootstrapFailed", "ConnectNetworkError", "ConnectSecureConnectionFailed"])
+def test_errors_that_are_known_have_a_meaning(name):
+    assert ClientLog.of(lines(f"Error occurred : {name}", "Error code : 1", "Error details : x")).error_meaning
+    assert ClientLog.of(lines(f"Error occurred : {name}")).error_meaning
+    assert ClientLog.of(lines("Error occurred : Novelty")).error_meaning is None
+
+
 def test_a_line_in_another_form_tells_nothing():
-    assert ClientLog.of(["Client registered? no", "Device Id", "", "\x00\xff"]) == ClientLog()
+    assert (
+        ClientLog.of(["Client registered? no", "Device Id", "", "\x00\xff", "9999-99-99T99:99:99+9999 x"])
+        == ClientLog()
+    )
+
+
+@given(st.lists(st.text()), st.floats(allow_nan=False) | st.none())
+def test_no_line_is_too_strange(said, since):
+    log = ClientLog.of(said, since=since, until=since)
+    assert log.device_id is None or len(log.device_id) == 32

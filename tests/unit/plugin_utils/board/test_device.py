@@ -25,7 +25,7 @@ def device(answer: str, programs: list[str] | None = None) -> Device:
             programs.append(program)
         return answer
 
-    return Device(run, lock_timeout=1)
+    return Device(run, lock_timeout=1, now=lambda: 1799999900.2)
 
 
 def lines(**values: str) -> str:
@@ -40,7 +40,9 @@ def test_a_report_becomes_a_board():
     octal = " ".join(f"{byte:03o}" for byte in stored)
     answer = (
         "Welcome to MBL\n"
-        + lines(time="1800000000", utility="yes", client_runs="yes", kcm_digest="d1", status_code="0")
+        + lines(time="1800000000", uptime="1000.50", client_start="90000", kcm_digest="d1")
+        + lines(utility__get_pelion_status="0", space="/config/user 300 rw", kernel="5.4.0 armv7l")
+        + 'mbl:image=NAME="MBL"\nmbl:image=VERSION="0.10.0"\nmbl:device=kcm=d1\nmbl:device=device_id=remembered\n'
         + f"mbl:content-{kcm.file_name(kcm.UPDATE_CERTIFICATE)}={octal}\n"
         + "mbl:item-file=yF8c_T0h\nmbl:item-file=97LymtR#\nmbl:record=fingerprint=f1\nmbl:record=kcm=d1\n"
         + "mbl:status=Querying device status... \nmbl:status=Device is configured correctly.\n"
@@ -49,6 +51,11 @@ def test_a_report_becomes_a_board():
     board = device(answer).inspect(may_change=True)
     assert board.has_utility
     assert board.client_runs
+    assert board.drift == 100
+    assert board.space == {"/config/user": {"free_kb": 300, "writable": True}}
+    assert board.image == {"name": "MBL", "version": "0.10.0", "kernel": "5.4.0 armv7l"}
+    assert board.remembered == {"kcm": "d1", "device_id": "remembered"}
+    assert (board.obstacles, board.device_id) == ([], None), "it has not bootstrapped"
     assert board.certificates == {kcm.UPDATE_CERTIFICATE: describe_certificate(b"DER")}
     assert board.files == ("yF8c_T0h", "97LymtR#")
     assert board.record == {"fingerprint": "f1", "kcm": "d1"}
@@ -64,6 +71,9 @@ def test_a_report_becomes_a_board():
         (lines(error="no-utility", done="yes"), "no-utility", "update the board's image"),
         (lines(error="locked", detail="77", done="yes"), "locked", "process 77"),
         (lines(error="utility", detail="Failed", undone="yes", done="yes"), "utility", "again as it was before"),
+        (lines(utility_code="139", error="utility", undone="yes"), "utility-ended", "signal 11; with a full"),
+        (lines(utility_timeout="9", utility_code="137", error="utility"), "utility-ended", "more than 9 seconds"),
+        (lines(utility_code="1", error="utility", detail="Failed to store"), "utility", "refused the credentials"),
         (lines(time="1"), "cut-off", "run again"),
     ],
 )

@@ -1,0 +1,17 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from board_box import BoardBox
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[BoardBox]:
+    """A board that is up and holds nothing."""
+    board = BoardBox(tmp_path / "board").boot()
+    yield board
+    board.power_off()

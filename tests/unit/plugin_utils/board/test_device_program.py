@@ -1,0 +1,164 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The program that a board runs, under the busybox that boards have, without a lab."""
+
+from __future__ import annotations
+
+import pytest
+from board_box import DEVICE_ID, BoardBox, item_set
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.device import Device, DeviceError, Restart, record_of
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items
+
+FIRST, SECOND = item_set(1), item_set(2)
+
+
+def inject(device: Device, items: Items, bootstrap: str = "as-is", *, timeout: int = 20) -> Restart:
+    found = device.inspect(may_change=True)
+    return device.inject(items, found_digest=found.kcm_digest, bootstrap=bootstrap, registration_timeout=timeout)
+
+
+def holds(board: Board, items: Items) -> bool:
+    return (
+        board.configured
+        and board.provisioned_by == "pelion.mbl"
+        and board.record["fingerprint"] == items.fingerprint
+        and board.developer_certificate["fingerprint"] == record_of(items)["developer_certificate"]
+        and board.update_certificate["fingerprint"] == record_of(items)["update_certificate"]
+    )
+
+
+def test_a_fresh_board_gets_a_set_and_registers(box: BoardBox):
+    fresh = box.device().inspect(may_change=True)
+    assert (fresh.configured, fresh.registered, fresh.provisioned_by) == (False, False, None)
+    done = inject(box.device(), FIRST, "not-yet")
+    assert (done.registered, done.device_id, done.way, done.warnings) == (True, DEVICE_ID, "beside", ())
+    board = box.device().inspect(may_change=True)
+    assert holds(board, FIRST)
+    assert (board.registered, board.device_id) == (True, DEVICE_ID)
+    assert box.files() == ["pal", "pelion-mbl.device", "pelion-mbl.record"]
+    assert "scratch" not in box.run("cat /proc/mounts; ls /scratch")
+
+
+@pytest.fixture
+def provisioned(box: BoardBox) -> BoardBox:
+    inject(box.device(), FIRST, "not-yet")
+    return box
+
+
+def test_unchanged_is_proven_and_nothing_is_written(provisioned: BoardBox):
+    before = provisioned.run("cd /config/user && find . -type f | xargs stat -c '%n %i %Y %Z'")
+    assert holds(provisioned.device().inspect(may_change=True), FIRST)
+    assert provisioned.run("cd /config/user && find . -type f | xargs stat -c '%n %i %Y %Z'") == before
+
+
+@pytest.mark.parametrize("way", ["beside", "journal"])
+@pytest.mark.parametrize("bootstrap", ["as-is", "keep-identity", "new-identity"])
+def test_a_set_replaces_another(box: BoardBox, way: str, bootstrap: str):
+    inject(box.device(), FIRST, "not-yet")
+    former = box.content()
+    if way == "journal":
+        _cannot_bind(box)
+    (box.root / "config/user/pal/WORKING/0hG1cjMO").write_text("the identity")
+    (box.root / "config/user/pal/WORKING/IfhptCHa").write_text("the former server")
+    done = inject(box.device(), SECOND, bootstrap)
+    assert (done.way, done.registered) == (way, True)
+    assert bool(done.warnings) == (way == "journal")
+    assert holds(box.device().inspect(may_change=False), SECOND)
+    assert not set(former.values()) & set(box.content().values()), "every file is a new one"
+    kept = {name: (box.root / f"config/user/pal/WORKING/{name}").read_text() for name in ("0hG1cjMO", "IfhptCHa")}
+    assert (kept["0hG1cjMO"] == "the identity") == (bootstrap != "new-identity")
+    assert (kept["IfhptCHa"] == "the former server") == (bootstrap == "as-is")
+    assert box.files() == ["pal", "pelion-mbl.device", "pelion-mbl.record"]
+
+
+def _cannot_bind(box: BoardBox) -> None:
+    """As on a kernel that does not let the board mount directories."""
+    box.without()
+    (box.root / "shims/mount").write_text(
+        '#!/bin/sh\ncase "$*" in *bind*) exit 1 ;; esac\nexec /bin/busybox mount "$@"\n'
+    )
+    (box.root / "shims/mount").chmod(0o755)
+    box.reboot()
+
+
+# What --provision does, as observed on the real one: it stops half-way and leaves a mixture, or worse.
+FAILURES = {
+    "it fails after the first group": ("$genuine --provision; rm -f $pal/WORKING/97LymtR#; exit 1", "utility"),
+    "it says yes but leaves an item out": ("$genuine --provision; rm -f $pal/WORKING/GDSoyydx", "check"),
+    "it says yes but leaves a factory item out": ("$genuine --provision; rm -f $pal/BACKUP/GDSoyydx", "check"),
+    "it says yes but stores another certificate": (
+        "$genuine --provision; for copy in WORKING BACKUP; do cp $pal/$copy/4iiZZ2xW $pal/$copy/97LymtR#; done",
+        "check",
+    ),
+    "it says yes but stores nothing": ("exit 0", "check"),
+    "it says yes but leaves old factory items": (
+        "cp -a $pal/BACKUP /tmp/old; $genuine --provision; rm -rf $pal/BACKUP; cp -a /tmp/old $pal/BACKUP",
+        "check",
+    ),
+    "it says yes but leaves an old item": (
+        "cp -a $pal/BACKUP/YBGSQ1nq /tmp/old; $genuine --provision; "
+        "cp /tmp/old $pal/BACKUP/YBGSQ1nq; cp /tmp/old $pal/WORKING/YBGSQ1nq",
+        "check",
+    ),
+    "it dies": ("rm -rf $pal/WORKING; kill -9 $$", "utility-ended"),
+    "it crashes": ("rm -rf $pal/WORKING; kill -11 $$", "utility-ended"),
+    "it aborts": ("$genuine --provision; kill -6 $$", "utility-ended"),
+    "it removes everything and fails": ("rm -rf $pal/* $pal; echo 'FCC init failed!' >&2; exit 1", "utility"),
+    "it does not end": ("$genuine --provision; exec sleep 1000", "utility-ended"),
+}
+
+
+@pytest.mark.parametrize("way", ["beside", "journal"])
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_failing_injection_leaves_the_old_set(box: BoardBox, failure: str, way: str, monkeypatch):
+    inject(box.device(), FIRST, "not-yet")
+    if way == "journal":
+        _cannot_bind(box)
+    before = box.content()
+    script, reason = FAILURES[failure]
+    box.utility(f"pal=/config/user/pal\n{script}")
+    with monkeypatch.context() as patches, pytest.raises(DeviceError, match="again as it was before") as raised:
+        if failure == "it does not end":
+            patches.setattr(f"{Device.__module__}.UTILITY_TIMEOUT", 2)
+        inject(box.device(), SECOND)
+    facts = raised.value.facts
+    assert (facts["reason"], facts["undone"], facts["changed"]) == (reason, True, False)
+    assert box.content() == before
+    assert box.files() == ["pal", "pelion-mbl.device", "pelion-mbl.record"]
+    assert "scratch" not in box.run("cat /proc/mounts; ls /scratch")
+    assert box.run("for p in /proc/[0-9]*; do cat $p/comm; done").count("pelion-provisio") == 0, "no utility is left"
+
+    box.mend_utility()
+    again = box.device().inspect(may_change=True)
+    assert holds(again, FIRST)
+    assert again.client_runs
+    assert not again.recovered, "nothing was left to recover"
+    assert inject(box.device(), SECOND).registered
+
+
+def test_a_failing_injection_of_a_fresh_board_leaves_it_fresh(box: BoardBox):
+    box.utility(FAILURES["it fails after the first group"][0])
+    with pytest.raises(DeviceError):
+        inject(box.device(), FIRST, "not-yet")
+    assert box.files() in ([], ["pal"])
+    assert box.content() == {}
+
+
+@pytest.mark.parametrize(
+    "signal, text",
+    [("11", "ended by signal 11; with a full /config/user it crashes"), ("9", "ended by signal 9")],
+)
+def test_a_crash_is_no_refusal(provisioned: BoardBox, signal: str, text: str):
+    provisioned.utility(f"kill -{signal} $$")
+    with pytest.raises(DeviceError, match=text) as raised:
+        inject(provisioned.device(), SECOND)
+    assert "refused" not in str(raised.value)
+
+
+def test_what_the_utility_says_of_randomness_is_no_status(provisioned: BoardBox):
+    assert provisioned.run("/opt/arm/pelion-provisioning-util --get-pelion-status").count("/dev/random") == 1
+    assert provisioned.device().inspect(may_change=False).status == (
+        "Device is configured correctly. You can connect to Pelion Cloud!"
+    )
