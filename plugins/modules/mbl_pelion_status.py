@@ -13,10 +13,23 @@ author:
   - The pelion.mbl contributors (@pelion)
 description:
   - Asks a board, in one exchange, whether it is configured for Pelion Device Management, with which certificates,
-    whoever put them there, and what its C(mbl-cloud-client) says of its registration. Changes nothing.
+    whoever put them there, what its C(mbl-cloud-client) says of its registration, and what would keep an injection from
+    being done. Changes nothing.
   - It does not ask the cloud. For what the Device Directory says, give the device IDs of all boards in one call to
     M(pelion.mbl.pelion_device_info).
+  - Warns when the board's clock is off by more than an hour, when a certificate is not valid by that clock (the client
+    itself goes by the time that a server has told it), and when the client cannot write its log.
 options:
+  wait_for:
+    description:
+      - Ask again until the board is V(configured) or V(registered), and fail when it is not within O(timeout).
+      - A client that could not reach the cloud tries again after 10 to 100 seconds, and then after ever longer pauses.
+    type: str
+    choices: [configured, registered]
+  timeout:
+    description: How long to ask again, in seconds.
+    type: int
+    default: 120
   lock_timeout:
     description: How long to wait for a provisioning run on the same board, in seconds.
     type: int
@@ -43,8 +56,13 @@ EXAMPLES = r"""
 
 - name: Show those that are not registered
   ansible.builtin.debug:
-    msg: "{{ board.client_error | default('no word from the client', true) }}"
+    msg: "{{ board.client_error_meaning | default(board.client_error, true) | default('no word from the client', true) }}"
   when: not board.registered
+
+- name: Wait until the boards have come back after a reboot
+  pelion.mbl.mbl_pelion_status:
+    wait_for: registered
+    timeout: 300
 """
 
 RETURN = r"""
@@ -60,14 +78,23 @@ status:
   returned: success
   sample: Device is configured correctly. You can connect to Pelion Cloud!
 registered:
-  description: Whether the client runs and last said that it registered.
+  description:
+    - Whether the client runs, has bootstrapped, and said since its start that it registered. None when it runs and has
+      bootstrapped, but its log does not tell (any more).
   type: bool
   returned: success
 device_id:
-  description: The board's ID in the Device Directory, from its client's log; none when the log does not tell it.
+  description:
+    - The board's ID in the Device Directory, from its client's log. When that does not tell it any more, as it was when
+      this collection last saw the board register with what it holds; else none.
   type: str
   returned: success
-  sample: 0161dbbcdd660a580a010c3403c00000
+  sample: 9e2316a52449d0461efc0794e3654d94
+last_registration:
+  description: When the client last said that it registered, by the board's clock; none when its log does not tell.
+  type: str
+  returned: success
+  sample: '2026-11-24T23:42:14+00:00'
 client_running:
   description: Whether C(mbl-cloud-client) runs. C(systemctl is-active) does not tell that.
   type: bool
@@ -77,23 +104,72 @@ client_error:
   type: str
   returned: success
   sample: ConnectBootstrapFailed
+client_error_code:
+  description: The number that the client gives with RV(client_error).
+  type: int
+  returned: success
+  sample: 257
+client_error_meaning:
+  description: What RV(client_error) means and what to look at, where that is known.
+  type: str
+  returned: success
+  sample: The bootstrap server refused the board
 bootstrapped:
   description: Whether the board holds the credentials that it got at its bootstrap.
   type: bool
   returned: success
+bootstrapped_with:
+  description:
+    - The developer certificate with which it is proven to have bootstrapped, which need not be the one that it holds.
+      None when it has not bootstrapped.
+  type: dict
+  returned: success
+  contains:
+    fingerprint:
+      description: SHA-256 of the certificate, none where nothing proves it.
+      type: str
+      sample: 8f0b2129b07c0bf62dd236576814d9952d6ab461d47a8c6ac49edbc1f72e4188
+    common_name:
+      description: The subject's common name, none where nothing proves it.
+      type: str
+      sample: f4d0732ca4981f4f289861e3f8cb57a6
 has_utility:
   description: Whether C(/opt/arm/pelion-provisioning-util) is there.
   type: bool
   returned: success
+obstacles:
+  description: What would make an injection fail, as it would be told; empty when it can be tried.
+  type: list
+  elements: str
+  returned: success
+  sample: ["There is not enough room on this board: /config/user has 120 kB free, and 256 are needed."]
+space:
+  description: For C(/config/user), C(/scratch) and C(/var/log), what can be written there.
+  type: dict
+  returned: success
+  sample:
+    /config/user: {free_kb: 31284, writable: true}
+    /scratch: {free_kb: 612204, writable: true}
+    /var/log: {free_kb: 118640, writable: true}
 interrupted:
-  description: Whether an injection was cut off. The next M(pelion.mbl.mbl_kcm_inject) undoes it.
+  description: Whether an injection was cut off. The next M(pelion.mbl.mbl_kcm_inject) completes or undoes it.
   type: bool
   returned: success
 clock:
   description: The board's time. A wrong one makes good certificates look expired or not yet valid.
   type: str
   returned: success
-  sample: '2026-11-23T07:00:00Z'
+  sample: '2026-11-24T23:42:28+00:00'
+clock_drift:
+  description: What the board's clock is ahead of the controller's, in seconds; negative when it is behind.
+  type: int
+  returned: success
+  sample: 0
+image:
+  description: What C(/etc/os-release) and the kernel say of the board's image, C(name), C(version) and C(kernel).
+  type: dict
+  returned: success
+  sample: {name: Mbed Linux OS, version: '0.10.0', kernel: 5.4.3 armv7l}
 developer_certificate:
   description: The bootstrap device certificate, none without one.
   type: dict
@@ -102,23 +178,23 @@ developer_certificate:
     common_name:
       description: The subject's common name; of a developer certificate, the endpoint name.
       type: str
-      sample: 0161dbbcdd660a580a010c3403c00000
+      sample: f4d0732ca4981f4f289861e3f8cb57a6
     account_id:
       description: The subject's organizational unit; of a developer certificate, the account.
       type: str
-      sample: 015843e32ec902420a015e0700000000
+      sample: 45e63f90eaa0f8a6a6437495be63fef6
     fingerprint:
       description: SHA-256 of the certificate.
       type: str
-      sample: 9f2feb0f1ef425b292f2f94bdc8482494df430413ff97b19f3b0b1f5f0b2d5a5
+      sample: 8f0b2129b07c0bf62dd236576814d9952d6ab461d47a8c6ac49edbc1f72e4188
     not_before:
-      description: When its validity begins, in UTC.
+      description: Its begin.
       type: str
-      sample: '2026-11-23T07:00:00Z'
+      sample: '2026-11-24T23:42:14+00:00'
     not_after:
-      description: When its validity ends, in UTC.
+      description: Its end.
       type: str
-      sample: '2036-11-20T07:00:00Z'
+      sample: '2036-11-23T23:42:14+00:00'
 update_certificate:
   description: The update authenticity certificate, none without one.
   type: dict
@@ -134,26 +210,4 @@ missing_items:
   elements: str
   returned: success
   sample: [mbed.UpdateAuthCert]
-plan_entry:
-  description: The board as an entry of O(pelion.mbl.pelion_dev_cert_info#module:plan.boards).
-  type: dict
-  returned: success
-  contains:
-    name:
-      description: Its inventory name.
-      type: str
-      sample: mbed-linux-os-9709
-    fingerprint:
-      description: SHA-256 of its developer certificate.
-      type: str
-      sample: 9f2feb0f1ef425b292f2f94bdc8482494df430413ff97b19f3b0b1f5f0b2d5a5
-    device_id:
-      description: See RV(device_id).
-      type: str
-      sample: 0161dbbcdd660a580a010c3403c00000
-found:
-  description: All of it in one piece, for O(pelion.mbl.mbl_kcm_inject#module:found).
-  type: dict
-  returned: success
-  sample: {has_utility: true, status_code: 0}
 """

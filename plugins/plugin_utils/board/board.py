@@ -79,11 +79,6 @@ class Board:
         return self.certificates.get(kcm.UPDATE_CERTIFICATE)
 
     @property
-    def device_id(self) -> str | None:
-        """Under which the cloud knows the board, as far as the board tells."""
-        return self.log.device_id
-
-    @property
     def missing_items(self) -> list[str]:
         """Names of the items that a provisioned board has and this one lacks."""
         return [name.split("_", 1)[1] for name in kcm.FACTORY_ITEMS if kcm.file_name(name) not in self.files]

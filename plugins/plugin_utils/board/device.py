@@ -297,7 +297,7 @@ def _board(report: Report, now: float) -> Board:
         client_runs=bool(started),
         log=_client_log(report, started and clock - float(report["uptime"][0]) + int(started[0]) / TICKS_PER_SECOND),
         clock=clock,
-        drift=round(clock - now),
+        drift=round(clock + 0.5 - now),  # it tells whole seconds
         space=_space(report["space"]),
         image=_image(report),
         recovered=bool(report["recovered"]),

@@ -70,7 +70,6 @@ def test_any_doubt_is_a_reason_to_inject_under_the_same_identity(change):
     "change",
     [
         {"client_runs": False},
-        {"log": ClientLog()},
         {"log": ClientLog(False, GOOD.log.device_id, "ConnectBootstrapFailed")},
     ],
 )
