@@ -56,7 +56,7 @@ EXAMPLES = r"""
 
 - name: Show those that are not registered
   ansible.builtin.debug:
-    msg: "{{ board.client_error_meaning | default(board.client_error, true) | default('no word from the client', true) }}"
+    msg: "{{ board.client_error or 'no word from the client' }} {{ board.client_error_meaning or '' }}"
   when: not board.registered
 
 - name: Wait until the boards have come back after a reboot

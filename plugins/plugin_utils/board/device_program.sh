@@ -78,7 +78,7 @@ on_exit() {
     fi
     trap : INT TERM # what is ignored here, the client would ignore as well
     [ "$client_stopped" = no ] || start_client
-    while umount "$run/under" 2>/dev/null; do :; done
+    [ ! -d "$run/under" ] || while umount "$run/under" 2>/dev/null; do :; done
     release_lock
 }
 

@@ -8,6 +8,7 @@ second, and broken off before each command that changes anything.
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import signal
@@ -101,6 +102,16 @@ class BoardBox:
         self._system = system
         self._process: subprocess.Popen[str] | None = None
 
+    def elsewhere(self, root: Path) -> BoardBox:
+        """The board whose files are a copy of this one's, below ``root``."""
+        other = copy.copy(self)
+        other.root, other._process = root, None
+        return other
+
+    def moved(self, root: Path) -> BoardBox:
+        self.root.rename(root)
+        return self.elsewhere(root)
+
     def client(self, behaviour: str) -> None:
         (self.root / "opt/arm/behaviour").write_text(behaviour)
 
@@ -122,7 +133,10 @@ class BoardBox:
         self._shim(dict.fromkeys(commands, "#!/bin/sh\nexit 1\n"))
 
     def cut_before(self, number: int) -> None:
-        """Kill everything before command ``number`` (from 1) of those that change anything, from the next boot on."""
+        """Kill everything before command ``number`` (from 1, counted from now on) of those that change anything.
+
+        The board must have booted, or boot, after it was first said.
+        """
         (self.root / "count").write_text("0\n")
         (self.root / "cut").write_text(f"{number}\n")
         places = {name: f"/bin/busybox {name}" for name in _SHIMMED} | {"systemctl": "/usr/bin/systemctl"}

@@ -1,0 +1,144 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whatever breaks off the work on a board, and wherever: the board holds one whole set, and the next run ends well.
+
+The power fails before each command that changes anything, in turn: all processes, mounts and what is in memory are
+gone, and the board boots. How many of these points are tried is told by CUTS (default 3 a case; `all`).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from board_box import BoardBox, item_set
+from test_device_program import FIRST, SECOND, holds, inject
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.device import Device, DeviceError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items
+
+CUTS = os.environ.get("CUTS", "3")
+THIRD = item_set(3)
+
+CASES = {
+    "first injection": (None, "not-yet"),
+    "exchange": (FIRST, "as-is"),
+    "keep identity": (FIRST, "keep-identity"),
+    "new identity": (FIRST, "new-identity"),
+}
+
+
+@dataclass
+class Origin:
+    """A board, off, from which the same work starts again and again."""
+
+    box: BoardBox
+    place: Path
+
+    @classmethod
+    def of(cls, place: Path, held: Items | None) -> Origin:
+        box = BoardBox(place / "origin").boot()
+        if held:
+            inject(box.device(), held, "not-yet")
+        box.power_off()
+        return cls(box, place)
+
+    def copy(self) -> BoardBox:
+        path = self.place / "copy"
+        shutil.rmtree(path, ignore_errors=True)
+        shutil.copytree(self.box.root, path, symlinks=True)
+        return self.box.elsewhere(path)
+
+    def cut(self, number: int, work: Callable[[Device, Board], object]) -> tuple[BoardBox, int]:
+        """A copy that lost its power before command ``number`` of ``work``, and how many commands were begun."""
+        box = self.copy()
+        box.cut_before(0)
+        box.boot()
+        found = box.device().inspect(may_change=False)
+        box.cut_before(number)
+        with suppress(DeviceError):  # none when it had said that all is done
+            work(box.device(), found)
+        box.power_off()
+        box.no_shims()
+        return box, int((box.root / "count").read_text())
+
+
+def points(count: int, seed: str) -> list[int]:
+    return list(range(1, count + 1)) if CUTS == "all" else random.Random(seed).sample(range(1, count + 1), int(CUTS))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_power_cuts_leave_one_whole_set(case: str, tmp_path: Path):
+    former, bootstrap = CASES[case]
+    origin = Origin.of(tmp_path, former)
+
+    def work(device: Device, found: Board) -> object:
+        return _inject(device, found, bootstrap)
+
+    before = origin.box.content()
+    _box, count = origin.cut(0, work)
+    assert count > 15
+    for number in points(count, case):
+        where = f"{case}, cut before command {number} of {count}"
+        box, _ = origin.cut(number, work)
+        # Before the swap the old set is in its place; in the middle of it, the new one is whole beside it.
+        held, beside = box.content(), box.content("pal.new")
+        assert held == before or is_whole(held) or (not held and is_whole(beside)), where
+
+        box.boot()
+        foreseen = box.device().inspect(may_change=False)
+        assert holds(foreseen, SECOND) or _is_as_before(foreseen, former), where
+        box.reboot()
+        board = box.device().inspect(may_change=True)
+        if not holds(board, SECOND):
+            assert _is_as_before(board, former), where
+            assert box.content() == before, where
+        assert not {name for name in box.files() if name.startswith("pal.")}, where
+        assert "scratch" not in box.run("cat /proc/mounts; ls /scratch"), where
+        assert not box.device().inspect(may_change=True).recovered, where
+        assert inject(box.device(), THIRD).registered, where
+        assert holds(box.device().inspect(may_change=True), THIRD), where
+        box.power_off()
+
+
+def _inject(device: Device, found: Board, bootstrap: str = "as-is") -> object:
+    return device.inject(SECOND, found_digest=found.kcm_digest, bootstrap=bootstrap, registration_timeout=20)
+
+
+def _is_as_before(board: Board, former: Items | None) -> bool:
+    return holds(board, former) if former else not board.configured and not board.certificates
+
+
+def is_whole(content: dict[str, bytes]) -> bool:
+    """Whether each item is there, in two copies that are the same."""
+    items = {name.partition("/")[2] for name in content}
+    return len(items) == 15 and all(content.get(f"WORKING/{name}") == content.get(f"BACKUP/{name}") for name in items)
+
+
+def test_a_cut_in_the_recovery_of_a_cut_does_no_harm(tmp_path: Path):
+    origin = Origin.of(tmp_path, FIRST)
+    number, swapping = 0, None
+    while not swapping:
+        number += 1
+        box, begun = origin.cut(number, _inject)
+        assert begun == number, "the moment between the renames was not met"
+        if not (box.root / "config/user/pal").exists():
+            swapping = Origin(box.moved(tmp_path / "between"), tmp_path)
+    number = 0
+    while True:
+        number += 1
+        box, begun = swapping.cut(number, lambda device, _found: device.inspect(may_change=True))
+        if begun < number:
+            break
+        box.boot()
+        assert holds(box.device().inspect(may_change=True), SECOND), f"cut before command {number} of the recovery"
+        assert not {name for name in box.files() if name.startswith("pal.")}
+        box.power_off()
+    assert number > 5
