@@ -35,8 +35,8 @@ class ActionModule(Action):
         items = read_items(self, team, arguments["dev_cert"], arguments["update_resources"])
         device = device_of(self, arguments["lock_timeout"])
         board = device.inspect(may_change=not self.check_mode)
-        if board.interrupted:
-            self.warn("An injection was cut off on this board; a run without --check completes or undoes it.")
+        for warning in board.warnings:
+            self.warn(warning)
         if items is None:
             work = Work(reasons=("the team store does not have its credentials yet",))
         else:

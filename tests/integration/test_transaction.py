@@ -12,6 +12,14 @@ import pytest
 UTILITY = "/opt/arm/pelion-provisioning-util"
 
 
+TIDY = ["dropbear", "hostname", "pal", "pelion-mbl.device", "pelion-mbl.record"]
+"""What is in /config/user of a board that is provisioned and at rest."""
+
+
+def left_on(fleet, board: str) -> list[str]:
+    return fleet.on(board, "ls -A /config/user").split()
+
+
 def replace_utility(fleet, board: str, on_provision: str) -> None:
     """Let `--provision` do something else; `$genuine` is the utility. Boards have no chmod, so a copy becomes it."""
     script = f'#!/bin/sh\ngenuine=/opt/arm/genuine\n[ "$1" = --provision ] || exec $genuine "$@"\n{on_provision}\n'
@@ -56,7 +64,7 @@ def test_a_failing_injection_leaves_the_old_set(fleet, provisioned, failure):
     assert play.recap[board].failed == 1, play.output
     assert "again as it was before" in play.output
     assert fleet.content(board) == before
-    assert fleet.on(board, "ls -A /config/user").split() == ["dropbear", "hostname", "pal", "pelion-mbl.record"]
+    assert left_on(fleet, board) == TIDY
     assert fleet.on(board, "ls -A /scratch; grep scratch /proc/mounts", check=False) == ""
     assert "configured correctly" in fleet.on(board, "/opt/arm/genuine --get-pelion-status")
 
@@ -78,44 +86,47 @@ def test_a_failing_injection_of_a_fresh_board_leaves_it_fresh(fleet, provision):
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_killed_run_is_undone_at_the_next_contact(fleet, provisioned, moment):
-    """As when the power fails, the board's program does not get to tidy up."""
+    """Its mounts are still there, so the new set lies over the old one."""
     board, provision_anew = provisioned
     before = fleet.content(board)
     work = "$genuine --provision;" if moment == "after" else ""
-    kill_parents = "kill -9 $PPID $(cat /run/pelion-mbl.lock/pid)"
-    replace_utility(fleet, board, f"{work} {kill_parents}")
+    replace_utility(fleet, board, f"{work} kill -9 $PPID")
     play = provision_anew()
     assert play.recap[board].failed == 1, play.output
-    assert fleet.on(board, "ls -d /config/user/pal.before").strip() == "/config/user/pal.before"
+    assert "pal.new" in left_on(fleet, board)
 
     fleet.on(board, f"mv /opt/arm/genuine {UTILITY}")
     foreseen = provision_anew("--check")
     assert "An injection was cut off" in foreseen.output
-    assert fleet.on(board, "ls -d /config/user/pal.before").strip()
+    assert "pal.new" in left_on(fleet, board)
+    status = fleet.run("ansible", board, "-m", "pelion.mbl.mbl_pelion_status")
+    assert '"interrupted": true' in status.stdout, status.output
+    assert '"provisioned_by": "pelion.mbl"' in status.stdout, "the old set, which lies under the new one"
 
     healed = provision_anew()
     assert healed.returncode == 0, healed.output
-    assert fleet.on(board, "ls -A /config/user").split() == ["dropbear", "hostname", "pal", "pelion-mbl.record"]
+    assert left_on(fleet, board) == TIDY
     assert fleet.on(board, "ls -A /scratch; grep scratch /proc/mounts", check=False) == ""
     assert fleet.content(board) != before
     assert provision_anew().recap[board].changed == 0
 
 
-def test_a_power_cut_is_undone_at_the_next_contact(fleet, provisioned):
+def test_after_a_power_cut_the_board_itself_has_its_old_set(fleet, provisioned):
+    """Nobody's help is needed: it boots, and registers with what it held."""
     board, provision_anew = provisioned
-    before = fleet.content(board)
+    before, device_id = fleet.content(board), _device_id(fleet, board)
     replace_utility(fleet, board, "$genuine --provision; sync; reboot -f; sleep 100")
     play = provision_anew("-e", "ansible_timeout=5")
     assert play.recap[board].unreachable or play.recap[board].failed, play.output
-    wait_for(lambda: fleet.on(board, "ls /config/user/pal.before", check=False))
-    assert fleet.content(board) != before, "what the power cut left"
+    wait_for(lambda: fleet.on(board, "ls -d /config/user/pal.new", check=False))
+    assert fleet.content(board) == before
     fleet.on(board, f"mv /opt/arm/genuine {UTILITY}")
-
-    status = fleet.run("ansible", board, "-m", "pelion.mbl.mbl_pelion_status")
+    status = fleet.run("ansible", board, "-m", "pelion.mbl.mbl_pelion_status", "-a", "wait_for=registered timeout=60")
     assert '"interrupted": true' in status.stdout, status.output
+    assert device_id in status.stdout
     healed = provision_anew()
     assert healed.returncode == 0, healed.output
-    assert fleet.on(board, "ls -A /config/user").split() == ["dropbear", "hostname", "pal", "pelion-mbl.record"]
+    assert left_on(fleet, board) == TIDY
     assert provision_anew().recap[board].changed == 0
 
 
@@ -129,7 +140,7 @@ def wait_for(condition, seconds: float = 30) -> None:
 def test_a_run_that_is_ended_from_outside_is_undone_and_its_utility_ended(fleet, provisioned):
     board, provision_anew = provisioned
     before = fleet.content(board)
-    replace_utility(fleet, board, "kill -TERM $(cat /run/pelion-mbl.lock/pid); sleep 3; exec $genuine --provision")
+    replace_utility(fleet, board, "kill -TERM $PPID; sleep 3; exec $genuine --provision")
     play = provision_anew("-e", "provision_pelion_registration_timeout=0")
     assert play.recap[board].failed == 1, play.output
     assert "ended from outside" in play.output
@@ -174,13 +185,13 @@ def test_a_full_disk_is_told_before_anything_is_changed(fleet, provisioned):
     before = fleet.content(board)
     fleet.on(
         board,
-        "cp -a /config/user /tmp/user && mount -t tmpfs -o size=300k tmpfs /config/user"
+        "cp -a /config/user /tmp/user && mount -t tmpfs -o size=400k tmpfs /config/user"
         " && cp -a /tmp/user/. /config/user && dd if=/dev/zero of=/config/user/filler bs=1k 2>/dev/null; true",
     )
     try:
         play = provision_anew()
         assert play.recap[board].failed == 1
-        assert "Is /config/user full" in play.output
+        assert "There is not enough room on this board: /config/user has" in play.output
         assert fleet.content(board) == before
     finally:
         fleet.on(board, "systemctl stop mbl-cloud-client; umount /config/user; rm -rf /tmp/user")
@@ -207,7 +218,11 @@ def test_two_runs_at_once_do_not_mix(fleet, provisioned):
 
 def test_a_board_that_is_busy_is_waited_for_and_then_told(fleet, provision):
     board = fleet.boards[0]
-    fleet.on(board, "sleep 1000 >/dev/null 2>&1 & mkdir /run/pelion-mbl.lock && echo $! >/run/pelion-mbl.lock/pid")
+    fleet.on(
+        board,
+        "sleep 1000 >/dev/null 2>&1 & mkdir -p /run/pelion-mbl; echo $! >/run/holder;"
+        "ln -s $(cat /proc/sys/kernel/random/boot_id):$!:$(cut -d' ' -f22 /proc/$!/stat) /run/pelion-mbl/lock.1000",
+    )
     try:
         play = fleet.run(
             "ansible",
@@ -219,7 +234,7 @@ def test_a_board_that_is_busy_is_waited_for_and_then_told(fleet, provision):
         )
         assert "Another provisioning run is at work on this board" in play.output
     finally:
-        fleet.on(board, "kill $(cat /run/pelion-mbl.lock/pid); rm -r /run/pelion-mbl.lock")
+        fleet.on(board, "kill $(cat /run/holder)")
 
 
 def test_a_bootstrapped_board_keeps_its_certificate_unless_told_otherwise(fleet, provisioned, provision, home):

@@ -162,6 +162,8 @@ class Board:
     def warnings(self) -> list[str]:
         """What the user should know of a board that can be worked with: texts."""
         found = []
+        if self.interrupted:
+            found.append("An injection was cut off on this board; a run without --check completes or undoes it.")
         logs = self.space.get(LOGS, {})
         if logs and (not logs["writable"] or (logs["free_kb"] or ROOM_FOR_A_LITTLE) < ROOM_FOR_A_LITTLE):
             found.append(f"{LOGS} is full or read-only, so the client's log cannot tell whether the board registers.")
