@@ -8,6 +8,7 @@ from typing import Any
 
 from ..plugin_utils.board.board import Board
 from ..plugin_utils.board.device import DeviceError
+from ..plugin_utils.credentials.times import time_text
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.board import DEVICE_ARGUMENTS, device_of
 
@@ -60,7 +61,7 @@ def describe(board: Board) -> dict[str, Any]:
         "obstacles": [str(DeviceError.of(*obstacle)) for obstacle in board.obstacles],
         "space": dict(board.space),
         "interrupted": board.interrupted,
-        "clock": board.time.isoformat(),
+        "clock": time_text(board.time),
         "clock_drift": board.drift,
         "image": dict(board.image),
         **board.describe(),

@@ -94,7 +94,7 @@ last_registration:
   description: When the client last said that it registered, by the board's clock; none when its log does not tell.
   type: str
   returned: success
-  sample: '2026-11-24T23:42:14+00:00'
+  sample: '2026-11-24T23:42:14Z'
 client_running:
   description: Whether C(mbl-cloud-client) runs. C(systemctl is-active) does not tell that.
   type: bool
@@ -159,7 +159,7 @@ clock:
   description: The board's time. A wrong one makes good certificates look expired or not yet valid.
   type: str
   returned: success
-  sample: '2026-11-24T23:42:28+00:00'
+  sample: '2026-11-24T23:42:28Z'
 clock_drift:
   description: What the board's clock is ahead of the controller's, in seconds; negative when it is behind.
   type: int
@@ -190,11 +190,11 @@ developer_certificate:
     not_before:
       description: Its begin.
       type: str
-      sample: '2026-11-24T23:42:14+00:00'
+      sample: '2026-11-24T23:42:14Z'
     not_after:
       description: Its end.
       type: str
-      sample: '2036-11-23T23:42:14+00:00'
+      sample: '2036-11-23T23:42:14Z'
 update_certificate:
   description: The update authenticity certificate, none without one.
   type: dict

@@ -123,7 +123,8 @@ class Fleet:
         """As if it had just been flashed."""
         self.on(
             board,
-            "systemctl stop mbl-cloud-client; umount /config/user/pal /config/user /scratch/provisioning-certs 2>/dev/null;"
+            "systemctl stop mbl-cloud-client;"
+            "umount /config/user/pal /config/user /scratch/provisioning-certs 2>/dev/null;"
             "rm -rf /config/user/pal* /config/user/pelion-mbl* /scratch/* /run/pelion-mbl*;"
             ": >/var/log/mbl-cloud-client.log;"
             "[ ! -e /opt/arm/genuine ] || mv /opt/arm/genuine /opt/arm/pelion-provisioning-util",

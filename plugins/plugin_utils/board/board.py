@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from ..credentials.times import parse_time
 from . import kcm
 from .client_log import ClientLog
 
@@ -175,9 +176,9 @@ class Board:
             )
         for title, held in (("developer", self.developer_certificate), ("update", self.update_certificate)):
             if held and held["not_after"] and held["not_before"]:
-                if self.time > datetime.fromisoformat(held["not_after"]):
+                if self.time > parse_time(held["not_after"]):
                     found.append(f"By the board's clock, the {title} certificate ended on {held['not_after']}.")
-                elif self.time < datetime.fromisoformat(held["not_before"]):
+                elif self.time < parse_time(held["not_before"]):
                     found.append(f"By the board's clock, the {title} certificate begins on {held['not_before']} only.")
         return found
 
@@ -189,4 +190,3 @@ class Board:
             "provisioned_by": self.provisioned_by,
             "missing_items": self.missing_items,
         }
-

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from ..credentials.times import time_text
+
 _MESSAGE = re.compile(r"]: (?P<message>[^:]+?)(?: ?: ?(?P<value>.*))?$")
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}\b", re.ASCII)
 _DEVICE_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -30,7 +32,7 @@ class ClientLog:
     """The state that the last lines tell: ``registered`` is None when they tell nothing.
 
     ``error`` is the last error since the last registration, ``error_code`` its number. ``registered_at`` is the
-    time of the last registration that the lines tell of, ISO 8601, by the board's clock.
+    time of the last registration that the lines tell of, by the board's clock.
     """
 
     registered: bool | None = None
@@ -54,7 +56,7 @@ class ClientLog:
             # After a connection that dropped there is no second "Client registered".
             online = message == "Client registered" or "registration_updated" in line
             if online and stamp:
-                registered_at = stamp.isoformat()
+                registered_at = time_text(stamp)
             if since is not None and until is not None and not (stamp and since <= stamp.timestamp() <= until):
                 continue
             if online:

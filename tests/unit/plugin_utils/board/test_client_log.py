@@ -21,7 +21,7 @@ REGISTERED = ("Client registered", f"Endpoint Name: {DEVICE}", f"Device Id: {DEV
 FAILED = ("Error occurred : ConnectBootstrapFailed", "Error code : 257", "Error details : no route")
 ERROR = "ConnectBootstrapFailed (no route)"
 EXIT = "Device not configured for mbed Cloud - exit"
-AT = "2018-12-06T07:11:58+00:00"
+AT = "2018-12-06T07:11:58Z"
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_the_last_word_counts(messages, state):
 def test_after_a_dropped_connection_it_is_registered_again_without_a_second_client_registered():
     back = "2018-12-06T07:12:58+0000 [INFO][mClt]: M2MInterfaceImpl::registration_updated"
     log = ClientLog.of([*lines(*REGISTERED, *FAILED), back])
-    assert log == ClientLog(True, DEVICE, registered_at="2018-12-06T07:12:58+00:00")
+    assert log == ClientLog(True, DEVICE, registered_at="2018-12-06T07:12:58Z")
 
 
 @pytest.mark.parametrize(
