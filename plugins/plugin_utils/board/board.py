@@ -152,12 +152,20 @@ class Board:
         elif self.utility_fault:
             found.append(("utility-broken", self.utility_fault))
         for directory, room in ((STORAGE, ROOM_FOR_A_SET), (INPUTS, ROOM_FOR_A_LITTLE)):
-            space = self.space.get(directory, {})
-            if space and not space["writable"]:
+            if not self._is_writable(directory):
                 found.append(("read-only", directory))
-            elif space and space["free_kb"] is not None and space["free_kb"] < room:
-                found.append(("no-space", f"{directory} has {space['free_kb']} kB free, and {room} are needed"))
+            elif not self._has_room(directory, room):
+                free = self.space[directory]["free_kb"]
+                found.append(("no-space", f"{directory} has {free} kB free, and {room} are needed"))
         return found
+
+    def _is_writable(self, directory: str) -> bool:
+        return self.space.get(directory, {}).get("writable", True)
+
+    def _has_room(self, directory: str, kilobytes: int) -> bool:
+        """As far as the board could tell."""
+        free = self.space.get(directory, {}).get("free_kb")
+        return free is None or free >= kilobytes
 
     @property
     def warnings(self) -> list[str]:
@@ -165,8 +173,7 @@ class Board:
         found = []
         if self.interrupted:
             found.append("An injection was cut off on this board; a run without --check completes or undoes it.")
-        logs = self.space.get(LOGS, {})
-        if logs and (not logs["writable"] or (logs["free_kb"] or ROOM_FOR_A_LITTLE) < ROOM_FOR_A_LITTLE):
+        if not self._is_writable(LOGS) or not self._has_room(LOGS, ROOM_FOR_A_LITTLE):
             found.append(f"{LOGS} is full or read-only, so the client's log cannot tell whether the board registers.")
         if abs(self.drift) > CLOCK_TOLERANCE.total_seconds():
             direction = "ahead of" if self.drift > 0 else "behind"

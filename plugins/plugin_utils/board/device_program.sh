@@ -76,7 +76,6 @@ on_exit() {
             client_stopped=no # it would start with what is left
         fi
     fi
-    trap : INT TERM # what is ignored here, the client would ignore as well
     [ "$client_stopped" = no ] || start_client
     [ ! -d "$run/under" ] || while umount "$run/under" 2>/dev/null; do :; done
     release_lock
@@ -190,7 +189,8 @@ stop_client() {
 start_client() {
     client_stopped=no
     position=$(stat -c '%i %s' "$log" 2>/dev/null) || position='0 0'
-    output=$(systemctl start "$client" 2>&1) || printf '%s\n' "$output" | say_each_line client-error
+    # Signals that we ignore, it would ignore as well where it becomes a child of ours.
+    output=$(trap : HUP PIPE INT TERM && systemctl start "$client" 2>&1) || printf '%s\n' "$output" | say_each_line client-error
     process=$(client_process) && ours=$(identity "$process") || ours=none
     echo "$ours $position" >"$run/client"
 }
@@ -391,6 +391,9 @@ differs_in_every_item() {
 
 is_recorded() { [ -f "$2" ] && [ -d "$1/BACKUP" ] && grep -qx "kcm=$(kcm_digest "$1")" "$2"; }
 
+# The intended record is written after the check, and names what was checked.
+is_checked() { has_every_item "$1" && is_recorded "$1" "$record.new"; }
+
 is_whole() {
     has_every_item "$1" || return 1
     is_recorded "$1" "$record.new" || is_recorded "$1" "$record" || {
@@ -534,7 +537,7 @@ settle() {
     if [ -d "$old" ]; then
         if is_whole "$kcm"; then
             throw_away "$old"
-        elif has_every_item "$beside" && is_recorded "$beside" "$record.new"; then
+        elif is_checked "$beside"; then
             rm -rf "$kcm"
             mv "$beside" "$kcm" && sync && throw_away "$old"
         else
@@ -553,7 +556,7 @@ held_kcm() {
         # What lies under the mount can be seen through another one of the directory around it.
         mkdir -p "$run/under" && mount -o bind "${kcm%/*}" "$run/under" && echo "$run/under/${kcm##*/}"
     elif [ -d "$old" ]; then
-        if has_every_item "$kcm"; then echo "$kcm"; elif has_every_item "$beside"; then echo "$beside"; else echo "$old"; fi
+        if has_every_item "$kcm"; then echo "$kcm"; elif is_checked "$beside"; then echo "$beside"; else echo "$old"; fi
     elif [ -d "$before" ] && ! is_renewed; then
         echo "$before"
     else
@@ -661,6 +664,7 @@ inject() {
     [ -x "$utility" ] || fail no-utility
     if is_done_already; then
         say way already
+        injected=$now
     else
         [ "$(kcm_digest "$kcm")" = "$found_digest" ] || fail changed-since
         stop_client
@@ -675,14 +679,15 @@ inject() {
         [ "$bootstrap" != keep-identity ] || forget_bootstrap
         check_kcm
         commit
+        injected=$(kcm_digest "$kcm")
         start_client
     fi
     prove
 }
 
-# The lock is not needed while the client is on its way, which may take minutes.
+# Whether $injected is what the board holds and registers with. The lock is not needed while the client is on its way,
+# which may take minutes.
 prove() {
-    injected=$(kcm_digest "$kcm")
     release_lock
     await_registration
     if claim_lock; then # else another run is at work, and will tell for itself
@@ -695,6 +700,7 @@ prove() {
 reconnect() {
     begin
     stop_client
+    injected=$(kcm_digest "$kcm")
     start_client
     prove
 }
