@@ -59,8 +59,6 @@ class ActionModule(Action):
         check_request(wishes.dev_cert, None)
         self._require_known_variables()
         board = device_of(self, arguments["lock_timeout"]).inspect(may_change=not self.check_mode)
-        for warning in board.warnings:
-            self.warn(warning)
         return {
             "changed": board.recovered,
             "wishes": wishes.to_json(),

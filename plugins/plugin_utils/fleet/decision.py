@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..board.board import Board
+from ..board.device import DeviceError
 from ..board.items import Items
 from ..cloud.api_answers import Device
 from ..errors import PelionError
@@ -102,6 +103,7 @@ class _Deciding:
 
     def decide(self) -> Decision:
         self._refuse_strangers()
+        self._refuse_unfit()
         self._refuse_odd_update_wishes()
         self._refuse_unknown_updates()
         self._refuse_those_that_would_ignore()
@@ -141,10 +143,19 @@ class _Deciding:
             elif not wishes.roster and is_new(member.name, member.host_keys, self._remembered):
                 new.append(member.name)
         if new:
-            shown = ", ".join(new[:10]) + (f" and {len(new) - 10} more" if len(new) > 10 else "")
             self._warnings.append(
-                f"Met for the first time, and given keys, since there is no provision_pelion_roster: {shown}."
+                f"Met for the first time, and given keys, since there is no provision_pelion_roster: {shortened(new)}."
             )
+
+    def _refuse_unfit(self) -> None:
+        """Boards that were never provisioned and cannot be, so that nothing is made for them; and what others lack."""
+        told: dict[str, list[str]] = {}
+        for member in self._open():
+            for warning in member.board.warnings:
+                told.setdefault(warning, []).append(member.name)
+            if member.board.obstacles and member.board.provisioned_by != "pelion.mbl":
+                self._refuse(member, str(DeviceError.of(*member.board.obstacles[0])))
+        self._warnings += [f"{shortened(names)}: {warning}" for warning, names in told.items()]
 
     def _refuse_odd_update_wishes(self) -> None:
         ways: dict[str, set[UpdateWish]] = {}
@@ -317,3 +328,8 @@ class _Deciding:
         if device is None:
             return f"the Device Directory does not have its device {device_id}"
         return "" if device.state == "registered" else f"the Device Directory has its device as {device.state}"
+
+
+def shortened(names: Sequence[str]) -> str:
+    """Names of boards for a message, at most ten of them."""
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

@@ -38,18 +38,22 @@ def work_for(board: Board, items: Items, policy: str) -> Work:
         return Work(reconnect=board.registered is False)
     for obstacle in board.obstacles:
         raise DeviceError.of(*obstacle)
-    held = board.developer_certificate
-    if not board.bootstrapped:
+    used = board.bootstrapped_with
+    if used is None:
         return Work(reasons, bootstrap="not-yet")
-    same = held is not None and held["fingerprint"] == record_of(items)["developer_certificate"]
+    wanted, held = record_of(items)["developer_certificate"], board.developer_certificate
+    if used["fingerprint"] == wanted:
+        return Work(reasons)
     # Another tool puts a certificate on a board without making it bootstrap again, so there it may be of no effect.
-    if same and (policy == REFUSE or board.provisioned_by == "pelion.mbl"):
+    if used["fingerprint"] is None and held and held["fingerprint"] == wanted and policy == REFUSE:
         return Work(reasons)
     if policy == REFUSE:
+        name = used["common_name"]
         raise DeviceError(
-            "This board has already bootstrapped with the developer certificate "
-            f"{held['common_name'] if held else 'that is no longer there'}, and its client would ignore "
-            "another one. Set when_bootstrapped (of the role: provision_pelion_when_bootstrapped) to keep_identity "
+            "This board has already bootstrapped with "
+            + (f"the developer certificate {name}" if name else "a developer certificate that nothing tells any more")
+            + ", and its client would ignore another one. "
+            "Set when_bootstrapped (of the role: provision_pelion_when_bootstrapped) to keep_identity "
             "(it bootstraps again under its device id) or to "
             "new_identity (factory reset: it becomes a new device in the cloud).",
             reason="bootstrapped",

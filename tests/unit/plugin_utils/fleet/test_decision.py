@@ -243,8 +243,9 @@ def test_a_remembered_device_id_stands_in_for_a_rotated_log(cloud: Cloud, store:
     items = have(cloud, store)
     board = board_with(items, None, log=ClientLog())
     remembered = {"a": Remembered((), device_under(cloud, store), "bench", "2026-01-01T00:00:00Z")}
-    if board.registered is None:
-        assert deciding({"a": board}, remembered=remembered).parts == {}
+    assert board.registered is None
+    assert deciding({"a": board}, remembered=remembered).parts == {}
+    assert deciding({"a": board}).parts["a"].reconnect == "its device id is not known"
 
 
 @pytest.mark.parametrize("state", ["deregistered", "bootstrapped", "deleted"])
@@ -318,6 +319,24 @@ def test_a_certificate_of_the_cloud_that_the_store_lacks_is_fetched(
     assert decision.dev_certs == ["bench"]
     assert decision.parts["a"].reconnect == ""
     assert not decision.parts["a"].refused
+
+
+def test_what_many_boards_lack_is_told_once(cloud: Cloud, store: Store, deciding: Deciding) -> None:
+    items = have(cloud, store)
+    full = {"/var/log": {"free_kb": 0, "writable": True}}
+    boards = {f"board-{n}": board_with(items, device_under(cloud, store), space=full) for n in range(30)}
+    told = [warning for warning in deciding(boards).warnings if "/var/log" in warning]
+    assert len(told) == 1
+    assert "board-0, board-1" in told[0]
+    assert "and 20 more" in told[0]
+
+
+def test_nothing_is_made_for_a_board_that_cannot_take_it(deciding: Deciding) -> None:
+    full = replace(FRESH, space={"/config/user": {"free_kb": 10, "writable": True}})
+    decision = deciding({"a": full})
+    assert "10 kB free" in decision.common_refusal
+    assert decision.dev_certs == []
+    assert decision.updates == []
 
 
 def test_parts_travel_small() -> None:

@@ -86,6 +86,19 @@ def test_another_certificate_on_a_bootstrapped_board_follows_the_policy():
     assert work_for(GOOD, OTHER, NEW_IDENTITY).bootstrap == "new-identity"
 
 
+def test_a_lost_certificate_that_the_record_names_is_healed_under_the_same_identity():
+    lost = replace(
+        GOOD,
+        certificates={kcm.UPDATE_CERTIFICATE: GOOD.update_certificate},
+        files=without(kcm.DEVELOPER_CERTIFICATE),
+        status_code=1,
+        status="Item does not exist:mbed.BootstrapDeviceCert",
+    )
+    assert work_for(lost, ITEMS_WANTED, REFUSE).bootstrap == "as-is"
+    with pytest.raises(DeviceError, match="already bootstrapped"):
+        work_for(lost, OTHER, REFUSE)
+
+
 def test_a_board_that_never_bootstrapped_takes_another_certificate_without_ado():
     configured = replace(GOOD, files=without(kcm.LWM2M_SERVER_URI))
     assert work_for(configured, OTHER, REFUSE).bootstrap == "not-yet"
