@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 from cloud import Cloud
+from documented import undocumented
 
 ROOT = Path(__file__).parents[2]
 LIST, CREATE = "GET /v3/trusted-certificates", "POST /v3/developer-certificates"
@@ -59,8 +60,13 @@ class Controller:
         )
         found = re.findall(r"^localhost \| (\w+)!? => (\{.*?^\})", done.stdout, re.MULTILINE | re.DOTALL)
         assert found, done.stdout + done.stderr
+        results = [json.loads(result) for _status, result in found]
+        if not any("loop" in task for task in tasks):
+            for task, (status, _text), result in zip(tasks, found, results, strict=False):
+                module = next((key for key in task if key.startswith("pelion.mbl.")), None)
+                assert not module or status not in ("SUCCESS", "CHANGED") or not undocumented(module, result)
         return Run(
-            [json.loads(result) for _status, result in found],
+            results,
             sum(status == "CHANGED" for status, _result in found),
             done.returncode != 0,
             done.stdout + done.stderr,

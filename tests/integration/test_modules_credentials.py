@@ -22,9 +22,10 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / ".build"), str(ROOT / "tests/unit/plugin_utils")]
+sys.path[:0] = [str(ROOT / ".build"), str(ROOT / "tests/unit/support")]
 
 from credential_samples import c_source, developer_values, update_values  # noqa: E402
+from documented import undocumented  # noqa: E402
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials import rules  # noqa: E402
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_certificate import (  # noqa: E402
@@ -84,8 +85,12 @@ class User:
         found = re.findall(r"^localhost \| (\w+)!? => (\{.*?^\})", done.stdout, re.MULTILINE | re.DOTALL)
         assert found, output
         assert "PRIVATE KEY" not in output and PASSWORD not in output
+        results = [json.loads(result) for _status, result in found]
+        for task, (status, _text), result in zip(tasks, found, results, strict=False):
+            module = next((key for key in task if key.startswith("pelion.mbl.")), None)
+            assert not module or status not in ("SUCCESS", "CHANGED") or not undocumented(module, result)
         return Ended(
-            [json.loads(result) for _status, result in found],
+            results,
             sum(status == "CHANGED" for status, _result in found),
             done.returncode != 0,
             output,
