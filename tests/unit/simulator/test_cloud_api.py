@@ -489,6 +489,22 @@ def test_a_device_is_read_named_and_deleted(cloud, call):
     check_error(call("GET", path), 404, "not_found")
 
 
+def test_a_device_is_suspended_and_resumed(cloud, call):
+    (id_,) = cloud.state.seed_devices(1)
+    path = f"{DEVICES}{id_}/"
+    assert call("GET", path).json()["lifecycle_status"] == "enabled"
+    lost = {"category": "lost_or_stolen", "description": "left in a taxi"}
+    assert call("POST", f"{path}suspend", json=lost).status_code == 204
+    suspended = call("GET", path).json()
+    assert (suspended["lifecycle_status"], suspended["operator_suspended"]) == ("blocked", True)
+    assert suspended["last_operator_suspended_category"] == "lost_or_stolen"
+    # The category must be that of the suspension.
+    check_error(call("POST", f"{path}resume", json={**lost, "category": "other"}), 400, "validation_error")
+    check_error(call("POST", f"{path}suspend", json={"category": "bored"}), 400, "validation_error")
+    assert call("POST", f"{path}resume", json={**lost, "description": "found"}).status_code == 204
+    assert call("GET", path).json()["operator_suspended"] is False
+
+
 def test_only_developer_mode_entries_can_be_deleted(cloud, call):
     (id_,) = cloud.state.seed_devices(1, device_execution_mode=5)
     check_error(call("DELETE", f"{DEVICES}{id_}/"), 400, "validation_error")

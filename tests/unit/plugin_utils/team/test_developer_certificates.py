@@ -311,6 +311,14 @@ def test_with_a_mistyped_secret_nothing_is_asked_for(cloud: Cloud, store: Store,
     assert not calls(cloud)
 
 
+def test_a_mistyped_secret_removes_nothing(cloud: Cloud, store: Store) -> None:
+    present(cloud, store)
+    for secrets in ([("default", VaultSecret(b"a pasword"))], []):
+        with pytest.raises(PelionError):
+            keeper(cloud, Store(store.directory, Vault(secrets), shared=True)).absent(force=True)
+    assert names(cloud) == store.names(DeveloperCredentials) == ["bench"]
+
+
 def test_a_certificate_of_another_account_is_told(cloud: Cloud, store: Store) -> None:
     cloud.faults.add("edited", method="POST", set={"account_id": "f" * 32})
     notices = present(cloud, store).notices
