@@ -14,6 +14,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -115,7 +116,8 @@ def test_output_input_and_exit_status_pass_through(fleet: Fleet) -> None:
 def test_userland_is_that_of_a_production_image(fleet: Fleet) -> None:
     board = fleet.boards[0]
     there = (
-        "sha256sum sha1sum md5sum od dd printf stat tail mktemp find awk sed cat shuf realpath tar mount umount sync"
+        "sha256sum sha1sum md5sum od dd printf stat tail mktemp find awk sed cat shuf realpath tar mount umount sync "
+        "scp"
     )
     lacking = (
         "python python3 base64 uudecode xxd timeout chmod chown chgrp id whoami groups mknod nproc diff patch hexdump "
@@ -190,7 +192,59 @@ def test_only_the_last_board_is_old(fleet: Fleet) -> None:
     assert ssh(fleet, old, "true", options=["-o", "HostKeyAlgorithms=+ssh-rsa"]).returncode == 0
 
 
-def test_reboot_is_a_power_cut(fleet: Fleet) -> None:
+def test_files_are_copied_as_mbl_cli_does(fleet: Fleet, tmp_path: Path) -> None:
+    """In scp's own protocol: what boards have is the remote end of that, and no SFTP."""
+    board = fleet.boards[0]
+    (tmp_path / "there").write_bytes(b"\0some content\n")
+    (address,) = [entry["ipv6"] for entry in fleet.status()["boards"] if entry["name"] == board]
+    scp = ["scp", "-O", *SSH[1:]]
+    assert fleet_run(fleet, [*scp, tmp_path / "there", f"root@[{address}]:/scratch/file"]).returncode == 0
+    assert fleet_run(fleet, [*scp, f"root@[{address}]:/scratch/file", tmp_path / "back"]).returncode == 0
+    assert (tmp_path / "back").read_bytes() == b"\0some content\n"
+
+
+def test_boards_reboot_and_come_back(fleet: Fleet) -> None:
+    for _unused in range(5):
+        for board in fleet.boards:
+            fleet.on(board, "echo >/run/lost")
+        # All at once, and without waiting for what the kernel tidies up after them.
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda board: fleet.on(board, "reboot -f", check=False), fleet.boards))
+        for board in fleet.boards:
+            eventually(lambda board=board: fleet.on(board, "[ -e /run/lost ] || echo new", check=False) == "new\n")
+    assert all(entry["running"] for entry in fleet.status()["boards"])
+    options = ["-o", "HostKeyAlgorithms=+ssh-rsa"]
+    for board in fleet.boards:
+        eventually(lambda board=board: ssh(fleet, board, "true", options=options).returncode == 0)
+
+
+def test_power(fleet: Fleet) -> None:
+    board, other, _unused = fleet.boards
+
+    def running() -> dict[str, bool]:
+        return {entry["name"]: entry["running"] for entry in fleet.status()["boards"]}
+
+    fleet.on(board, "echo kept >/config/user/kept; echo lost >/run/lost")
+    for _unused in range(2):  # what is as wished stays so
+        assert lab("power", "--state", fleet.state, board, "off").returncode == 0
+        assert (running()[board], running()[other]) == (False, True)
+    answer = lab("device", "--state", fleet.state, board, "true")
+    assert (answer.returncode, answer.stderr) == (1, f"lab: {board} is off\n")
+    for _unused in range(2):
+        assert lab("power", "--state", fleet.state, board, "on").returncode == 0
+        assert running()[board]
+    eventually(lambda: ssh(fleet, board, "[ ! -e /run/lost ]").returncode == 0)
+    assert fleet.on(board, "cat /config/user/kept; rm /config/user/kept") == "kept\n"
+
+
+def test_only_a_disk_can_lose_something(fleet: Fleet) -> None:
+    answer = lab("power", "--state", fleet.state, fleet.boards[0], "cut")
+    assert answer.returncode == 1
+    assert answer.stderr.endswith("start it with --disks\n")
+    assert fleet.on(fleet.boards[0], "echo alive") == "alive\n"
+
+
+def test_reboot_keeps_the_files(fleet: Fleet) -> None:
     board = fleet.boards[0]
     fleet.on(board, "echo kept >/config/user/kept; echo lost >/run/lost")
     fleet.on(board, "reboot -f", check=False)
@@ -412,6 +466,27 @@ def lab(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([LAB, *arguments], capture_output=True, text=True, timeout=TIMEOUT, check=False)
 
 
+def test_power_cut_loses_what_was_not_synced(state: Path) -> None:
+    fleet = Fleet.up(state, "--devices", "2", "--disks")
+    board, other = fleet.boards
+    fleet.on(board, "cd /config/user && echo 1 >synced && sync && echo 2 >written")
+    fleet.on(other, "echo 2 >/config/user/written")
+    assert lab("power", "--state", state, board, "cut").returncode == 0
+    assert lab("power", "--state", state, board, "on").returncode == 0
+    # The host key is from before the first boot.
+    eventually(lambda: ssh(fleet, board, "true").returncode == 0)
+    files = "cd /config/user && ls -d synced written dropbear hostname"
+    assert fleet.on(board, files, check=False).split() == ["dropbear", "hostname", "synced"]
+    # A board that crashes or is switched off in order has nothing to lose, and its disk is its own.
+    fleet.on(board, "echo 3 >/config/user/written; reboot -f", check=False)
+    eventually(lambda: ssh(fleet, board, "cat /config/user/written").stdout == "3\n")
+    assert lab("power", "--state", state, other, "off").returncode == 0
+    assert lab("power", "--state", state, other, "on").returncode == 0
+    eventually(lambda: fleet.on(other, "cat /config/user/written", check=False) == "2\n")
+    fleet.down()
+    assert str(state) not in "".join(file.read_text() for file in Path("/sys/block").glob("loop*/loop/backing_file"))
+
+
 @pytest.mark.parametrize("killed", [False, True], ids=["in order", "after its first process was killed"])
 def test_nothing_is_left(state: Path, killed: bool) -> None:
     before = traces(state)
@@ -450,7 +525,12 @@ def test_labs_do_not_meet(lab: Fleet, state: Path) -> None:
 
 def test_interrupted_start_leaves_nothing(state: Path) -> None:
     before = traces(state)
-    starting = subprocess.Popen([LAB, "up", "--devices", "20", "--state", state], stderr=subprocess.PIPE)
+    # What a shell starts in the background ignores SIGINT, and so would all that the tests start.
+    starting = subprocess.Popen(
+        [LAB, "up", "--devices", "20", "--state", state],
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     eventually(lambda: (state / "boards").is_dir() and any((state / "boards").iterdir()))
     starting.send_signal(signal.SIGINT)
     starting.communicate(timeout=TIMEOUT)

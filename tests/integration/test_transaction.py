@@ -150,14 +150,16 @@ def test_a_run_that_is_ended_from_outside_is_undone_and_its_utility_ended(fleet,
 
 def test_a_question_does_not_disturb_an_injection(fleet, provisioned):
     board, provision_anew = provisioned
-    replace_utility(fleet, board, "touch /tmp/at-work; sleep 5; exec $genuine --provision")
+    # It is at work until the question has been answered.
+    hold = "touch /tmp/at-work; while [ -e /tmp/at-work ]; do sleep 1; done"
+    replace_utility(fleet, board, f"{hold}; exec $genuine --provision")
     with ThreadPoolExecutor() as pool:
         injection = pool.submit(provision_anew)
         wait_for(lambda: fleet.on(board, "ls /tmp/at-work", check=False))
         asked = fleet.run("ansible", "-m", "pelion.mbl.mbl_pelion_status", "-a", "lock_timeout=1", board)
+        fleet.on(board, "rm /tmp/at-work")
         assert "Another provisioning run is at work" in asked.output
         assert injection.result().returncode == 0, injection.result().output
-    fleet.on(board, "rm /tmp/at-work")
 
 
 def test_a_registration_from_before_does_not_count(fleet, provisioned, provision):

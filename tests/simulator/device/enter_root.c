@@ -50,7 +50,7 @@ int main(int count, char **arguments) {
     }
     const char *root = arguments[1], *system = arguments[2], *lab = arguments[3];
     umask(0);
-    check(mount(root, root, NULL, MS_BIND, NULL), root);
+    check(mount(root, root, NULL, MS_BIND | MS_REC, NULL), root); // with what boot mounted in it
     check(chdir(root), root);
     for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
         char source[PATH_MAX];

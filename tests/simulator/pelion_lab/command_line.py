@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from . import inside, lab, status
+from . import inside, lab, power, status
 from .errors import LabError
 from .places import DEFAULT_STATE
 
@@ -53,6 +53,11 @@ def _parser() -> argparse.ArgumentParser:
         default=0,
         help="so many boards, the last ones, sign with SHA-1 only, as MBL's ssh server does",
     )
+    up.add_argument(
+        "--disks",
+        action="store_true",
+        help="each board's /config/user is a disk of its own (ext4), of which a power cut loses what was not synced",
+    )
     up.set_defaults(action=lab.up)
 
     down = commands.add_parser("down", parents=[common], help="end all of it")
@@ -70,6 +75,12 @@ def _parser() -> argparse.ArgumentParser:
     device.add_argument("name", metavar="NAME")
     device.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND")
     device.set_defaults(action=inside.device)
+
+    switch = commands.add_parser("power", parents=[common], help="switch a board's power, or cut it")
+    switch.add_argument("name", metavar="NAME")
+    meanings = "; ".join(f"{do}: {what}" for do, what in power.REQUESTS.items())
+    switch.add_argument("do", choices=power.REQUESTS, help=meanings)
+    switch.set_defaults(action=power.switch)
     return parser
 
 

@@ -22,12 +22,13 @@ from . import parts
 from .errors import LabError
 from .places import EXECUTABLE, SIMULATOR
 from .plan import Plan
-from .record import VALUES_SOCKET, Record
+from .record import POWER_SOCKET, VALUES_SOCKET, Record
 
 LOG_TAIL_LINES = 20
 LONGEST_SOCKET, LONGEST_SOCKET_PATH = "cloud/control.sock", 107
 # What is found in a state directory. All but the logs is removed by `lab down`.
-_DIRECTORIES, _FILES = {"boards", "cloud", "system"}, {"known_hosts", "lab.json", "lab.new", VALUES_SOCKET}
+_DIRECTORIES = {"boards", "cloud", "disks", "system"}
+_FILES = {"known_hosts", "lab.json", "lab.new", POWER_SOCKET, VALUES_SOCKET}
 _OWN_NAMES = {*_DIRECTORIES, *_FILES, "log"}
 # What an option of `lab up` puts others in the place of.
 _PROGRAMS = {"util": "pelion-provisioning-util", "client": "mbl-cloud-client"}
@@ -68,6 +69,7 @@ def up(options: argparse.Namespace) -> int:
         # Only the lab's own client has to be told what another utility stored.
         watch_utility=options.util is not None and options.client is None,
         retry_scale=options.retry_scale,
+        disks=options.disks,
         owner=owner,
     )
     try:
@@ -128,6 +130,7 @@ def _make_directories(state: Path, owner: int) -> None:
     state.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(state / "log", ignore_errors=True)
     (state / "boards").mkdir(mode=0o711)
+    (state / "disks").mkdir(mode=0o711)
     (state / "log").mkdir()
     for directory in (state, state / "log"):
         os.chown(directory, owner, -1)

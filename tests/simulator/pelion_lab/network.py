@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .board import Board, link_local
+from .errors import LabError
 
 # The controller's end, as it shows in the scope of the boards' addresses: fe80::…%lab0
 INTERFACE = "lab0"
@@ -38,17 +39,22 @@ class Network:
         )
 
     def connect(self, boards: Iterable[tuple[Board, int]]) -> None:
-        """Give boards, named with a process id of each, their network interface ``eth0``."""
-        lines = []
+        """Give boards, named with a process id of each, their network interface ``eth0``. Raises LabError."""
+        leave, lines = [], []
         for board, process in boards:
             # A name is 15 letters at most: that of the board does not fit.
             end = "port" + board.mac.replace(":", "")[6:]
+            leave.append(f"link delete {end}")
             lines += [
                 f"link add {end} type veth peer name eth0 address {board.mac} netns {process}",
                 f"link set {end} master {INTERFACE} up",
             ]
+        # The kernel takes the network of a board that has ended apart in its own time.
+        subprocess.run(["ip", "-force", "-batch", "-"], input="\n".join(leave) + "\n", text=True, capture_output=True)
         _ip(*lines)
 
 
 def _ip(*lines: str) -> None:
-    subprocess.run(["ip", "-batch", "-"], input="\n".join(lines) + "\n", text=True, check=True)
+    answer = subprocess.run(["ip", "-batch", "-"], input="\n".join(lines) + "\n", text=True, capture_output=True)
+    if answer.returncode != 0:
+        raise LabError(f"the network: {answer.stderr.strip()}")

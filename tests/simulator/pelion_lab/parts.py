@@ -21,7 +21,7 @@ from pathlib import Path
 from .errors import LabError
 from .places import BUILD, DEVICE
 
-PACKAGES = ("busybox", "dropbear-bin", "openssh-server", "avahi-daemon")
+PACKAGES = ("busybox", "dropbear-bin", "openssh-client", "openssh-server", "avahi-daemon")
 PACKAGE_DIRECTORY = BUILD / "parts"
 
 _UTILITY_SOURCES = ("utility", "configured", "kcm", "foreign_kcm")
@@ -151,7 +151,8 @@ def _assemble(system: Path) -> None:
     for directory in ("bin", "sbin", "lib", "lib64", "usr/bin", "usr/sbin", "usr/lib/openssh"):
         (system / directory).mkdir(parents=True)
     programs = [
-        system / name for name in ("bin/busybox", "usr/sbin/dropbear", "usr/sbin/sshd", "usr/sbin/avahi-daemon")
+        system / name
+        for name in ("bin/busybox", "usr/bin/scp", "usr/sbin/dropbear", "usr/sbin/sshd", "usr/sbin/avahi-daemon")
     ]
     # Newer releases of OpenSSH's server are of several programs.
     parts = sorted((PACKAGE_DIRECTORY / "usr/lib/openssh").glob("sshd-*"))

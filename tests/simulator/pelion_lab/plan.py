@@ -18,4 +18,5 @@ class Plan:
     sha1_hosts: int
     watch_utility: bool
     retry_scale: float
+    disks: bool
     owner: int

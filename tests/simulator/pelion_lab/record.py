@@ -12,8 +12,8 @@ from pathlib import Path
 from .board import Board
 from .errors import LabError
 
-# In the state directory, for pelion_lab/learned_values.py.
-VALUES_SOCKET = "values"
+# In the state directory, for pelion_lab/learned_values.py and pelion_lab/power.py.
+VALUES_SOCKET, POWER_SOCKET = "values", "power"
 
 
 @dataclass

@@ -8,8 +8,10 @@ Runs as process 1 of a process namespace of its own, as root, in network and mou
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -20,7 +22,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import network
+from . import disk, network, power
 from .board import WITHHELD, Board
 from .board_root import make_root
 from .errors import LabError
@@ -30,6 +32,7 @@ from .plan import Plan
 from .record import BoardRecord, Record, start_of
 
 READY_SECONDS = 60
+STOP_SECONDS = 10
 # What avahi says once a name is its own.
 ESTABLISHED = "successfully established"
 
@@ -54,6 +57,7 @@ class Supervisor:
     def start(self) -> None:
         """Start everything and return when all answer. Raises LabError."""
         self._network.create()
+        self._power = power.listen(self._state)
         self._cloud = self._start_cloud()
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for _unused in pool.map(self._make_board, self._boards):
@@ -88,23 +92,86 @@ class Supervisor:
 
     def run(self) -> None:
         """Look after the processes until the end: a board that reboots is started again."""
+        # A pipe that gets a byte for each signal: both the end of a process and a request wake this up.
+        ended, wake = socket.socketpair()
+        for end in (ended, wake):
+            end.setblocking(False)
+        signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_unused: None)
         while True:
-            process, status = os.waitpid(-1, 0)
-            if process == self._cloud.pid:
-                print(f"The cloud ended with status {os.waitstatus_to_exitcode(status)}", file=sys.stderr)
-                self._record.cloud_running = False
-            elif process in self._running:
-                entry, child = self._running.pop(process)
-                child.returncode = os.waitstatus_to_exitcode(status)
-                # That is how the kernel tells of reboot(2) in a process namespace.
-                rebooted = child.returncode == -signal.SIGHUP
-                print(f"{entry.board.name} {'rebooted' if rebooted else 'went off'}", file=sys.stderr)
-                entry.running = False
-                if rebooted:
-                    self._record.boards[self._record.boards.index(entry)] = self._boot([entry.board])[0]
-            else:
-                continue
-            self._record.write(self._state)
+            self._reap()
+            ready, _unused, _unused = select.select([ended, self._power], [], [])
+            if ended in ready:
+                ended.recv(4096)
+            if self._power in ready:
+                power.answer(self._power, self._switch)
+
+    def _reap(self) -> None:
+        """Take note of all processes that have ended. Orphans of the lab come here too."""
+        while True:
+            try:
+                process, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if process == 0:
+                return
+            self._note_end(process, os.waitstatus_to_exitcode(status))
+
+    def _note_end(self, process: int, code: int) -> None:
+        if process == self._cloud.pid:
+            print(f"The cloud ended with status {code}", file=sys.stderr)
+            self._record.cloud_running = False
+        elif process in self._running:
+            entry, child = self._running.pop(process)
+            child.returncode = code
+            # That is how the kernel tells of reboot(2) in a process namespace.
+            rebooted = code == -signal.SIGHUP
+            print(f"{entry.board.name} {'rebooted' if rebooted else 'went off'}", file=sys.stderr)
+            entry.running = False
+            if rebooted:
+                try:
+                    self._boot_again(entry)
+                except LabError as error:  # which is no reason for the other boards to go
+                    print(f"{entry.board.name} does not boot: {error}", file=sys.stderr)
+        else:
+            return
+        self._record.write(self._state)
+
+    def _boot_again(self, entry: BoardRecord) -> None:
+        if self._plan.disks:
+            disk.wait_until_free(self._disk(entry.board))
+        self._record.boards[self._record.boards.index(entry)] = self._boot([entry.board])[0]
+
+    def _switch(self, name: str, do: str) -> None:
+        """What `lab power` asks for. Raises LabError."""
+        entry = self._record.board(name)
+        if do == "cut" and not self._plan.disks:
+            raise LabError(
+                "this lab's boards have no disks of their own, of which a cut could lose something: "
+                "start it with --disks"
+            )
+        if entry.running == (do == "on"):
+            return
+        if do == "on":
+            self._boot_again(entry)
+        else:
+            self._end_board(entry, lose_unsynced=do == "cut")
+        self._record.write(self._state)
+
+    def _end_board(self, entry: BoardRecord, *, lose_unsynced: bool) -> None:
+        image = self._disk(entry.board)
+        left = image.with_suffix(".cut")
+        if lose_unsynced:
+            _stop_all(entry.process)
+            disk.lose_unsynced(image, left)
+        os.kill(entry.process, signal.SIGKILL)
+        ((process, child),) = [(number, child) for number, (which, child) in self._running.items() if which is entry]
+        child.wait()
+        del self._running[process]
+        entry.running = False
+        print(f"{entry.board.name} was switched off", file=sys.stderr)
+        if lose_unsynced:
+            left.replace(image)  # the kernel writes the rest to the old file, which nobody sees any more
 
     def _start_cloud(self) -> subprocess.Popen[str]:
         directory = self._state / "cloud"
@@ -135,6 +202,9 @@ class Supervisor:
     def _root(self, board: Board) -> Path:
         return self._state / "boards" / board.name
 
+    def _disk(self, board: Board) -> Path:
+        return self._state / "disks" / board.name
+
     def _make_board(self, board: Board) -> None:
         lab = self._lab_directory(board)
         lab.mkdir()
@@ -142,6 +212,8 @@ class Supervisor:
             (lab / name).touch()
         addresses = (self._network.ipv4, self._network.ipv6)
         make_root(board, self._root(board), self._system, addresses, self._plan.retry_scale)
+        if self._plan.disks:
+            disk.make(self._disk(board), self._root(board) / "config/user")
         if self._learned:
             os.link(self._learned.socket, lab / self._learned.socket.name)
             self._learned.watch(self._root(board) / "opt/arm/pelion-provisioning-util")
@@ -162,7 +234,8 @@ class Supervisor:
         return entries
 
     def _start_board(self, board: Board) -> subprocess.Popen[str]:
-        boot = [DEVICE / "boot", self._root(board), self._system, self._lab_directory(board), board.name]
+        image = self._disk(board) if self._plan.disks else ""
+        boot = [DEVICE / "boot", self._root(board), self._system, self._lab_directory(board), image, board.name]
         if board.ipv4:
             boot.append(f"{board.ipv4}/{network.IPV4_PREFIX}")
         spaces = ["--pid", "--mount", "--uts", "--ipc", "--net", "--fork", "--kill-child"]
@@ -200,6 +273,26 @@ class Supervisor:
             if time.monotonic() > deadline:
                 raise LabError(f"a board does not answer after {READY_SECONDS} seconds", log)
             time.sleep(0.02)
+
+
+def _stop_all(first: int) -> None:
+    """Stop all processes of the process namespace in which FIRST is, and return when none runs any more."""
+    space = os.stat(f"/proc/{first}/ns/pid").st_ino
+    deadline = time.monotonic() + STOP_SECONDS
+    running = True
+    while running:
+        if time.monotonic() > deadline:
+            raise LabError(f"the board's processes do not stop within {STOP_SECONDS} seconds")
+        running = False
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if (entry / "ns/pid").stat().st_ino == space and _state(entry) not in "TtZX":
+                    os.kill(int(entry.name), signal.SIGSTOP)
+                    running = True
+
+
+def _state(process: Path) -> str:
+    return (process / "stat").read_text().rpartition(")")[2].split()[0]
 
 
 def _greets(board: Board) -> bool:
