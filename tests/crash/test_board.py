@@ -1,0 +1,173 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The power goes at any moment of a board's work: the board that boots then holds one whole set of items.
+
+Without anybody's help: what counts is what lies under the name that utility and client read. The one exception is the
+moment between the two renames, where the next contact completes the work. ``PELION_CRASH=all`` tries all moods of the
+file system; a failure names its case, and running that test again replays it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from board_on_disk import IDENTITY, LWM2M_FILES, BoardOnDisk
+from credential_samples import ENDPOINT, a_certificate, a_key, developer_values, key_der, update_values
+from power_cut import Files, Mood, Stop, requires_disks
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.device import Device
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials import rules
+
+pytestmark = requires_disks()
+
+ALL = os.environ.get("PELION_CRASH") == "all"
+MOODS = ["nothing", "commit", "sync", *(("1", "2", "3") if ALL else ())]
+FACTORY_FILES = [kcm.file_name(name) for name in kcm.FACTORY_ITEMS]
+RECORD = "pelion-mbl.record"
+
+
+def item_set(number: int, update: int) -> Items:
+    """A good set; sets of the same number have the same developer credentials, of the same update number the same
+    update certificate."""
+    key, name = a_key(number=10 + number), f"{ENDPOINT[:-2]}{number:02d}"
+    developer = developer_values(
+        ENDPOINT_NAME=name.encode(),
+        DEVICE_CERTIFICATE=a_certificate(name, key=key),
+        PRIVATE_KEY=key_der(key),
+    )
+    certificate = a_certificate("update", None, key=a_key(number=100 + update))
+    return Items.of(developer, update_values() | {rules.UPDATE_CERTIFICATE: certificate})
+
+
+FIRST, OTHER_UPDATE, OTHER_DEVELOPER = item_set(1, 1), item_set(1, 2), item_set(2, 1)
+# What a board holds before, what it gets, and the policy for a board that has bootstrapped.
+SCENARIOS = {
+    "first": (None, FIRST, "not-yet"),
+    "update": (FIRST, OTHER_UPDATE, "as-is"),
+    "keep": (FIRST, OTHER_DEVELOPER, "keep-identity"),
+    "new": (FIRST, OTHER_DEVELOPER, "new-identity"),
+}
+
+
+def secrets_of(items: Items) -> list[bytes]:
+    """Parts of the private key's DER that no other file has, each shorter than what a block boundary may part."""
+    number = items.values["MBED_CLOUD_DEV_BOOTSTRAP_DEVICE_PRIVATE_KEY"][36:68]  # in PKCS#8 of a P-256 key
+    return [number, number[:16], number[16:]]
+
+
+def device(board: BoardOnDisk, run: Callable[[str], str]) -> Device:
+    return Device(run, lock_timeout=0)
+
+
+def inject(board: BoardOnDisk, items: Items, bootstrap: str, run: Callable[[str], str]) -> None:
+    found = device(board, board.run).inspect(may_change=True)
+    device(board, run).inject(items, found_digest=found.kcm_digest, bootstrap=bootstrap, registration_timeout=10)
+
+
+@pytest.fixture(scope="session")
+def provisioned(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The disk of a board that holds FIRST and has bootstrapped with it."""
+    board = BoardOnDisk(tmp_path_factory.mktemp("provisioned"))
+    with board.booted():
+        inject(board, FIRST, "not-yet", board.run)
+    return board.disk.image()
+
+
+# What a disk holds
+
+
+def items_of(files: Files, name: str) -> Files:
+    """The set in directory ``name``: its factory items in both copies, and the root of trust that they are bound to."""
+    wanted = {f"{name}/{copy}/{file}" for copy in ("WORKING", "BACKUP") for file in FACTORY_FILES} | {f"{name}/flashSim"}
+    return {path.removeprefix(f"{name}/"): digest for path, digest in files.items() if path in wanted}
+
+
+class Sets:
+    """Tells sets apart; ``old`` and ``new`` are disks that hold nothing but one of them."""
+
+    def __init__(self, old: Files, new: Files) -> None:
+        self._old, self._new = items_of(old, "pal"), items_of(new, "pal")
+        self._records = {"old": old.get(RECORD), "new": new.get(RECORD)}
+        self._former_client = {old.get(f"pal/WORKING/{file}") for file in LWM2M_FILES} - {None}
+
+    def name(self, files: Files, directory: str = "pal") -> str:
+        items = items_of(files, directory)
+        if items and items == self._new:
+            return "new"
+        if items == self._old or (not self._old and not items.keys() - {"flashSim"}):
+            return "old"
+        return "a part" if items.keys() - {"flashSim"} else "nothing"
+
+    def verdict(self, files: Files) -> str:
+        """``old``, ``new``, ``between`` (completable), or what is wrong."""
+        name = self.name(files)
+        if name == "nothing":
+            completable = self.name(files, "pal.old") == "old" and self.name(files, "pal.new") == "new"
+            return "between" if completable else "no set"
+        if name == "a part":
+            return "a mixture"
+        if files.get(RECORD) not in self._records.values():
+            return "half a record"
+        return name
+
+    def signature(self, files: Files) -> str:
+        """Which sets and records lie where, for telling apart the states from which a board may have to go on."""
+        names = sorted({path.split("/")[0] for path in files})
+        parts = []
+        for name in names:
+            if f"{name}/BACKUP" in files or files[name] == "/":
+                parts.append(f"{name}={self.name(files, name)}")
+            elif name.startswith(RECORD):
+                which = [which for which, record in self._records.items() if record == files[name]]
+                parts.append(f"{name}={which[0] if which else 'other'}")
+        return " ".join(parts)
+
+
+def judge(sets: Sets, stops: list[Stop], order: tuple[str, ...] = ("old", "between", "new")) -> None:
+    """Never a mixture, and what was there once does not go again."""
+    reached = 0
+    for stop in stops:
+        verdict = sets.verdict(stop.files)
+        assert verdict in order, f"{verdict}: {stop.describe()}"
+        assert order.index(verdict) >= reached, f"{verdict} after {order[reached]}: {stop.describe()}"
+        reached = order.index(verdict)
+
+
+# The proof
+
+
+@pytest.fixture(scope="session")
+def cut_injections(tmp_path_factory: pytest.TempPathFactory, provisioned: bytes) -> Callable:
+    """``cut_injections(scenario, mood)``: the sets, and the states of the disk at all stops of an injection."""
+    known = {}
+
+    def cut(scenario: str, mood: str) -> tuple[Sets, list[Stop]]:
+        if (scenario, mood) not in known:
+            held, items, bootstrap = SCENARIOS[scenario]
+            board = BoardOnDisk(tmp_path_factory.mktemp(scenario), provisioned if held else None)
+            with board.booted():
+                stops = board.disk.stops(
+                    Mood(mood),
+                    lambda at_stop: inject(
+                        board, items, bootstrap, lambda program: board.run_stopping(program, at_stop)
+                    ),
+                    secrets_of(items) + (secrets_of(held) if held else []),
+                )
+            known[scenario, mood] = Sets(stops[0].files, stops[-1].files), stops
+        return known[scenario, mood]
+
+    return cut
+
+
+@pytest.mark.parametrize("mood", MOODS)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_power_cut_leaves_one_whole_set(cut_injections, scenario: str, mood: str) -> None:
+    sets, stops = cut_injections(scenario, mood)
+    assert len(stops) > 100
+    assert sets.verdict(stops[-1].files) == "new"
+    judge(sets, stops)
