@@ -83,7 +83,9 @@ def provisioned(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 def items_of(files: Files, name: str) -> Files:
     """The set in directory ``name``: its factory items in both copies, and the root of trust that they are bound to."""
-    wanted = {f"{name}/{copy}/{file}" for copy in ("WORKING", "BACKUP") for file in FACTORY_FILES} | {f"{name}/flashSim"}
+    wanted = {f"{name}/{copy}/{file}" for copy in ("WORKING", "BACKUP") for file in FACTORY_FILES} | {
+        f"{name}/flashSim"
+    }
     return {path.removeprefix(f"{name}/"): digest for path, digest in files.items() if path in wanted}
 
 
