@@ -10,11 +10,10 @@ file system; a failure names its case, and running that test again replays it.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from board_on_disk import IDENTITY, LWM2M_FILES, BoardOnDisk
+from board_on_disk import LWM2M_FILES, BoardOnDisk
 from credential_samples import ENDPOINT, a_certificate, a_key, developer_values, key_der, update_values
 from power_cut import Files, Mood, Stop, requires_disks
 
@@ -60,13 +59,13 @@ def secrets_of(items: Items) -> list[bytes]:
     return [number, number[:16], number[16:]]
 
 
-def device(board: BoardOnDisk, run: Callable[[str], str]) -> Device:
+def device(run: Callable[[str], str]) -> Device:
     return Device(run, lock_timeout=0)
 
 
 def inject(board: BoardOnDisk, items: Items, bootstrap: str, run: Callable[[str], str]) -> None:
-    found = device(board, board.run).inspect(may_change=True)
-    device(board, run).inject(items, found_digest=found.kcm_digest, bootstrap=bootstrap, registration_timeout=10)
+    found = device(board.run).inspect(may_change=True)
+    device(run).inject(items, found_digest=found.kcm_digest, bootstrap=bootstrap, registration_timeout=10)
 
 
 @pytest.fixture(scope="session")
