@@ -165,7 +165,7 @@ def _tracer() -> Path:
 def run_stopping(
     command: list[str | Path], directory: Path, at_stop: Callable[[str], None], text: bytes = b""
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a command, with ``text`` as its input, and call ``at_stop`` before each write to the disk at ``directory``."""
+    """Run a command with ``text`` as its input, and call ``at_stop`` before each write to the disk at ``directory``."""
     told, tell = os.pipe()
     ask, answer = os.pipe()
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out:
