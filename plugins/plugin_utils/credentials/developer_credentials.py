@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 from ..libraries import Absent
-from .c_source import CSourceError, parse_c_source
+from .c_errors import CSourceError
+from .c_source import parse_c_source
 from .certified import Certified, first_name
 from .rules import (
     ACCOUNT_ID,

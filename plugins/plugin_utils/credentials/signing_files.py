@@ -13,7 +13,8 @@ import yaml
 
 from ..errors import PelionError
 from ..store.durable_file import replace_file
-from .c_source import CSourceError, read_c_file
+from .c_errors import CSourceError
+from .c_source import read_c_file
 from .rules import CLASS_ID, UPDATE_CERTIFICATE, VENDOR_ID, CredentialError
 from .update_resources import UpdateResources
 

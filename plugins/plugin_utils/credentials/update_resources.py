@@ -11,7 +11,8 @@ from datetime import datetime, timezone
 from typing import Any, ClassVar
 
 from ..libraries import Absent
-from .c_source import CSource, CSourceError, parse_c_source
+from .c_errors import CSourceError
+from .c_source import CSource, parse_c_source
 from .certified import Certified
 from .rules import (
     CLASS_ID,

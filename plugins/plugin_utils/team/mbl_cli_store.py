@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..credentials.c_source import CSourceError, read_c_file
+from ..credentials.c_errors import CSourceError
+from ..credentials.c_source import read_c_file
 from ..credentials.developer_credentials import OPTIONAL, DeveloperCredentials
 from ..credentials.developer_credentials import REQUIRED as DEVELOPER_VALUES
 from ..credentials.rules import (

@@ -8,6 +8,7 @@ import random
 import shutil
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,9 @@ from credential_samples import mutated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.c_source import (
-    MAX_BYTES,
-    CSourceError,
-    parse_c_source,
-    read_c_file,
-)
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.c_errors import CSourceError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.c_source import parse_c_source, read_c_file
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.c_text import MAX_BYTES
 
 
 def values(text: str | bytes) -> dict[str, bytes]:
@@ -376,3 +374,9 @@ def test_mutated_files_are_read_as_a_compiler_does_or_refused(tmp_path: Path) ->
             same = octets == value or octets.rstrip(b"\0") == value or octets.ljust(4, b"\0") == value
             assert same or b"*" + name.encode() in text, (name, text)
     assert asked > files // 100 and refused > files // 2
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    texts = [f"const uint8_t x[] = {{ {', '.join([str(number)] * 2000)} }};" for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        assert [value["x"] for value in pool.map(values, texts)] == [bytes([number]) * 2000 for number in range(8)]

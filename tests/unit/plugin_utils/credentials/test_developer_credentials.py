@@ -32,7 +32,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials import rules
-from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.c_source import CSourceError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.c_errors import CSourceError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import DeveloperCredentials
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.rules import CredentialError
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials import rules
-from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.c_source import CSourceError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.c_errors import CSourceError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.rules import CredentialError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_certificate import (
     Recipe,
