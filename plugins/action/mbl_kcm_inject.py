@@ -46,7 +46,7 @@ class ActionModule(Action):
         return bring_to(self, device, board, work, items, arguments["registration_timeout"])
 
     def _refuse_unknown_update(self, team: Store, board: Board, items: Items) -> None:
-        known = known_update_certificates(team, warn=self.warn)
+        known = known_update_certificates(team, self.warn)
         fingerprint = update_guard.unknown_update(board, record_of(items)["update_certificate"], known)
         if fingerprint:
             raise PelionError(update_guard.why_refused(fingerprint, str(team.directory)))

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..plugin_utils.credentials.signing_files import SigningFiles
-from ..plugin_utils.credentials.times import parse_time
 from ..plugin_utils.credentials.update_certificate import DEFAULT_VALID_DAYS, common_name, derive_ids, parse_id
 from ..plugin_utils.credentials.update_resources import UpdateResources
-from ..plugin_utils.errors import PelionError
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.given_files import read_given_file
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
@@ -62,7 +60,7 @@ class ActionModule(Action):
                 ids=_ids(arguments),
                 subject=_subject(arguments),
                 valid_days=arguments["valid_days"],
-                renewal=_renewal(arguments),
+                renewal=Renewal.of(arguments["renew_before_days"], arguments["renew_if_made_before"]),
                 warn_days=arguments["warn_days"],
                 require=files.require_possible if files else None,
             )
@@ -100,15 +98,6 @@ def _ids(arguments: dict[str, Any]) -> tuple[uuid.UUID, uuid.UUID] | None:
     if arguments["vendor_id"]:
         return parse_id("vendor_id", arguments["vendor_id"]), parse_id("class_id", arguments["class_id"])
     return None
-
-
-def _renewal(arguments: dict[str, Any]) -> Renewal:
-    text = arguments["renew_if_made_before"]
-    try:
-        made_before = parse_time(text) if text else None
-    except ValueError as error:
-        raise PelionError(f"renew_if_made_before is {text!r}, which {error}.") from None
-    return Renewal(arguments["renew_before_days"], made_before)
 
 
 def _subject(arguments: dict[str, Any]) -> str | None:

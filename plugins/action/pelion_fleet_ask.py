@@ -20,6 +20,7 @@ UPDATE_ARGUMENTS = {
     "vendor_id": {"type": "str"},
     "class_id": {"type": "str"},
     "renew_before_days": {"type": "int"},
+    "renew_if_made_before": {"type": "str"},
 }
 WISHES_ARGUMENTS = {
     "dev_cert": {"type": "str", "required": True},

@@ -60,6 +60,9 @@ options:
           renew_before_days:
             description: A certificate that ends within so many days is followed by a new one.
             type: int
+          renew_if_made_before:
+            description: A certificate that was made before this moment is followed by a new one.
+            type: str
       when_bootstrapped:
         description: See O(pelion.mbl.mbl_kcm_inject#module:when_bootstrapped).
         type: str

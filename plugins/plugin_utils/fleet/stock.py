@@ -112,7 +112,7 @@ class Stock:
                 given=self._read_src(wish.src) if wish.src else None,
                 ids=_ids(wish),
                 subject=common_name(wish.vendor_domain) if wish.vendor_domain and not wish.src else None,
-                renewal=None if wish.src else Renewal(wish.renew_before_days),
+                renewal=None if wish.src else Renewal.of(wish.renew_before_days, wish.renew_if_made_before),
                 warn_days=self._warn_days,
             )
             self.warnings += outcome.notices

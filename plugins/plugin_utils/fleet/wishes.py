@@ -26,8 +26,8 @@ class UpdateWish:
     """Update resources by ``name``, and what they are made from when the store does not have them.
 
     That is a C file (``src``), or a domain and a class that the ids are derived from, or the ids themselves;
-    empty texts stand for what was not given. A certificate that ends within ``renew_before_days`` is followed
-    by a new one.
+    empty texts stand for what was not given. A certificate that ends within ``renew_before_days``, or was made before
+    ``renew_if_made_before``, is followed by a new one.
     """
 
     name: str
@@ -37,14 +37,13 @@ class UpdateWish:
     vendor_id: str = ""
     class_id: str = ""
     renew_before_days: int | None = None
+    renew_if_made_before: str = ""
 
     def arguments(self) -> dict[str, Any]:
         """Those options of pelion.mbl.mbl_update_resources that are given."""
         given = {key: value for key, value in asdict(self).items() if value not in ("", None)}
-        if self.src:  # a file that was named comes before what the inventory says on generating
-            for key in ("vendor_domain", "device_class", "vendor_id", "class_id", "renew_before_days"):
-                given.pop(key, None)
-        return given
+        # A file that was named comes before what the inventory says on generating.
+        return {"name": self.name, "src": self.src} if self.src else given
 
 
 @dataclass(frozen=True)

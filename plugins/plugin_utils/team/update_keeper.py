@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ..credentials.rules import CLASS_ID, UPDATE_CERTIFICATE, VENDOR_ID, CredentialError
-from ..credentials.times import time_text
+from ..credentials.times import parse_time, time_text
 from ..credentials.update_certificate import (
     DEFAULT_SUBJECT,
     DEFAULT_VALID_DAYS,
@@ -47,6 +47,14 @@ class Renewal:
 
     before_days: int | None = None
     made_before: datetime | None = None
+
+    @classmethod
+    def of(cls, before_days: int | None, made_before: str | None) -> Renewal:
+        """From what a user wrote. Raises RecipeError for a moment that is none."""
+        try:
+            return cls(before_days, parse_time(made_before) if made_before else None)
+        except ValueError as error:
+            raise RecipeError(f"renew_if_made_before is {made_before!r}, which {error}.") from None
 
     def check(self, valid_days: int, now: datetime) -> None:
         """Raises RecipeError for what would make another certificate at each run."""

@@ -1,0 +1,63 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cloud import Cloud
+from cloud_access import api_of, store_at
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.proof import Claim, prove
+from ansible_collections.pelion.mbl.plugins.plugin_utils.team.developer_certificates import DeveloperCertificateKeeper
+
+
+@pytest.fixture
+def certificate_id(cloud: Cloud, tmp_path: Path) -> str:
+    return DeveloperCertificateKeeper(api_of(cloud), store_at(tmp_path / "team"), "bench").present().facts["id"]
+
+
+def test_registered_devices_are_proven_at_one_look(cloud: Cloud, certificate_id: str) -> None:
+    ids = cloud.state.seed_devices(3, certificate_id)
+    claims = [Claim(f"board-{device_id}", device_id, "bench", bootstrapped=True) for device_id in ids]
+    assert prove(api_of(cloud), claims, timeout=0) == {}
+
+
+@pytest.mark.parametrize("state", ["bootstrapped", "deregistered"])
+def test_another_state_is_a_doubt_about_that_board_alone(cloud: Cloud, certificate_id: str, state: str) -> None:
+    good, bad = cloud.state.seed_devices(2, certificate_id)
+    cloud.state.set_device_state(bad, state)
+    unproven = prove(api_of(cloud), [Claim("good", good, "bench"), Claim("bad", bad, "bench")], timeout=0)
+    assert list(unproven) == ["bad"]
+    assert f"has it as {state}" in unproven["bad"]
+
+
+def test_a_device_that_the_directory_does_not_have(cloud: Cloud, certificate_id: str) -> None:
+    unproven = prove(api_of(cloud), [Claim("lost", "0" * 32, "bench")], timeout=0)
+    assert "does not have that device" in unproven["lost"]
+
+
+def test_the_old_registration_is_no_proof_of_a_new_bootstrap(cloud: Cloud, certificate_id: str) -> None:
+    [device_id] = cloud.state.seed_devices(1, certificate_id)
+    before = next(api_of(cloud).devices({"id__eq": device_id})).answer["bootstrapped_timestamp"]
+    stale = Claim("a", device_id, "bench", bootstrapped=True, bootstrapped_at=before)
+    assert "no bootstrap since" in prove(api_of(cloud), [stale], timeout=0)["a"]
+    fresh = Claim("a", device_id, "bench", bootstrapped=True, bootstrapped_at="2018-01-01T00:00:00Z")
+    assert prove(api_of(cloud), [fresh], timeout=0) == {}
+    as_is = Claim("a", device_id, "bench", bootstrapped=False, bootstrapped_at=before)
+    assert prove(api_of(cloud), [as_is], timeout=0) == {}
+
+
+def test_a_bootstrap_with_another_certificate_is_no_proof(cloud: Cloud, certificate_id: str, tmp_path: Path) -> None:
+    DeveloperCertificateKeeper(api_of(cloud), store_at(tmp_path / "team"), "next").present()
+    [device_id] = cloud.state.seed_devices(1, certificate_id)
+    unproven = prove(api_of(cloud), [Claim("a", device_id, "next", bootstrapped=True)], timeout=0)
+    assert "another developer certificate than 'next'" in unproven["a"]
+
+
+def test_two_boards_that_say_to_be_one_device_are_both_in_doubt(cloud: Cloud, certificate_id: str) -> None:
+    shared, own = cloud.state.seed_devices(2, certificate_id)
+    claims = [Claim("a", shared, "bench"), Claim("b", shared, "bench"), Claim("c", own, "bench")]
+    unproven = prove(api_of(cloud), claims, timeout=0)
+    assert set(unproven) == {"a", "b"}
+    assert "a, b all say" in unproven["a"]
