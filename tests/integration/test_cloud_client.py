@@ -82,14 +82,15 @@ def test_what_it_logs(fleet: Fleet, board: str) -> None:
     identity = registered(fleet, board)
     lines = fleet.on(board, f"cat {LOG}").splitlines()
     storage = [line for line in lines if "][fcc ]: " in line or "][esfs]: " in line]
-    assert 1000 < len(lines) < 5000 and len(storage) > len(lines) / 2
+    assert 500 < len(lines) < 5000 and len(storage) > len(lines) / 2
     assert all(
         re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} \[(INFO|WARN|ERR )\]\[....\]: ", line) for line in lines
     )
     told = log(fleet, board)
     assert "M2MInterfaceImpl::state_bootstrap - server_address coaps://bootstrap.lab.pelion.test:" in told
     assert f"Device Id: {identity}\n" in told
-    assert not log(fleet, board, r"\[ERR ")
+    # What goes well is not without errors: these are the first start's.
+    assert "mbed.AccountID" in log(fleet, board, r"\[ERR ") and not log(fleet, board, r"\[ERR \]\[mbl ")
 
 
 def test_it_deregisters_when_it_is_stopped(fleet: Fleet, board: str) -> None:

@@ -178,14 +178,14 @@ int main(void) {
     }
     srand((unsigned)getpid() ^ (unsigned)time(NULL));
     link_prepare();
-    log_info("mbl ", "Start developer flow");
+    log_info("mbl ", "Start mbed Linux Cloud Client");
     if (is_ready()) {
-        log_info("mbl ", "Start mbed Linux Cloud Client");
         serve();
         log_warning("mbl ", "Recieved signal \"Terminated\", shutting down"); // spelled so
         log_info("main", "Exiting application");
     } else {
         log_failure("mbl ", "Device not configured for mbed Cloud - exit");
+        log_failure("mbl ", "Failed initializing FCC");
         log_failure("main", "Cloud Client library initialization failed, exiting application!");
     }
     log_flush();

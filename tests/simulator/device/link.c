@@ -9,9 +9,7 @@
 #include <mbedtls/net_sockets.h>
 #include <mbedtls/ssl.h>
 #include <mbedtls/version.h>
-#include <net/if.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -117,14 +115,6 @@ static void split_uri(const char *uri, char host[256], char port[6]) {
     snprintf(port, 6, "%.*s", (int)strspn(digits, "0123456789"), digits);
 }
 
-// /etc/hosts can't name the scope of a link-local address: it is that of the board's only network.
-static void complete_scope(struct addrinfo *address) {
-    struct sockaddr_in6 *place = (struct sockaddr_in6 *)address->ai_addr;
-    if (address->ai_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&place->sin6_addr) && place->sin6_scope_id == 0) {
-        place->sin6_scope_id = if_nametoindex("eth0");
-    }
-}
-
 static enum link_result connect_to(const struct addrinfo *address, int *peer) {
     *peer = socket(address->ai_family, address->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (connect(*peer, address->ai_addr, address->ai_addrlen) == 0) {
@@ -157,7 +147,6 @@ static enum link_result reach(const char *uri, int *peer) {
     enum link_result result = LINK_NO_NETWORK;
     for (struct addrinfo *address = addresses; address != NULL && result != LINK_OK && result != LINK_STOPPED;
          address = address->ai_next) {
-        complete_scope(address);
         result = connect_to(address, peer);
     }
     freeaddrinfo(addresses);

@@ -40,6 +40,7 @@ static const struct {
 enum { LWM2M_COUNT = sizeof LWM2M / sizeof *LWM2M };
 
 #define SESSION "sslsession"
+#define ACCOUNT "mbed.AccountID"
 #define IDENTITY "mbed.InternalEndpoint"
 #define BOOTSTRAP_URI "mbed.BootstrapServerURI"
 
@@ -497,7 +498,7 @@ static void keep_identity(const struct registration *registration) {
     if (!same) {
         store_item(KCM_CONFIG, IDENTITY, registration->device_id, size);
     }
-    store_item(KCM_CONFIG, "mbed.AccountID", registration->account, strlen(registration->account));
+    store_item(KCM_CONFIG, ACCOUNT, registration->account, strlen(registration->account));
     uint64_t now = (uint64_t)link_time();
     store_item(KCM_CONFIG, "mbed.CurrentTime", &now, sizeof now);
 }
@@ -526,7 +527,14 @@ enum lwm2m_result lwm2m_register(struct registration *registration) {
         !read_identity("mbed.LwM2MServerCACert", "mbed.LwM2MDeviceCert", "mbed.LwM2MDevicePrivateKey", &identity)) {
         return LWM2M_UNREADABLE;
     }
-    read_item(KCM_CONFIG, SESSION, &session);
+    struct bytes known_account;
+    if (!read_item(KCM_CONFIG, ACCOUNT, &known_account)) {
+        log_failure("mClt", "CloudClientStorage::ccs_get_item [" ACCOUNT "] kcm get error 5"); // no harm in it
+    }
+    free(known_account.data);
+    if (!read_item(KCM_CONFIG, SESSION, &session)) {
+        log_failure("PAL ", "pal_loadSslSessionFromStorage - failed to get item size!"); // nor in this
+    }
     common_name(&identity.certificate, registration->endpoint_name);
     value_of_query((char *)uri.data, "aid", registration->account);
     log_info("mClt", "M2MInterfaceImpl::state_register - server_address %s", (char *)uri.data);

@@ -8,12 +8,15 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from .board import Board, link_local
+from .board import Board
 from .errors import LabError
 
 # The controller's end, as it shows in the scope of the boards' addresses: fe80::…%lab0
 INTERFACE = "lab0"
 IPV4_PREFIX = 16
+# Where boards reach the cloud over IPv6; each has a route to it (see device/boot). Its link-local address would not do:
+# /etc/hosts, where boards look names up, has no place for a scope.
+CLOUD_IPV6 = "fd6c:6162::1"
 
 
 class Network:
@@ -23,7 +26,6 @@ class Network:
         mac = bytes([0x02, *lab, 0x00, 0x00, 0x01])
         self._mac = mac.hex(":")
         self.ipv4 = f"10.{lab[0]}.0.1"
-        self.ipv6 = link_local(mac)
 
     def create(self) -> None:
         for name in ("all", "default"):
@@ -35,6 +37,7 @@ class Network:
             "link set lo up",
             f"link add {INTERFACE} address {self._mac} type bridge mcast_snooping 0",
             f"address add {self.ipv4}/{IPV4_PREFIX} dev {INTERFACE}",
+            f"address add {CLOUD_IPV6}/128 dev {INTERFACE}",
             f"link set {INTERFACE} up",
         )
 

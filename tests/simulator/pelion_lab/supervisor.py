@@ -210,7 +210,7 @@ class Supervisor:
         lab.mkdir()
         for name in ("exchanges", "ssh.log", "avahi.log"):
             (lab / name).touch()
-        addresses = (self._network.ipv4, self._network.ipv6)
+        addresses = (self._network.ipv4, network.CLOUD_IPV6)
         make_root(board, self._root(board), self._system, addresses, self._plan.retry_scale)
         if self._plan.disks:
             disk.make(self._disk(board), self._root(board) / "config/user")
