@@ -481,9 +481,11 @@ commit() {
     sync # what the utility wrote, before a name says that it is good
     if [ "$injecting" = beside ]; then
         unmount_beside || fail unmount
+        has_lasted "$beside"
         trap '' INT TERM
         mv "$kcm" "$old" && mv "$beside" "$kcm" || fail swap
     else
+        has_lasted "$kcm"
         trap '' INT TERM
         mv "$before" "$discard" || fail swap
     fi
@@ -494,6 +496,12 @@ commit() {
     trap 'fail terminated' INT TERM
     [ ! -d "$old" ] || throw_away "$old"
     rm -rf "$discard"
+}
+
+# Another tool's utility, which knows no lock, may have written into the new set since it was checked.
+has_lasted() {
+    foreign=$(foreign_utility) && fail foreign-utility "$foreign"
+    is_checked "$1" || fail changed-since
 }
 
 ### What a killed run or a power cut left

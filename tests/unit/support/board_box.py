@@ -176,21 +176,21 @@ class BoardBox:
 
     def run(self, program: str) -> str:
         """What `/bin/sh` prints that gets ``program`` on its standard input, as over ssh."""
+        with self.open_shell() as shell:
+            output, _ = shell.communicate(program.encode(), TIMEOUT)
+        return output.decode(errors="replace")
+
+    def open_shell(self) -> subprocess.Popen[bytes]:
+        """A `/bin/sh` on the board, that reads its standard input."""
         assert self._process
         first = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()[0]
         user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
-        enter = ["nsenter", "--target", first, "--mount", "--pid", "--root", "--wd", *user]
-        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-        done = subprocess.run(
-            [*enter, "/bin/sh"],
-            input=program.encode(),
-            capture_output=True,
-            timeout=TIMEOUT,
-            env={**environment, "PATH": f"{environment['PATH']}:{os.environ['PATH']}"},
-            check=False,
+        return subprocess.Popen(
+            ["nsenter", "--target", first, "--mount", "--pid", "--root", "--wd", *user, "/bin/sh"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
-        self.stderr = done.stderr.decode(errors="replace")
-        return done.stdout.decode(errors="replace")
 
     def device(self, lock_timeout: int = 0, **options: Any) -> Device:
         return Device(self.run, lock_timeout=lock_timeout, **options)
