@@ -132,11 +132,22 @@ class BoardBox:
         """Let ``commands`` fail, from the next boot on."""
         self._shim(dict.fromkeys(commands, "#!/bin/sh\nexit 1\n"))
 
-    def cut_before(self, number: int) -> None:
-        """Kill everything before command ``number`` (from 1, counted from now on) of those that change anything.
+    def cannot_bind(self) -> None:
+        """Let no directory be mounted, as on a kernel that does not allow it, from the next boot on."""
+        self._refuse_mounts("bind")
 
-        The board must have booted, or boot, after it was first said.
-        """
+    def cannot_hold_memory(self) -> None:
+        """Let no memory be mounted, from the next boot on."""
+        self._refuse_mounts("ramfs")
+
+    def _refuse_mounts(self, kind: str) -> None:
+        shim = self.root / "shims/mount"
+        former = shim.read_text() if shim.exists() else '#!/bin/sh\nexec /bin/busybox mount "$@"\n'
+        check = f'case "$*" in *{kind}*) exit 1 ;; esac\n'
+        self._shim({"mount": former.replace("#!/bin/sh\n", f"#!/bin/sh\n{check}")})
+
+    def cut_before(self, number: int) -> None:
+        """Kill everything before command ``number`` (from 1) of those that change anything, from the next boot on."""
         (self.root / "count").write_text("0\n")
         (self.root / "cut").write_text(f"{number}\n")
         places = {name: f"/bin/busybox {name}" for name in _SHIMMED} | {"systemctl": "/usr/bin/systemctl"}

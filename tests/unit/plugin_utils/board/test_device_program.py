@@ -59,7 +59,8 @@ def test_a_set_replaces_another(box: BoardBox, way: str, bootstrap: str):
     inject(box.device(), FIRST, "not-yet")
     former = box.content()
     if way == "journal":
-        _cannot_bind(box)
+        box.cannot_bind()
+        box.reboot()
     (box.root / "config/user/pal/WORKING/0hG1cjMO").write_text("the identity")
     (box.root / "config/user/pal/WORKING/IfhptCHa").write_text("the former server")
     done = inject(box.device(), SECOND, bootstrap)
@@ -71,16 +72,6 @@ def test_a_set_replaces_another(box: BoardBox, way: str, bootstrap: str):
     assert (kept["0hG1cjMO"] == "the identity") == (bootstrap != "new-identity")
     assert (kept["IfhptCHa"] == "the former server") == (bootstrap == "as-is")
     assert box.files() == ["pal", "pelion-mbl.device", "pelion-mbl.record"]
-
-
-def _cannot_bind(box: BoardBox) -> None:
-    """As on a kernel that does not let the board mount directories."""
-    box.without()
-    (box.root / "shims/mount").write_text(
-        '#!/bin/sh\ncase "$*" in *bind*) exit 1 ;; esac\nexec /bin/busybox mount "$@"\n'
-    )
-    (box.root / "shims/mount").chmod(0o755)
-    box.reboot()
 
 
 # What --provision does, as observed on the real one: it stops half-way and leaves a mixture, or worse.
@@ -115,7 +106,8 @@ FAILURES = {
 def test_a_failing_injection_leaves_the_old_set(box: BoardBox, failure: str, way: str, monkeypatch):
     inject(box.device(), FIRST, "not-yet")
     if way == "journal":
-        _cannot_bind(box)
+        box.cannot_bind()
+        box.reboot()
     before = box.content()
     script, reason = FAILURES[failure]
     box.utility(f"pal=/config/user/pal\n{script}")
