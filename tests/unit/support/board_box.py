@@ -44,7 +44,7 @@ say() { echo "$(date +%Y-%m-%dT%H:%M:%S+0000) [INFO][mbl ]: $1" >>/var/log/mbl-c
 (
     if [ -s "/config/user/pal/WORKING/4iiZZ2xW" ]; then
         . /opt/arm/behaviour
-        while :; do sleep 1; done
+        while sleep 1; do :; done
     else
         mkdir -p /config/user/pal/WORKING /config/user/pal/BACKUP
         say "Device not configured for mbed Cloud - exit"
@@ -65,8 +65,15 @@ mount -t tmpfs tmpfs run
 exec chroot . /bin/sh -c '
     /usr/bin/systemctl start mbl-cloud-client
     echo up
-    while :; do sleep 1; done'
+    exec 3<&0
+    (read -r _ <&3; : >/run/off) &
+    while [ ! -e /run/off ]; do
+        sleep 1
+        [ $? != 127 ] || exit
+    done'
 """
+# It is up as long as its standard input is open, so that a test that is killed leaves nothing running.
+
 
 # The commands by which the program changes anything. Before the one with the number in /cut, everything is killed.
 _SHIMMED = ("mv", "rm", "cp", "mkdir", "rmdir", "mount", "umount", "sync", "dd", "systemctl", "ln")
@@ -167,7 +174,7 @@ class BoardBox:
         mapping = [] if os.geteuid() == 0 else ["--map-root-user"]
         command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", *mapping, "sh", "-c", _BOOT, "boot"]
         self._process = subprocess.Popen(
-            [*command, self._system], cwd=self.root, stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
+            [*command, self._system], cwd=self.root, stdout=subprocess.PIPE, text=True, stdin=subprocess.PIPE
         )
         assert self._process.stdout
         assert self._process.stdout.readline() == "up\n"
@@ -177,7 +184,8 @@ class BoardBox:
         if self._process:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait(TIMEOUT)
-            assert self._process.stdout
+            assert self._process.stdin and self._process.stdout
+            self._process.stdin.close()
             self._process.stdout.close()
             self._process = None
 
