@@ -366,10 +366,22 @@ drop_inputs() {
 
 ### Sets of items
 
-# The factory copy changes with each `--provision` and with nothing else.
-kcm_digest() { (cd "$1/BACKUP" 2>/dev/null && sha256sum ./* 2>/dev/null) | sha256sum | cut -d' ' -f1; }
+# The factory copy changes with each `--provision` and with nothing else. Where a working copy differs from it, that
+# counts too; but that of the bootstrap URI is the client's to change, once it has bootstrapped.
+kcm_digest() {
+    backup=$(cd "$1/BACKUP" 2>/dev/null && sha256sum ./* 2>/dev/null)
+    working=$(cd "$1/WORKING" 2>/dev/null && sha256sum ./* 2>/dev/null)
+    printf '%s' "${backup:+$backup
+}" | while read -r line; do
+        printf '%s\n' "$line"
+        case $working in
+        *"$line"*) ;;
+        *) [ "${line##*/}" = "$client_writes" ] || echo differs ;;
+        esac
+    done | sha256sum | cut -d' ' -f1
+}
 
-# Each item, in both copies. The bootstrap URI's working copy is the client's to change, once it has bootstrapped.
+# Each item, in both copies, which are the same but for what the client may change.
 has_every_item() {
     for name in $item_files; do
         [ -s "$1/BACKUP/$name" ] && [ -s "$1/WORKING/$name" ] || return 1

@@ -47,6 +47,21 @@ def provisioned(box: BoardBox) -> BoardBox:
     return box
 
 
+@pytest.mark.parametrize("name, counts", [("YBGSQ1nq", True), ("97LymtR#", True), ("uH9ZLyF9", False)])
+def test_a_working_copy_that_is_not_the_injected_one_is_a_change(provisioned: BoardBox, name: str, counts: bool):
+    """As another tool leaves it whose work was cut short; the bootstrap URI is rewritten by the client itself."""
+    with (provisioned.root / f"config/user/pal/WORKING/{name}").open("ab") as file:
+        file.write(b"x")
+    board = provisioned.device().inspect(may_change=True)
+    assert (board.provisioned_by == "another tool") == counts
+
+
+def test_the_digest_of_a_set_is_that_of_version_0_1_0(provisioned: BoardBox):
+    """So that boards which that version has provisioned are unchanged."""
+    former = "(cd /config/user/pal/BACKUP && sha256sum ./*) | sha256sum | cut -d' ' -f1"
+    assert provisioned.run(former).strip() == provisioned.device().inspect(may_change=True).kcm_digest
+
+
 def test_unchanged_is_proven_and_nothing_is_written(provisioned: BoardBox):
     before = provisioned.run("cd /config/user && find . -type f | xargs stat -c '%n %i %Y %Z'")
     assert holds(provisioned.device().inspect(may_change=True), FIRST)
