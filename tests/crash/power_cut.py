@@ -12,6 +12,7 @@ What a file system hands to its device by itself, at any time, is for the seed t
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import hashlib
 import os
@@ -26,6 +27,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+_libc = ctypes.CDLL(None)
 BYTES = 4 << 20
 TIMEOUT = 120
 """Seconds after which a command is taken for hung."""
@@ -77,7 +79,8 @@ class Disk:
             return
         with self._image.open("xb") as file:
             file.truncate(BYTES)
-        subprocess.run(["mke2fs", "-q", "-t", "ext4", self._image], check=True)
+        complete = ["-E", "lazy_itable_init=0,lazy_journal_init=0"]  # nothing for the kernel to do in the background
+        subprocess.run(["mke2fs", "-q", "-t", "ext4", *complete, self._image], check=True)
 
     @contextlib.contextmanager
     def mounted(self) -> Iterator[Path]:
@@ -86,7 +89,14 @@ class Disk:
 
     def image(self) -> bytes:
         """What is on the device, compressed."""
-        return zlib.compress(self._image.read_bytes(), 1)
+        return zlib.compress(self._on_device(), 1)
+
+    def _on_device(self) -> bytes:
+        """At one moment: the kernel writes in its own time, so it is read until nothing has changed meanwhile."""
+        content = self._image.read_bytes()
+        while (again := self._image.read_bytes()) != content:
+            content = again
+        return content
 
     def stops(self, mood: Mood, run: Callable[[Callable[[str], None]], None], secrets: list[bytes]) -> list[Stop]:
         """The states at the stops of what ``run`` runs, which gets the function to be called at each, and after it.
@@ -100,7 +110,7 @@ class Disk:
         def at_stop(call: str) -> None:
             nonlocal known
             self._age(next(choices))
-            content = self._image.read_bytes()
+            content = self._on_device()
             if content == known:
                 files, image = stops[-1].files, stops[-1].image
             else:
@@ -123,7 +133,9 @@ class Disk:
                 file.write(b"x")
                 os.fsync(file.fileno())
         elif choice == "sync":
-            subprocess.run(["sync", "-f", self.mount], check=True)
+            directory = os.open(self.mount, os.O_RDONLY)
+            _libc.syncfs(directory)
+            os.close(directory)
 
 
 def read_files(directory: Path) -> Files:

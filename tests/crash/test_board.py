@@ -9,13 +9,15 @@ file system; a failure names its case, and running that test again replays it.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from board_on_disk import LWM2M_FILES, BoardOnDisk
 from credential_samples import ENDPOINT, a_certificate, a_key, developer_values, key_der, update_values
-from power_cut import Files, Mood, Stop, requires_disks
+from power_cut import Files, Mood, Stop, read_files, requires_disks
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.device import Device
@@ -25,7 +27,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials import rule
 pytestmark = requires_disks()
 
 ALL = os.environ.get("PELION_CRASH") == "all"
-MOODS = ["nothing", "commit", "sync", *(("1", "2", "3") if ALL else ())]
+MOODS = ["nothing", "commit", "sync", "1", "2", "3"]
 FACTORY_FILES = [kcm.file_name(name) for name in kcm.FACTORY_ITEMS]
 RECORD = "pelion-mbl.record"
 
@@ -51,6 +53,12 @@ SCENARIOS = {
     "keep": (FIRST, OTHER_DEVELOPER, "keep-identity"),
     "new": (FIRST, OTHER_DEVELOPER, "new-identity"),
 }
+
+CASES = [("first", "nothing"), ("update", "commit"), ("keep", "1"), ("new", "sync")]
+RECOVERY_CASES = [("update", "commit")]
+if ALL:
+    CASES = [(scenario, mood) for scenario in SCENARIOS for mood in MOODS]
+    RECOVERY_CASES = [(scenario, mood) for scenario in SCENARIOS for mood in ("nothing", "commit", "sync")]
 
 
 def secrets_of(items: Items) -> list[bytes]:
@@ -116,6 +124,9 @@ class Sets:
             return "half a record"
         return name
 
+    def has_its_record(self, files: Files) -> bool:
+        return files.get(RECORD) == self._records[self.name(files)]
+
     def signature(self, files: Files) -> str:
         """Which sets and records lie where, for telling apart the states from which a board may have to go on."""
         names = sorted({path.split("/")[0] for path in files})
@@ -141,34 +152,69 @@ def judge(sets: Sets, stops: list[Stop], order: tuple[str, ...] = ("old", "betwe
 
 # The proof
 
+Cut = Callable[[str, str], tuple[Sets, list[Stop]]]
+
 
 @pytest.fixture(scope="session")
-def cut_injections(tmp_path_factory: pytest.TempPathFactory, provisioned: bytes) -> Callable:
-    """``cut_injections(scenario, mood)``: the sets, and the states of the disk at all stops of an injection."""
-    known = {}
+def cut_injection(tmp_path_factory: pytest.TempPathFactory, provisioned: bytes) -> Cut:
+    """``cut_injection(scenario, mood)``: the sets, and the states of the disk at all stops of an injection."""
 
+    @functools.cache
     def cut(scenario: str, mood: str) -> tuple[Sets, list[Stop]]:
-        if (scenario, mood) not in known:
-            held, items, bootstrap = SCENARIOS[scenario]
-            board = BoardOnDisk(tmp_path_factory.mktemp(scenario), provisioned if held else None)
-            with board.booted():
-                stops = board.disk.stops(
-                    Mood(mood),
-                    lambda at_stop: inject(
-                        board, items, bootstrap, lambda program: board.run_stopping(program, at_stop)
-                    ),
-                    secrets_of(items) + (secrets_of(held) if held else []),
-                )
-            known[scenario, mood] = Sets(stops[0].files, stops[-1].files), stops
-        return known[scenario, mood]
+        held, items, bootstrap = SCENARIOS[scenario]
+        board = BoardOnDisk(tmp_path_factory.mktemp(scenario), provisioned if held else None)
+        secrets = secrets_of(items) + (secrets_of(held) if held else [])
+
+        def run(at_stop: Callable[[str], None]) -> None:
+            inject(board, items, bootstrap, lambda program: board.run_stopping(program, at_stop))
+
+        with board.booted():
+            stops = board.disk.stops(Mood(mood), run, secrets)
+        return Sets(stops[0].files, stops[-1].files), stops
 
     return cut
 
 
-@pytest.mark.parametrize("mood", MOODS)
-@pytest.mark.parametrize("scenario", SCENARIOS)
-def test_a_power_cut_leaves_one_whole_set(cut_injections, scenario: str, mood: str) -> None:
-    sets, stops = cut_injections(scenario, mood)
+@pytest.mark.parametrize(("scenario", "mood"), CASES)
+def test_a_power_cut_leaves_one_whole_set(cut_injection: Cut, tell_row, scenario: str, mood: str) -> None:
+    sets, stops = cut_injection(scenario, mood)
+    tell_row(f"injection, {scenario}", mood, [sets.verdict(stop.files) for stop in stops])
     assert len(stops) > 100
     assert sets.verdict(stops[-1].files) == "new"
     judge(sets, stops)
+
+
+@pytest.mark.parametrize(("scenario", "mood"), RECOVERY_CASES)
+def test_a_cut_recovery_leaves_one_whole_set(
+    cut_injection: Cut, tell_row, tmp_path: Path, scenario: str, mood: str
+) -> None:
+    """From each kind of state that a cut injection leaves, the next contact comes to an end, and may be cut as well."""
+    sets, stops = cut_injection(scenario, mood)
+    kinds = {sets.signature(stop.files): stop for stop in stops}
+    if not ALL:  # the last of those with the old set, the first with the new one, and what is between
+        by_verdict = {sets.verdict(stop.files): kind for kind, stop in reversed(kinds.items())}
+        by_verdict["old"] = [kind for kind, stop in kinds.items() if sets.verdict(stop.files) == "old"][-1]
+        kinds = {kind: kinds[kind] for kind in by_verdict.values()}
+    verdicts = []
+    for number, (kind, start) in enumerate(kinds.items()):
+        board = BoardOnDisk(tmp_path / str(number), start.image)
+
+        def run(at_stop: Callable[[str], None], board: BoardOnDisk = board) -> None:
+            device(lambda program: board.run_stopping(program, at_stop)).inspect(may_change=True)
+
+        with board.booted():
+            recovered = board.disk.stops(Mood(mood), run, secrets_of(SCENARIOS[scenario][1]))
+            board.run("systemctl stop mbl-cloud-client; sync")
+            files = read_files(board.disk.mount)
+        verdicts += [sets.verdict(stop.files) for stop in recovered]
+        begins = sets.verdict(start.files)
+        wanted = "new" if begins == "between" else begins
+        told = f"from cut {start.number} ({kind}), before `{start.call}`: "
+        try:
+            judge(sets, recovered)
+        except AssertionError as error:
+            raise AssertionError(told + str(error)) from error
+        assert sets.verdict(files) == wanted, told + str(files)
+        assert sets.has_its_record(files), told + str(files)
+        assert {path.split("/")[0] for path in files} <= {"pal", RECORD, "pelion-mbl.device"}, told + str(files)
+    tell_row(f"recovery, {scenario}, from {len(kinds)} kinds of state", mood, verdicts)

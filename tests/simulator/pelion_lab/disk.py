@@ -27,9 +27,13 @@ def make(image: Path, content: Path) -> None:
 def lose_unsynced(image: Path, copy: Path) -> None:
     """Copy what is on the device, which is what a power cut leaves. Nobody may write meanwhile.
 
-    What the file system has not yet handed to its device is not in the image.
+    What the file system has not yet handed to its device is not in the image. The kernel does that in its own time,
+    so it is copied until nothing has changed meanwhile.
     """
-    subprocess.run(["cp", "--sparse=always", image, copy], check=True)
+    while True:
+        subprocess.run(["cp", "--sparse=always", image, copy], check=True)
+        if subprocess.run(["cmp", "-s", image, copy], check=False).returncode == 0:
+            return
 
 
 def wait_until_free(image: Path) -> None:
