@@ -48,6 +48,8 @@ def up(options: argparse.Namespace) -> int:
     for option, program in others.items():
         if not (program.is_file() and os.access(program, os.X_OK)):
             raise LabError(f"--{option} {program} is not an executable file")
+    if options.disks and not Path("/dev/loop-control").exists():
+        raise LabError("--disks needs loop devices, which this machine does not have")
     if len(os.fsencode(state / LONGEST_SOCKET)) > LONGEST_SOCKET_PATH:
         raise LabError(f"--state {state} is too long a path for the sockets in it: choose a shorter one")
     system = parts.prepare()
