@@ -214,7 +214,7 @@ def test_an_empty_team_store_takes_no_board_its_update_certificate(
 def test_a_device_deleted_in_the_directory_comes_back(fleet: Fleet, provision: Provision, boards: list[str]) -> None:
     assert provision().returncode == 0
     device_id = held_device_id(fleet, boards[1])
-    delete = fleet.run("ansible", "localhost", "-m", "pelion.mbl.pelion_device", "-a", f"id={device_id} state=absent")
+    delete = fleet.run("ansible", "localhost", "-m", "pelion.mbl.pelion_device", "-a", f"ids={device_id} state=absent")
     assert delete.returncode == 0, delete.output
     play = provision()
     assert play.returncode == 0, play.output

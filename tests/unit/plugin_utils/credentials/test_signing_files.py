@@ -29,7 +29,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_cert
 )
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
 
-TOOLS = Path(__file__).resolve().parents[3] / ".build" / "manifest-tool"
+TOOLS = Path(__file__).resolve().parents[4] / ".build" / "manifest-tool"
 IDS = derive_ids("example.com", "model1")
 
 
