@@ -211,6 +211,11 @@ class BoardBox:
             stderr=subprocess.DEVNULL,
         )
 
+    def processes(self) -> list[str]:
+        """The names (15 characters) of those that live; one that is dead may be in /proc for a while."""
+        names = """awk '/^Name:/ { name = $2 } /^State:/ && $2 != "Z" { print name }' /proc/[0-9]*/status 2>/dev/null"""
+        return self.run(names).split()
+
     def device(self, lock_timeout: int = 0, **options: Any) -> Device:
         return Device(self.run, lock_timeout=lock_timeout, **options)
 

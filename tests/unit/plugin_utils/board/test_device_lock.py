@@ -79,7 +79,7 @@ def test_another_tools_utility_is_waited_for_and_left_alone(box: BoardBox):
     box.utility("while :; do usleep 50000; done")
     with ThreadPoolExecutor() as pool:
         foreign = pool.submit(box.run, "/opt/arm/pelion-provisioning-util --provision >/tmp/out; echo $?")
-        while "pelion-provisio" not in box.run("cat /proc/[0-9]*/comm 2>/dev/null"):
+        while "pelion-provisio" not in box.processes():
             assert not foreign.done()
         with pytest.raises(DeviceError, match="Another tool is provisioning this board") as raised:
             inject(box.device(lock_timeout=1), FIRST)
@@ -98,11 +98,11 @@ def test_what_a_killed_run_left_running_is_ended(box: BoardBox):
     with pytest.raises(DeviceError) as raised:
         inject(box.device(), FIRST)
     assert raised.value.facts["reason"] == "cut-off"
-    assert "pelion-provisio" in box.run("cat /proc/[0-9]*/comm")
+    assert "pelion-provisio" in box.processes()
     box.mend_utility()
     board = box.device(lock_timeout=0).inspect(may_change=True)
     assert board.recovered
     assert holds(board, FIRST)
     assert board.client_runs
     assert box.content() == before
-    assert "pelion-provisio" not in box.run("cat /proc/[0-9]*/comm")
+    assert "pelion-provisio" not in box.processes()

@@ -125,7 +125,7 @@ def test_a_fault_at_any_time_leaves_one_whole_set(provisioned: BoardBox, fault: 
 def _assert_tidy(box: BoardBox) -> None:
     assert not [name for name in box.run("ls -A /config/user").split() if name.startswith("pal.")]
     assert "scratch" not in box.run("cat /proc/mounts; ls /scratch")
-    assert "pelion-provisio" not in box.run("cat /proc/[0-9]*/comm")
+    assert "pelion-provisio" not in box.processes()
 
 
 def test_two_controllers_with_different_wishes_do_not_mix(provisioned: BoardBox):
