@@ -85,6 +85,8 @@ class Devices:
         finally:
             with self._lock:
                 self._connected.remove(plain)
+                with contextlib.suppress(OSError):  # the device was faster
+                    plain.shutdown(socket.SHUT_WR)  # else what is unread would make it a reset, and no end at all
                 plain.close()
 
     def drop(self) -> None:
