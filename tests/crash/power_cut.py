@@ -73,7 +73,7 @@ class Disk:
             place.mkdir(parents=True)
         # In memory: a commit of the journal at each stop would keep a real disk busy.
         self._memory = tempfile.TemporaryDirectory(dir="/dev/shm", prefix="power-cut-")
-        self._image, self._copy = (Path(self._memory.name, name) for name in ("disk", "copy"))
+        self._image = Path(self._memory.name, "disk")
         if image is not None:
             _write_sparse(self._image, zlib.decompress(image))
             return
@@ -116,9 +116,12 @@ class Disk:
             else:
                 known = content
                 assert not any(secret in content for secret in secrets), f"a key is on the disk at cut {len(stops) + 1}"
-                _write_sparse(self._copy, content)
-                with _mounted(self._copy, self._look):
+                # A file of its own: the loop device of the last one may linger, and would be used again with its cache.
+                copy = self._image.with_name(f"copy-{len(stops)}")
+                _write_sparse(copy, content)
+                with _mounted(copy, self._look):
                     files = read_files(self._look)
+                copy.unlink()
                 image = zlib.compress(content, 1)
             stops.append(Stop(len(stops) + 1, call, files, image))
 
