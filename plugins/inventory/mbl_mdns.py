@@ -13,16 +13,32 @@ author:
 description:
   - Finds the boards on the networks of this machine that advertise an ssh server with the TXT record C(mblos), as
     every Mbed Linux OS (MBL) board does, over IPv4 and IPv6.
-  - A board's inventory name is the instance name that it advertises, for instance V(mbed-linux-os-9709). When one name
-    is seen on several network interfaces with link-local addresses, each is a host of its own, named
+  - It asks at once and again, in the two ways that multicast DNS knows, until it would be a rare chance for a board to
+    have missed every question. So a board whose answer got lost, or that told somebody else a moment ago, is found too.
+  - A board's inventory name is the instance name that it advertises, for instance V(mbed-linux-os-9709). When boards on
+    several network interfaces have one name and no address in common, each is a host of its own, named
     V(NAME-INTERFACE), and a warning tells so.
-  - All boards are in the group V(mbl), which gets the connection variables that MBL's ssh server needs.
-  - Anybody on the network can announce anything. What is no host name, or is the name of a group or of another host
-    that is there, is left out with a warning, and all texts that come from the network are marked as untrusted, so that
-    a template in them is not evaluated. Name this source last, behind your other sources.
+  - All boards are in the group V(mbl), which gets the connection variables that MBL's ssh server needs. What you set
+    for that group or for a board in a source named before this one is kept. The options for C(ssh) are in
+    C(ansible_ssh_extra_args) and its siblings for C(scp) and C(sftp), so C(ansible_ssh_common_args),
+    C(--ssh-common-args) and C(ssh_args) stay yours, for instance for a jump host.
+  - Each host has the variables C(mbl_instance), C(mbl_hostname), C(mbl_txt), C(mbl_port), C(mbl_addresses),
+    C(mbl_interface) and C(mbl_last_seen); a board with a pinned host key has C(mbl_host_key_pins). The group has
+    C(mbl_known_hosts), the file with the host keys, in which a board is found under its inventory name.
+  - Anybody on the network can announce anything. A name that is not of the form O(name_pattern) and not in the
+    O(roster), or that means something else already (C(localhost), an address, a group, another host or its
+    C(ansible_host)) makes no host, nor does an address that cannot be that of a board on that link. Warnings tell what
+    was left out. Texts that come from the network are marked as untrusted, so that a template in them is not evaluated.
 notes:
+  - B(Too few boards.) Ansible takes an inventory source that fails for a warning, and a play without hosts for a
+    success. When fewer than O(expected) boards were found, or the search failed, this source therefore also sets
+    C(mbl_discovery_problem), a text, for all hosts, C(localhost) included. The role and the playbooks of this
+    collection refuse to work then; in a play of yours, check it on C(localhost) with C(ansible.builtin.assert) and
+    C(that) V(mbl_discovery_problem is not defined). To end at once instead, set
+    E(ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED=true).
   - A board's ssh host key is noted at the first contact and compared from then on, under the board's inventory name.
     After a board was flashed anew, remove its line with C(ssh-keygen -R NAME -f FILE), FILE being O(known_hosts).
+  - This is for Linux, which tells how many answers it had to drop. Others may or may not work.
 requirements:
   - zeroconf >= 0.131 (Python library)
 extends_documentation_fragment:
@@ -35,29 +51,95 @@ options:
     required: true
     choices: [pelion.mbl.mbl_mdns]
   timeout:
-    description:
-      - How long to listen, in seconds. Listening ends earlier when all that announced itself is known and nothing new
-        came for 2 seconds.
+    description: How long to search at the most, in seconds. A search ends earlier when all is known.
     type: float
     default: 5.0
+  quiet_period:
+    description:
+      - How long nothing new must have come before the search may end, in seconds.
+      - Where nothing answers at all, twice as long is waited, because boards that told somebody else a moment ago stay
+        silent for a second.
+    type: float
+    default: 0.6
   interfaces:
     description: Names of the network interfaces to ask on; all when empty.
     type: list
     elements: str
     default: []
-  prefer:
-    description: The address family to use for a board that has both.
-    type: str
+  address_families:
+    description: The address families to use, the preferred one first.
+    type: list
+    elements: str
     choices: [ipv4, ipv6]
-    default: ipv6
+    default: [ipv6, ipv4]
+  service_types:
+    description: The types of service to look for.
+    type: list
+    elements: str
+    default: [_ssh._tcp]
+  txt:
+    description: What the TXT record of a board has in it, a key (V(mblos)) or a key with its value (V(kind=bench)).
+    type: str
+    default: mblos
+  hostnames:
+    description:
+      - What to call a board by, its V(instance) name or the V(hostname) of its service without the domain. The first
+        that can be the name of a host is used.
+    type: list
+    elements: str
+    choices: [instance, hostname]
+    default: [instance]
+  name_pattern:
+    description: A regular expression of the names that boards have. Those of the O(roster) are boards as well.
+    type: str
+    default: mbed-linux-os-[0-9]+
+  name_template:
+    description:
+      - What to make of a board's name in the inventory, with V({name}) and V({interface}) in it. So boards of two
+        benches can be told apart, V(left-{name}), as their host keys are.
+    type: str
+    default: "{name}"
+  roster:
+    description:
+      - The boards that you know. Each entry is the name of a board in the inventory, the fingerprint of an ssh host key
+        as C(ssh-keygen -l) prints it (V(SHA256:…)), or a name with the fingerprints that its host key may have, behind
+        spaces.
+      - The host key of a name with fingerprints is compared before anything is sent; this needs OpenSSH 8.5 or newer.
+      - Boards of the roster are asked for by name as well, and those that are missing are named.
+    type: list
+    elements: str
+    default: []
+  addresses:
+    description:
+      - Boards where multicast does not reach, by their names in the inventory, each with an IP address or host name
+        and, where it is not 22, the port, as in V(192.0.2.7:2222) and V([fe80::7%eth1]:2222).
+    type: dict
+    default: {}
+  max_hosts:
+    description:
+      - How many boards there may be at the most. If more are announced, those of the roster and those seen before come
+        first, then the first of each sender.
+    type: int
+    default: 2000
+  allow_routed:
+    description: Whether a board may have an address that is not on a network of the interface on which it was heard.
+    type: bool
+    default: false
   expected:
     description:
-      - How many boards must be found at the least. With fewer, the inventory fails, so that a CI run does not pass
-        because its bench was switched off.
+      - How many boards there are at the least. They are waited for until the O(timeout) is over; with fewer, the source
+        fails, see the notes. So a CI run does not pass because its bench was switched off.
     type: int
     default: 0
+    aliases: [min_devices]
+  seen_file:
+    description:
+      - The file that keeps which boards earlier runs found. They are asked for by name as well, and those that are
+        missing are named, for 30 days.
+      - By default a file for each inventory source, in C($XDG_STATE_HOME/pelion-mbl) or C(~/.local/state/pelion-mbl).
+    type: path
   known_hosts:
-    description: The file that keeps the boards' ssh host keys.
+    description: The file that keeps the boards' ssh host keys. Its directory is made.
     type: path
     default: ~/.ssh/known_hosts_mbl
     env:
@@ -70,21 +152,40 @@ plugin: pelion.mbl.mbl_mdns
 ---
 # Boards on the bench's own network only; at least 20 of them; those behind eth1 also in a group of their own
 plugin: pelion.mbl.mbl_mdns
-interfaces: [eth1]
+interfaces: [eth1, eth2]
 expected: 20
 groups:
   bench_one: mbl_interface == 'eth1'
+---
+# Two known boards, the host key of one pinned, and one at another site
+plugin: pelion.mbl.mbl_mdns
+roster:
+  - mbed-linux-os-9709
+  - mbed-linux-os-1234 SHA256:uNiVztksCsDhcc0u9e8BrrQXVUpKZIDTMczCvj3tD2s
+addresses:
+  mbed-linux-os-77: 192.0.2.77
 """
 
-from collections.abc import Mapping
-from shlex import quote
+import difflib
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+import ansible.constants as C  # noqa: N812
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible.utils.unsafe_proxy import wrap_var
 
-from ..plugin_utils.discovery.discovery import FoundBoard, discover
+from ..plugin_utils.discovery import by_hand
+from ..plugin_utils.discovery.boards import Announcement, Board, Rules, select
+from ..plugin_utils.discovery.discovery import discover
+from ..plugin_utils.discovery.links import Link, chosen, links
+from ..plugin_utils.discovery.memory import Memory
+from ..plugin_utils.discovery.roster import Roster
+from ..plugin_utils.discovery.ssh import ARGUMENTS, HOST_KEY_ARGUMENTS, HOST_KEY_NOTED, pinned
 from ..plugin_utils.errors import PelionError
 from ..plugin_utils.libraries import require_libraries
 
@@ -97,15 +198,17 @@ except ImportError:
         return value
 
 
-# dropbear 2018.76 to 2019.78 (MBL 0.5 to 0.10) signs with SHA-1 only; curve25519 halves the time of a handshake
-# between a new client and a new server.
-SSH_ARGUMENTS = (
-    "-o HostKeyAlgorithms=+ssh-rsa -o PubkeyAcceptedAlgorithms=+ssh-rsa "
-    "-o KexAlgorithms=curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,diffie-hellman-group14-sha256 "
-    "-o StrictHostKeyChecking=accept-new "
-    # A shared connection to a board that hangs would be waited for without end.
-    "-o ServerAliveInterval=10 -o ServerAliveCountMax=3"
-)
+GROUP = "mbl"
+PROBLEM = "mbl_discovery_problem"
+VERSIONS = {"ipv4": 4, "ipv6": 6}
+CONNECTION = {
+    "ansible_connection": "ssh",
+    "ansible_user": "root",
+    "ansible_shell_type": "sh",
+    "ansible_ssh_extra_args": ARGUMENTS,
+    "ansible_scp_extra_args": ARGUMENTS,
+    "ansible_sftp_extra_args": ARGUMENTS,
+}
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -116,86 +219,219 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache)
-        self._read_config_data(path)
-        hosts = self._hosts(path, cache)
-        if len(hosts) < self.get_option("expected"):
-            raise AnsibleParserError(
-                f"{len(hosts)} MBL boards were found, but {self.get_option('expected')} are expected. Are they on "
-                "and connected? A board that has just started may not be advertised yet."
-            )
-        self.inventory.add_group("mbl")
-        for variable, value in {
-            "ansible_connection": "ssh",
-            "ansible_user": "root",
-            "ansible_shell_type": "sh",
-        }.items():
-            self.inventory.set_variable("mbl", variable, trust_as_template(value))
-        for name, variables in hosts.items():
-            if self._is_taken(name):
-                self.display.warning(f"mbl_mdns leaves out {name}, which calls itself like something that is there.")
-            else:
-                self._add(name, variables)
-
-    def _is_taken(self, name: str) -> bool:
-        """Whether a group or a host that is no board has that name: an announcement must not lead it astray."""
-        host = self.inventory.hosts.get(name)
-        known_board = host is not None and "mbl" in {group.name for group in host.get_groups()}
-        return name in ("localhost", *self.inventory.groups) or (host is not None and not known_board)
-
-    def _hosts(self, path: str, cache: bool) -> dict[str, dict[str, Any]]:
-        """Variables by host name, from the cache or from the network."""
-        key = self.get_cache_key(path)
-        use_cache = self.get_option("cache")
-        if use_cache and cache:
-            try:
-                return dict(self._cache[key])
-            except KeyError:
-                pass
-        hosts = self._discover()
-        if use_cache:
-            self._cache[key] = hosts
-        return hosts
-
-    def _discover(self) -> dict[str, dict[str, Any]]:
+        self._refuse_misspelt(self._read_config_data(path))
         try:
             require_libraries()
-            found = discover(
-                self.get_option("timeout"),
-                self.get_option("interfaces"),
-                prefer_ipv4=self.get_option("prefer") == "ipv4",
-            )
+            boards = self._boards(path, cache)
+            self._add_group()
+            self._look_around()
+            names = [name for board in boards if (name := self._add(board))]
+            expected = self.get_option("expected")
+            if len(names) < expected:
+                raise PelionError(
+                    f"{len(names)} MBL boards were found, but {expected} are expected. Are they on and connected? A "
+                    "board that has just started may not be advertised yet."
+                )
         except PelionError as error:
+            # Ansible goes on after a source that failed, so the plays must be able to see it, and what was found.
+            problems = [self.inventory.groups["all"].vars.get(PROBLEM), str(error)]
+            self.inventory.set_variable("all", PROBLEM, " ".join(filter(None, problems)))
+            self.inventory.reconcile_inventory()
             raise AnsibleParserError(str(error)) from error
-        for refused in found.refused:
-            self.display.warning(f"mbl_mdns leaves out {refused}.")
-        shared = [
-            board.name for board in found.boards if board.interface and board.name.endswith(f"-{board.interface}")
-        ]
-        if shared:
-            self.display.warning(
-                "One name was announced on several network interfaces, so each is listed as a board of its own: "
-                + ", ".join(shared)
+
+    def _refuse_misspelt(self, config: Mapping[str, Any]) -> None:
+        definitions = C.config.get_configuration_definitions("inventory", self._load_name)
+        known = set(definitions).union(*(definition.get("aliases") or () for definition in definitions.values()))
+        for name in config.keys() - known:
+            near = difflib.get_close_matches(str(name), known, 1)
+            hint = f" Do you mean {near[0]}?" if near else ""
+            raise AnsibleParserError(f"pelion.mbl.mbl_mdns has no option {name!r}.{hint}")
+
+    def _boards(self, path: str, cache: bool) -> list[Board]:
+        """What the user wrote down, and what is in the cache or on the network."""
+        noted = by_hand.boards(self.get_option("addresses"))
+        memory = Memory(self._seen_file(path))
+        try:
+            seen = memory.recall()
+        except PelionError as error:
+            self.display.warning(str(error))
+            seen = {}
+        roster = self._roster = Roster.parse(self.get_option("roster"))
+        rules = Rules(
+            versions=tuple(VERSIONS[family] for family in self.get_option("address_families")),
+            txt=self.get_option("txt"),
+            name_pattern=self.get_option("name_pattern"),
+            roster=roster,
+            seen_before=frozenset(seen),
+            hostnames=tuple(self.get_option("hostnames")),
+            name_template=self.get_option("name_template"),
+            max_hosts=self.get_option("max_hosts"),
+            allow_routed=self.get_option("allow_routed"),
+        )
+        every_link = links()
+        key = self.get_cache_key(path)
+        announcements = self._cached(key) if self.get_option("cache") and cache else None
+        is_cached = announcements is not None
+        if announcements is None:
+            announcements = self._discover(rules, every_link, seen, len(noted))
+        selection = select(announcements, rules, every_link)
+        self._warn(selection.warnings)
+        if not is_cached:
+            self._keep(key, announcements, selection.boards)
+            self._remember(memory, selection.boards, selection.is_capped)
+        by_name = {board.name.lower(): board for board in (*selection.boards, *noted)}
+        self._name_missing(by_name.values(), roster, seen)
+        return sorted(by_name.values(), key=lambda board: board.name)
+
+    def _discover(
+        self, rules: Rules, every_link: tuple[Link, ...], seen: Mapping[str, str], noted: int
+    ) -> tuple[Announcement, ...]:
+        found = discover(
+            rules,
+            every_link,
+            chosen(every_link, self.get_option("interfaces")),
+            timeout=self.get_option("timeout"),
+            quiet=self.get_option("quiet_period"),
+            kinds=self.get_option("service_types"),
+            by_name=[*seen, *rules.roster.names],
+            expected=max(self.get_option("expected") - noted, 0),
+        )
+        self._warn(found.warnings)
+        if found.dropped:
+            self._warn(
+                [
+                    f"{found.dropped} answers were dropped because the receive buffer was full, so boards may be "
+                    "missing. Allow a larger one: sysctl -w net.core.rmem_max=16777216"
+                ]
             )
-        return {board.name: _variables(board) for board in found.boards}
+        return found.announcements
 
-    def _add(self, name: str, variables: Mapping[str, Any]) -> None:
-        self.inventory.add_host(name, group="mbl")
-        for variable, value in variables.items():
-            self.inventory.set_variable(name, variable, wrap_var(value))
-        known_hosts = quote(self.get_option("known_hosts"))
-        arguments = f"{SSH_ARGUMENTS} -o HostKeyAlias={name} -o UserKnownHostsFile={known_hosts}"
-        self.inventory.set_variable(name, "ansible_ssh_common_args", wrap_var(arguments))
+    def _cached(self, key: str) -> list[Announcement] | None:
+        """What an earlier run kept, None when there is nothing. It is checked like what comes from the network."""
+        try:
+            kept = self._cache[key]
+        except KeyError:
+            return None
+        announcements = []
+        for plain in kept if isinstance(kept, list) else []:
+            try:
+                announcements.append(Announcement.from_plain(plain))
+            except ValueError:
+                self.display.warning(
+                    "mbl_mdns: an entry of the inventory cache is not one of this plugin's, and is left out."
+                )
+        return announcements
+
+    def _keep(self, key: str, announcements: Iterable[Announcement], boards: Iterable[Board]) -> None:
+        """Cache what makes the boards; that there were none is no knowledge to keep."""
+        used = {(board.instance, board.interface) for board in boards}
+        kept = [asdict(each) for each in announcements if (each.instance, each.interface) in used]
+        if self.get_option("cache") and kept:
+            self._cache[key] = [{**plain, "addresses": list(plain["addresses"])} for plain in kept]
+
+    def _remember(self, memory: Memory, boards: Iterable[Board], is_capped: bool) -> None:
+        # In a flood of names nobody knows which ones are boards.
+        if not is_capped:
+            try:
+                memory.note(boards)
+            except PelionError as error:
+                self.display.warning(str(error))
+
+    def _name_missing(self, boards: Iterable[Board], roster: Roster, seen: Mapping[str, str]) -> None:
+        there = {name.lower() for board in boards for name in (board.name, board.instance)}
+        missing = {name: f"last seen {when}" for name, when in seen.items() if name.lower() not in there}
+        known = {name.lower() for name in missing} | there
+        missing |= {name: "of the roster" for name in roster.names if name not in known}
+        if missing:
+            told = ", ".join(f"{name} ({why})" for name, why in sorted(missing.items()))
+            self._warn([f"Boards that were not found: {told}."])
+
+    def _seen_file(self, path: str) -> Path:
+        if self.get_option("seen_file"):
+            return Path(self.get_option("seen_file"))
+        state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+        source = hashlib.sha256(os.path.realpath(path).encode()).hexdigest()[:16]
+        return Path(state, "pelion-mbl", f"boards-{source}.json")
+
+    def _warn(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            self.display.warning(f"mbl_mdns: {text}")
+
+    def _add_group(self) -> None:
+        """The group, with what all boards have in common. What the user said of it before stays."""
+        known_hosts = self.get_option("known_hosts")
+        if '"' in known_hosts or "\n" in known_hosts:
+            raise PelionError(f"known_hosts {known_hosts!r}: ssh takes no such file name.")
+        try:
+            Path(known_hosts).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise PelionError(f"The directory of known_hosts {known_hosts} cannot be made: {error}.") from error
+        self.inventory.add_group(GROUP)
+        own = self.inventory.groups[GROUP].vars
+        for variable, value in {
+            **CONNECTION,
+            "mbl_known_hosts": known_hosts,
+            HOST_KEY_ARGUMENTS: HOST_KEY_NOTED,
+        }.items():
+            if variable not in own:
+                self.inventory.set_variable(GROUP, variable, trust_as_template(value))
+
+    def _add(self, board: Board) -> str | None:
+        """Add a board, unless its name means something else already; the name it has got."""
+        host = self._others.get(board.name.lower())
+        name = host.name if host else board.name
+        if name.lower() in self._taken or (host and not self._is_ours(host)):
+            self._warn([f"Left out, because the name is that of a group or another host: {name}."])
+            return None
+        self.inventory.add_host(name, group=GROUP)
+        own = self.inventory.hosts[name].vars
+        for variable, value in self._variables(board).items():
+            if variable not in own or variable.startswith("mbl_"):
+                self.inventory.set_variable(name, variable, wrap_var(value))
+        try:
+            self._construct(name)
+        except Exception as error:
+            if self.get_option("strict"):
+                raise
+            # Texts of the network can make of an expression what is no name of a group.
+            self.inventory.remove_host(self.inventory.hosts[name])
+            self._warn([f"Left out, because compose, groups or keyed_groups cannot be worked out: {name} ({error})."])
+            return None
+        return name
+
+    def _look_around(self) -> None:
+        """What other sources named, in small letters: an announcement must not lead it astray."""
+        self._others = {name.lower(): host for name, host in self.inventory.hosts.items()}
+        addresses = {
+            str(host.vars["ansible_host"]).lower()
+            for host in self._others.values()
+            if "ansible_host" in host.vars and not self._is_ours(host)
+        }
+        groups = {name.lower() for name in self.inventory.groups}
+        self._taken = {name.lower() for name in C.LOCALHOST} | groups | addresses
+
+    def _is_ours(self, host: Any) -> bool:
+        """Whether a host that another source named is a board: it is in our group, or in the roster."""
+        return GROUP in {group.name for group in host.get_groups()} or host.name.lower() in self._roster.names
+
+    def _variables(self, board: Board) -> dict[str, Any]:
+        pins = self._roster.pinned(board.name)
+        return {
+            "ansible_host": board.addresses[0],
+            "ansible_port": board.port,
+            "mbl_instance": board.instance,
+            "mbl_hostname": board.hostname,
+            "mbl_txt": dict(board.txt),
+            "mbl_port": board.port,
+            "mbl_addresses": list(board.addresses),
+            "mbl_interface": board.interface,
+            "mbl_last_seen": board.last_seen,
+            **({"mbl_host_key_pins": sorted(pins), HOST_KEY_ARGUMENTS: pinned(pins)} if pins else {}),
+        }
+
+    def _construct(self, name: str) -> None:
         strict = self.get_option("strict")
-        all_variables = self.inventory.get_host(name).get_vars()
-        self._set_composite_vars(self.get_option("compose"), all_variables, name, strict)
-        self._add_host_to_composed_groups(self.get_option("groups"), all_variables, name, strict)
-        self._add_host_to_keyed_groups(self.get_option("keyed_groups"), all_variables, name, strict)
-
-
-def _variables(board: FoundBoard) -> dict[str, Any]:
-    return {
-        "ansible_host": board.addresses[0],
-        "ansible_port": board.port,
-        "mbl_addresses": list(board.addresses),
-        "mbl_interface": board.interface,
-    }
+        variables = self.inventory.get_host(name).get_vars()
+        self._set_composite_vars(self.get_option("compose"), variables, name, strict)
+        self._add_host_to_composed_groups(self.get_option("groups"), variables, name, strict)
+        self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, name, strict)

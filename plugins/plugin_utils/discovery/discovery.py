@@ -8,199 +8,124 @@ instance name; older releases do the same through avahi (meta-mbl, systemd-net-c
 
 from __future__ import annotations
 
-import asyncio
-import ipaddress
-import re
-import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
-from ..errors import PelionError
-from ..libraries import Absent
-
-try:
-    import ifaddr
-    from zeroconf import (
-        BadTypeInNameException,
-        DNSQuestionType,
-        InterfaceChoice,
-        IPVersion,
-        ServiceStateChange,
-        Zeroconf,
-    )
-    from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
-except ImportError:
-    ifaddr = BadTypeInNameException = DNSQuestionType = InterfaceChoice = IPVersion = Absent("zeroconf")
-    ServiceStateChange = Zeroconf = AsyncServiceBrowser = AsyncServiceInfo = Absent("zeroconf")
-    AsyncZeroconf = Absent("zeroconf")
-
-
-SERVICE_TYPE = "_ssh._tcp.local."
-TXT_KEY = "mblos"
-
-SETTLED = 2.0
-"""Seconds without a new service after which the network has probably told all: queries go out at 0 and 1 s."""
-
-_RESOLVE = 0.5
-# A unicast answer may reach another daemon on this machine that shares the port, such as avahi.
-_MULTICAST = DNSQuestionType.QM
-_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+from .boards import Announcement, Rules, select
+from .knowledge import Knowledge, Service
+from .links import Link
+from .packets import text_strings
+from .search import Search, run
+from .wire import Wire
 
 
 @dataclass(frozen=True)
-class FoundBoard:
-    """One board on one network interface.
-
-    ``name`` is the instance name; ``addresses`` are in the order of preference, link-local ones with their
-    scope (`fe80::1%eth0`); ``interface`` is the scope's name, None for a board without such an address.
+class Found:
+    """What a search found: complete ``announcements``; ``warnings`` on what is incomplete or contradicts itself;
+    ``dropped``: how many datagrams this machine's receive buffers could not hold.
     """
 
-    name: str
-    addresses: tuple[str, ...]
-    port: int
-    interface: str | None
+    announcements: tuple[Announcement, ...]
+    warnings: tuple[str, ...]
+    dropped: int
 
 
-@dataclass(frozen=True)
-class Discovery:
-    """``boards``; ``shared_names`` that were seen on several interfaces; ``refused``: texts on what called itself a
-    board but cannot be used.
+def discover(
+    rules: Rules,
+    every_link: Sequence[Link],
+    asked_links: Sequence[Link],
+    *,
+    timeout: float,
+    quiet: float,
+    kinds: Sequence[str] = ("_ssh._tcp",),
+    by_name: Iterable[str] = (),
+    expected: int = 0,
+) -> Found:
+    """Ask on ``asked_links`` for services of ``kinds`` that can be boards by ``rules``, ``timeout`` seconds at most.
+
+    See search.Search for ``quiet`` and ``by_name``; with fewer than ``expected`` boards, the whole time is used. Raises
+    PelionError when multicast DNS cannot be used here.
     """
+    knowledge = Knowledge([f"{kind.lower().rstrip('.')}.local." for kind in kinds], rules.versions)
 
-    boards: tuple[FoundBoard, ...]
-    shared_names: tuple[str, ...]
-    refused: tuple[str, ...]
+    def concerns(service: Service) -> bool:
+        return _concerns(service, rules)
 
+    def is_known(service: Service) -> bool:
+        return rules.is_known(service.instance, service.link.name)
 
-def discover(timeout: float, interfaces: Sequence[str] = (), *, prefer_ipv4: bool = False) -> Discovery:
-    """Ask the network for boards, for at most ``timeout`` seconds.
+    def is_enough() -> bool:
+        return len(select(_announcements(knowledge, rules), rules, every_link).boards) >= expected
 
-    ``interfaces`` are names of network interfaces, none meaning all. Raises PelionError for an interface that
-    does not exist or when multicast DNS cannot be used here.
-    """
-    try:
-        services = asyncio.run(_browse(timeout, _interface_choice(interfaces)))
-    except (OSError, RuntimeError) as error:
-        raise PelionError(f"Multicast DNS cannot be used on this machine: {error}") from error
-    return select(services, prefer_ipv4=prefer_ipv4)
-
-
-def select(services: Iterable[AsyncServiceInfo], *, prefer_ipv4: bool = False) -> Discovery:
-    """The boards among resolved ``services``. What they say is anybody's to choose, so names are checked."""
-    boards: list[FoundBoard] = []
-    shared_names: list[str] = []
-    refused: list[str] = []
-    for service in sorted(services, key=lambda service: service.name):
-        if TXT_KEY.encode() not in service.properties:
-            continue
-        name = service.get_name()
-        addresses = [address for address in service.parsed_scoped_addresses(IPVersion.All) if _usable(address)]
-        if not _SAFE_NAME.fullmatch(name):
-            refused.append(f"a service whose name is no host name: {name!r}")
-        elif not addresses or not service.port:
-            refused.append(f"{name}, which did not tell an address that can be reached")
-        else:
-            found = _boards(name, service.port, addresses, prefer_ipv4=prefer_ipv4)
-            boards.extend(found)
-            if len(found) > 1:
-                shared_names.append(name)
-    return Discovery(tuple(boards), tuple(shared_names), tuple(refused))
+    with Wire(asked_links, rules.versions) as wire:
+        run(
+            Search(timeout, quiet, concerns, is_known, tuple(by_name), is_enough if expected else None), wire, knowledge
+        )
+        dropped = wire.dropped
+    return Found(tuple(_announcements(knowledge, rules)), tuple(_warnings(knowledge, rules)), dropped)
 
 
-def _boards(name: str, port: int, addresses: Sequence[str], *, prefer_ipv4: bool) -> list[FoundBoard]:
-    """One board, or one for each interface on which that name was seen with a link-local address.
+def _concerns(service: Service, rules: Rules) -> bool:
+    """Whether ``service`` is a board, or can still turn out to be one."""
+    if service.text is not None and not rules.has_mark(text_strings(service.text)):
+        return False
+    if "hostname" in rules.hostnames and service.server is None:
+        return True
+    name = rules.name_of(service.instance, service.server[0] if service.server else None)
+    return name is not None and rules.allows(name, service.link.name)
 
-    Boards choose one of 10,000 names at random, and those on links of their own (USB) do not see each other,
-    so two boards of one name are more likely than one board on two links.
-    """
-    by_interface: dict[str, list[str]] = {}
-    others = []
-    for address in addresses:
-        scope = ipaddress.ip_address(address).scope_id if ":" in address else None
-        if scope:
-            interface = _interface_name(scope)
-            by_interface.setdefault(interface, []).append(f"{address.partition('%')[0]}%{interface}")
-        else:
-            others.append(address)
 
-    def in_order(found: list[str]) -> tuple[str, ...]:
-        return tuple(sorted(found, key=lambda address: (":" in address) == prefer_ipv4))
-
-    if len(by_interface) <= 1:
-        interface, link_local = next(iter(by_interface.items()), (None, []))
-        return [FoundBoard(name, in_order(link_local + others), port, interface)]
+def _announcements(knowledge: Knowledge, rules: Rules) -> list[Announcement]:
+    """The complete services that bear the mark of a board, whatever they are called."""
     return [
-        FoundBoard(f"{name}-{interface}", tuple(found), port, interface)
-        for interface, found in sorted(by_interface.items())
+        _announcement(knowledge, service)
+        for service in knowledge.present()
+        if knowledge.is_complete(service) and rules.has_mark(text_strings(service.text or b""))
     ]
 
 
-async def _browse(timeout: float, interfaces: InterfaceChoice | list[str | int]) -> list[AsyncServiceInfo]:
-    loop = asyncio.get_running_loop()
-    names: set[str] = set()
-    last_news = loop.time()
-
-    def on_change(zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
-        nonlocal last_news
-        if state_change is not ServiceStateChange.Removed and name not in names and _well_formed(name):
-            names.add(name)
-            last_news = loop.time()
-
-    resolved: dict[str, AsyncServiceInfo] = {}
-    end = loop.time() + timeout
-    async with AsyncZeroconf(interfaces=interfaces, ip_version=IPVersion.All) as zeroconf:
-        async with AsyncServiceBrowser(zeroconf.zeroconf, SERVICE_TYPE, [on_change], question_type=_MULTICAST):
-            while loop.time() < end:
-                waiting = [AsyncServiceInfo(SERVICE_TYPE, name) for name in names - resolved.keys()]
-                if not waiting and loop.time() - last_news > SETTLED:
-                    break
-                # Many answers at once overflow the receive buffer, so those that are missing are asked for again.
-                answers = await asyncio.gather(
-                    *(service.async_request(zeroconf.zeroconf, _RESOLVE * 1000, _MULTICAST) for service in waiting)
-                )
-                resolved |= {
-                    service.name: service for service, complete in zip(waiting, answers, strict=True) if complete
-                }
-                await asyncio.sleep(0.05)
-        # A service counts as resolved with one address; its others may have come since.
-        for service in resolved.values():
-            service.load_from_cache(zeroconf.zeroconf)
-    return [*resolved.values(), *(AsyncServiceInfo(SERVICE_TYPE, name) for name in names - resolved.keys())]
+def _announcement(knowledge: Knowledge, service: Service) -> Announcement:
+    server, port = service.server or ("", 0)
+    told = knowledge.host(service).addresses
+    # Who is at an address can tell it for itself; what only others tell comes behind.
+    addresses = sorted(told, key=lambda address: str(address) not in told[address])
+    return Announcement(
+        instance=service.instance,
+        hostname=server.removesuffix("."),
+        port=port,
+        txt=text_strings(service.text or b""),
+        addresses=tuple(str(address) for address in addresses),
+        interface=service.link.name,
+        sender=service.sender,
+        last_seen=datetime.fromtimestamp(service.seen, timezone.utc).isoformat(timespec="seconds"),
+    )
 
 
-def _interface_choice(names: Sequence[str]) -> InterfaceChoice | list[str | int]:
-    if not names:
-        return InterfaceChoice.All
-    adapters = {adapter.nice_name: adapter for adapter in ifaddr.get_adapters()}
-    choice: list[str | int] = []
-    for name in names:
-        if name not in adapters:
-            raise PelionError(f"There is no network interface {name!r}; there are {', '.join(sorted(adapters))}.")
-        addresses = adapters[name].ips
-        choice += [address.ip for address in addresses if address.is_IPv4]
-        if any(address.is_IPv6 for address in addresses):
-            choice.append(socket.if_nametoindex(name))
-    return choice
+def _warnings(knowledge: Knowledge, rules: Rules) -> list[str]:
+    incomplete, conflicts = [], []
+    for service in knowledge.present():
+        if not _concerns(service, rules):
+            continue
+        if not knowledge.is_complete(service):
+            lacking = [what for what, there in _parts(knowledge, service) if not there]
+            incomplete.append(f"{service.instance!r} (no {', no '.join(lacking)})")
+        if len(service.servers) > 1 or len(service.texts) > 1 or knowledge.host(service).in_conflict:
+            conflicts.append(repr(service.instance))
+    warnings = []
+    if incomplete:
+        warnings.append(f"Announced, but not told in full within the time: {', '.join(sorted(incomplete))}.")
+    if conflicts:
+        warnings.append(
+            f"Told differently by different senders on the network, so somebody else may pretend to be that board: "
+            f"{', '.join(sorted(conflicts))}. What was heard first is used."
+        )
+    return warnings
 
 
-def _interface_name(scope: str) -> str:
-    try:
-        return socket.if_indextoname(int(scope))
-    except (OSError, ValueError):
-        return scope
-
-
-def _well_formed(name: str) -> bool:
-    try:
-        AsyncServiceInfo(SERVICE_TYPE, name)
-    except BadTypeInNameException:
-        return False
-    return True
-
-
-def _usable(address: str) -> bool:
-    """A link-local IPv6 address without its scope reaches nothing."""
-    parsed = ipaddress.ip_address(address)
-    return not (parsed.is_unspecified or parsed.is_multicast) and not (
-        parsed.version == 6 and parsed.is_link_local and not parsed.scope_id
+def _parts(knowledge: Knowledge, service: Service) -> Sequence[tuple[str, bool]]:
+    return (
+        ("TXT record", bool(service.texts)),
+        ("SRV record", bool(service.servers)),
+        ("address", bool(knowledge.host(service).addresses)),
     )

@@ -1,0 +1,184 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the network has told about services so far, link by link, and what is still to be asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from .links import Link
+from .packets import AAAA, PTR, SRV, TXT, A, DNSAddress, DNSNsec, DNSPointer, DNSRecord, DNSService, DNSText, Question
+
+Address = IPv4Address | IPv6Address
+RECORD_OF = {4: A, 6: AAAA}
+
+
+@dataclass
+class Service:
+    """An instance of a service type on one link.
+
+    ``servers`` (host name and port) and ``texts`` map what was told to the addresses of who told it, in the order
+    heard; more than one is a conflict. ``sender`` told of it first, after ``asked`` questions.
+    """
+
+    link: Link
+    kind: str
+    instance: str
+    sender: str
+    asked: int
+    since: float
+    seen: float
+    left: bool = False
+    servers: dict[tuple[str, int], set[str]] = field(default_factory=dict)
+    texts: dict[bytes, set[str]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"{self.instance}.{self.kind}"
+
+    @property
+    def server(self) -> tuple[str, int] | None:
+        return next(iter(self.servers), None)
+
+    @property
+    def text(self) -> bytes | None:
+        return next(iter(self.texts), None)
+
+
+@dataclass
+class Host:
+    """A host name on one link: its addresses, each with who told it, and the types of record that it says to lack."""
+
+    addresses: dict[Address, set[str]] = field(default_factory=dict)
+    lacking: set[int] = field(default_factory=set)
+
+    def has(self, version: int) -> bool:
+        return any(address.version == version for address in self.addresses)
+
+    @property
+    def in_conflict(self) -> bool:
+        """Whether two senders tell addresses of one family that have nothing in common."""
+        told: dict[tuple[int, str], set[Address]] = {}
+        for address, senders in self.addresses.items():
+            for sender in senders:
+                told.setdefault((address.version, sender), set()).add(address)
+        first: dict[int, set[Address]] = {}
+        return any(
+            not addresses & first.setdefault(version, addresses) for (version, _sender), addresses in told.items()
+        )
+
+
+class Knowledge:
+    """What is known of services of ``kinds`` (`_ssh._tcp.local.`), with addresses of the families ``versions``."""
+
+    def __init__(self, kinds: Sequence[str], versions: Sequence[int]) -> None:
+        self.kinds = tuple(kinds)
+        self.versions = tuple(versions)
+        self.services: dict[tuple[int, str], Service] = {}
+        self._hosts: dict[tuple[int, str], Host] = {}
+
+    def hear(self, link: Link, sender: str, records: Iterable[DNSRecord], *, asked: int = 0) -> list[Service]:
+        """Take in what ``sender`` told on ``link``, after ``asked`` questions; what services are told of anew.
+
+        A record that is told with no time to live says goodbye (RFC 6762 section 10.1).
+        """
+        news: list[Service] = []
+        for record in records:
+            if isinstance(record, DNSPointer):
+                kind = self._kind(record.alias)
+                if record.type == PTR and kind and kind == record.key:
+                    service, is_new = self._service(link, record.alias, kind, sender, asked)
+                    is_new = is_new or (service.left and record.ttl > 0)
+                    service.left = record.ttl == 0
+                    if is_new and not service.left:
+                        news.append(service)
+            elif isinstance(record, DNSService | DNSText):
+                if kind := self._kind(record.name):
+                    service, _is_new = self._service(link, record.name, kind, sender, asked)
+                    if isinstance(record, DNSService):
+                        is_new = _tell(service.servers, (record.server, record.port), sender, record)
+                    else:
+                        is_new = _tell(service.texts, record.text, sender, record)
+                    if is_new:
+                        news.append(service)
+            elif isinstance(record, DNSAddress):
+                address = ip_address(record.address)
+                if RECORD_OF[address.version] == record.type:
+                    host = self._hosts.setdefault((link.index, record.key), Host())
+                    if record.ttl:
+                        host.addresses.setdefault(address, set()).add(sender)
+                    else:
+                        host.addresses.pop(address, None)
+            elif isinstance(record, DNSNsec):
+                host = self._hosts.setdefault((link.index, record.key), Host())
+                host.lacking |= {A, AAAA} - set(record.rdtypes)
+        return news
+
+    def present(self) -> Iterator[Service]:
+        """The services that are there, in the order heard."""
+        return (service for service in self.services.values() if not service.left)
+
+    def host(self, service: Service) -> Host:
+        """What is known of the host that ``service`` runs on."""
+        if service.server is None:
+            return Host()
+        return self._hosts.get((service.link.index, service.server[0].lower()), Host())
+
+    def has_any(self, link: Link, kind: int) -> bool:
+        """Whether anybody on ``link`` told a record of type ``kind``; of addresses only."""
+        versions = [version for version, record in RECORD_OF.items() if record == kind]
+        return not versions or any(
+            host.has(versions[0]) for (index, _name), host in self._hosts.items() if index == link.index
+        )
+
+    def missing(self, service: Service) -> list[Question]:
+        """What to ask to know all of ``service``: its server, its text, its host's addresses in each family."""
+        questions = []
+        if not service.texts:
+            questions.append(Question(service.name, TXT))
+        if service.server is None:
+            questions.append(Question(service.name, SRV))
+        else:
+            host = self.host(service)
+            for version in self.versions:
+                kind = RECORD_OF[version]
+                if not host.has(version) and kind not in host.lacking:
+                    questions.append(Question(service.server[0], kind))
+        return questions
+
+    def is_complete(self, service: Service) -> bool:
+        """Whether enough is known to reach it: its server, its text, one address."""
+        return bool(service.servers and service.texts and self.host(service).addresses)
+
+    def _kind(self, name: str) -> str | None:
+        lower = name.lower()
+        return next((kind for kind in self.kinds if lower.endswith(f".{kind}")), None)
+
+    def _service(self, link: Link, name: str, kind: str, sender: str, asked: int) -> tuple[Service, bool]:
+        key = (link.index, name.lower())
+        service = self.services.get(key)
+        if service:
+            service.seen = time.time()
+            return service, False
+        instance = name[: -len(kind) - 1]
+        service = Service(link, kind, instance, sender, max(asked, 1), time.monotonic(), time.time())
+        self.services[key] = service
+        return service, True
+
+
+def _tell(told: dict, value: object, sender: str, record: DNSRecord) -> bool:
+    """Note that ``sender`` told ``value``; whether that is new. What it told before, it has changed or taken back."""
+    if not record.ttl:
+        told.pop(value, None)
+        return False
+    is_new = value not in told
+    for other, senders in list(told.items()):
+        if other != value:
+            senders.discard(sender)
+            if not senders:
+                del told[other]
+    told.setdefault(value, set()).add(sender)
+    return is_new

@@ -1,0 +1,61 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The boards that earlier runs found: a small file of this user's."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from ..errors import PelionError
+from .boards import Board
+from .names import is_host_name
+
+KEPT = timedelta(days=30)
+"""A board that was not there for so long is forgotten."""
+
+
+class Memory:
+    """The names of boards and when each was seen last, in ``file``."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def recall(self) -> Mapping[str, str]:
+        """Names of boards, with the time each was seen last (ISO 8601, UTC). Raises PelionError for a damaged file."""
+        try:
+            told = json.loads(self._file.read_text())
+            times = {name: datetime.fromisoformat(seen) for name, seen in told.items()}
+            oldest = datetime.now(timezone.utc) - KEPT
+            return {name: told[name] for name, time in times.items() if is_host_name(name) and time > oldest}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise PelionError(
+                f"{self._file}, which keeps the boards seen before, cannot be read: {error}. Remove it."
+            ) from error
+
+    def note(self, boards: Iterable[Board]) -> None:
+        """Remember ``boards`` that were heard. Raises PelionError when the file cannot be written."""
+        heard = {board.name: board.last_seen for board in boards if board.last_seen}
+        told = dict(sorted({**self.recall(), **heard}.items()))
+        try:
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(dir=self._file.parent, prefix=".")
+            try:
+                with os.fdopen(descriptor, "w") as stream:
+                    json.dump(told, stream, indent=1)
+                os.replace(temporary, self._file)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary)
+                raise
+        except OSError as error:
+            raise PelionError(
+                f"{self._file}, which keeps the boards seen before, cannot be written: {error}."
+            ) from error
