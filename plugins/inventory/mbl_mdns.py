@@ -381,7 +381,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         host = self._others.get(board.name.lower())
         name = host.name if host else board.name
         if name.lower() in self._taken or (host and not self._is_ours(host)):
-            self._warn([f"Left out, because the name is that of a group or another host: {name}."])
+            self._warn([f"Left out, because the name is that of a group or another host: {board.name}."])
             return None
         self.inventory.add_host(name, group=GROUP)
         own = self.inventory.hosts[name].vars

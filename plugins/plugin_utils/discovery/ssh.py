@@ -22,7 +22,7 @@ ARGUMENTS = (
 
 # ssh splits the value at spaces that are not in double quotes, and takes a percent sign for the begin of a token.
 HOST_KEY_NOTED = (
-    "-o StrictHostKeyChecking=accept-new "
+    "-o StrictHostKeyChecking=accept-new -o HashKnownHosts=no "
     """-o {{ ('UserKnownHostsFile="' ~ mbl_known_hosts | replace('%', '%%') ~ '"') | quote }}"""
 )
 """The host key is noted at the first contact, in the file that the variable mbl_known_hosts names."""
