@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from .links import Link
 
 Address = IPv4Address | IPv6Address
+
+# The rest of fe80::/10 is not in use (RFC 4291 section 2.5.6).
+_LINK_LOCAL = IPv6Network("fe80::/64")
 
 
 def parse(text: str) -> tuple[Address, str | None]:
@@ -40,7 +43,7 @@ def objection(address: Address, link: Link, every_link: Iterable[Link], *, allow
         wide = [network for network in networks if network.prefixlen < 31]
         if any(address in (network.broadcast_address, network.network_address) for network in wide):
             return "the address of a whole network"
-    elif address.is_link_local:
+    elif address in _LINK_LOCAL:
         return None
     if not allow_routed and not any(address in network for network in networks):
         return f"not on a network of {link.name}"
