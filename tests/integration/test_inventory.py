@@ -362,3 +362,27 @@ def test_a_known_hosts_file_of_any_name_is_used_and_its_directory_made(bench: Be
     assert "userknownhostsfile " in shown
     assert place.parent.is_dir()
     assert place.parent.stat().st_mode & 0o077 == 0
+
+
+def test_the_documented_static_inventory_is_like_the_found_one(bench: Bench) -> None:
+    """docs/static-inventory.md, as pasted: the same arguments for ssh as for a board that was found."""
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/static-inventory.md").read_text(), re.DOTALL)
+    files = {match[1]: text for text in blocks if (match := re.match(r"# inventory/(\S+)\n", text))}
+    assert set(files) == {"mbl_mdns.yml", "hosts.yml", "group_vars/mbl.yml"}
+    known_hosts = bench.home / ".ssh/known_hosts_mbl"
+    bench.write("mbl_mdns.yml", files["mbl_mdns.yml"])
+    found, by_plugin = bench.hosts(), bench.ssh("mbed-linux-os-9709")
+    assert found["mbed-linux-os-1234"]["ansible_host"] == "fe80::ec12:dcff:fe8c:3cd7%eth1"
+    assert found["mbed-linux-os-77"]["ansible_port"] == 2222
+    (bench.directory / "mbl_mdns.yml").unlink()
+    (bench.directory / "group_vars").mkdir()
+    bench.write("hosts.yml", files["hosts.yml"])
+    bench.write("group_vars/mbl.yml", files["group_vars/mbl.yml"])
+    assert set(bench.hosts()) == {"mbed-linux-os-9709", "mbed-linux-os-1234"}
+    by_hand = bench.ssh("mbed-linux-os-9709")
+    assert str(known_hosts) in " ".join(by_hand)
+
+    def options(words: list[str]) -> set[str]:
+        return {word for word in words if "=" in word and not word.startswith(("Port=", "ControlPath="))}
+
+    assert options(by_hand) == options(by_plugin)

@@ -53,7 +53,8 @@ def controller_environment(record: Record, state: os.PathLike[str]) -> dict[str,
     environment["LAB_STATE"] = str(state)
     environment["LAB_ID"] = record.id
     environment.setdefault("ANSIBLE_COLLECTIONS_PATH", str(BUILD))
-    inventory = [PROJECT / "inventory/mbl_mdns.yml", SIMULATOR / "inventory"]
+    # What is announced comes last, as users are told to name it.
+    inventory = [SIMULATOR / "inventory", PROJECT / "inventory/mbl_mdns.yml"]
     environment.setdefault("ANSIBLE_INVENTORY", ",".join(str(path) for path in inventory))
     return environment
 
