@@ -71,6 +71,11 @@ class Bench:
         return Path(f"{words}.arguments").read_text().splitlines()
 
 
+def says(warnings: str, text: str) -> bool:
+    """Whether warnings have that text; ansible-core 2.16 breaks lines also at hyphens."""
+    return "".join(text.split()) in "".join(warnings.split())
+
+
 def variables(found: dict[str, Any], name: str) -> dict[str, Any]:
     """The variables of a host without the marks that ansible-core 2.16 puts on untrusted texts."""
 
@@ -138,7 +143,7 @@ def test_a_name_that_is_there_is_left_out_whatever_the_pattern(bench: Bench) -> 
     bench.street.inhabit([board(n, name=each, host=f"h{n}.local.") for n, each in enumerate(names)])
     found, warnings = bench.list()
     assert found["mbl"]["hosts"] == ["free"]
-    assert "Left out, because the name is that of a group or another host: db." in warnings
+    assert says(warnings, "Left out, because the name is that of a group or another host: db.")
 
 
 def test_the_plays_localhost_stays_here(bench: Bench) -> None:
@@ -256,7 +261,7 @@ def test_what_cannot_be_meant_is_refused(bench: Bench, option: str, told: str) -
     bench.configure(option)
     found, warnings = bench.list()
     assert "mbl" not in found
-    assert told in warnings
+    assert says(warnings, told)
 
 
 # Known boards
@@ -272,7 +277,7 @@ def test_boards_seen_before_are_remembered_and_named_when_missing(bench: Bench) 
     found, warnings = bench.list()
     # It answers to its name alone.
     assert found["mbl"]["hosts"] == ["mbed-linux-os-1"]
-    assert "Boards that were not found: mbed-linux-os-2 (last seen 20" in warnings
+    assert says(warnings, "Boards that were not found: mbed-linux-os-2 (last seen 20")
 
 
 def test_a_damaged_memory_is_told_and_does_no_harm(bench: Bench, tmp_path: Path) -> None:
@@ -282,7 +287,7 @@ def test_a_damaged_memory_is_told_and_does_no_harm(bench: Bench, tmp_path: Path)
     bench.street.inhabit([board(1)])
     found, warnings = bench.list()
     assert found["mbl"]["hosts"] == ["mbed-linux-os-1"]
-    assert f"{memory}, which keeps the boards seen before, cannot be read" in warnings
+    assert says(warnings, f"{memory}, which keeps the boards seen before, cannot be read")
 
 
 def test_the_roster_adds_names_and_tells_who_is_missing(bench: Bench) -> None:
@@ -290,7 +295,7 @@ def test_the_roster_adds_names_and_tells_who_is_missing(bench: Bench) -> None:
     bench.street.inhabit([board(1), board(2, name="bench-cam"), board(4, name="other")])
     found, warnings = bench.list()
     assert sorted(found["mbl"]["hosts"]) == ["bench-cam", "mbed-linux-os-1"]
-    assert "Boards that were not found: mbed-linux-os-3 (of the roster)" in warnings
+    assert says(warnings, "Boards that were not found: mbed-linux-os-3 (of the roster)")
 
 
 def test_a_board_that_the_user_listed_keeps_what_was_said_of_it(bench: Bench) -> None:

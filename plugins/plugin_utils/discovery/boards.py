@@ -40,13 +40,16 @@ class Announcement:
         """From what was kept as plain values, by whom ever. Raises ValueError when it is not of that form."""
         try:
             found = cls(**{**plain, "addresses": tuple(plain["addresses"])})  # type: ignore[arg-type]
-            for address in found.addresses:
-                parse(address)
         except (TypeError, KeyError) as error:
             raise ValueError(str(error)) from error
-        texts = (found.instance, found.hostname, found.interface, found.sender, found.last_seen, *found.txt)
-        if not all(isinstance(text, str) for text in texts) or type(found.port) is not int:
+        if type(found.port) is not int or not isinstance(found.txt, dict):
             raise ValueError("not of the form of an announcement")
+        texts = [found.instance, found.hostname, found.interface, found.sender, found.last_seen, *found.addresses]
+        texts += [*found.txt, *(value for value in found.txt.values() if value is not None)]
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError("not of the form of an announcement")
+        for address in found.addresses:
+            parse(address)
         return found
 
 
