@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from .memory import Remembered
 from .wishes import REFUSE
@@ -18,13 +18,13 @@ def why_refused(
 ) -> str | None:
     """The reason why the board must not get keys, or None.
 
-    ``host_keys`` are the fingerprints that ssh has compared for this board. A ``roster`` decides alone; without
-    one, boards that the team has provisioned before are known, and ``new_boards`` says what becomes of others.
+    ``host_keys`` are the fingerprints that ssh has compared for this board. A ``roster`` decides alone; its entries
+    are names, fingerprints, or a name with the fingerprints that it may have, behind spaces. Without one, boards that the team has provisioned before are known, and ``new_boards`` says what becomes of others.
     """
-    entries = set(roster)
+    entries = list(roster)
     keys = set(host_keys)
     if entries:
-        if name in entries or keys & entries:
+        if any(_is_meant(entry.split(), name, keys) for entry in entries):
             return None
         shown = ", ".join(sorted(keys)) or "not known here"
         return (
@@ -49,4 +49,12 @@ def is_new(name: str, host_keys: Iterable[str], known: Mapping[str, Remembered])
 
 def misspelt(roster: Iterable[str]) -> list[str]:
     """Entries that can match nothing: a fingerprint that is none."""
-    return [entry for entry in roster if entry.startswith(KEY_PREFIX) and len(entry) != len(KEY_PREFIX) + 43]
+    words = (word for entry in roster for word in entry.split())
+    return [word for word in words if word.startswith(KEY_PREFIX) and len(word) != len(KEY_PREFIX) + 43]
+
+
+def _is_meant(entry: Sequence[str], name: str, keys: set[str]) -> bool:
+    """Whether the words of a roster's ``entry`` are for the board of that name and those host keys."""
+    pins = {word for word in entry if word.startswith(KEY_PREFIX)}
+    names = [word for word in entry if word not in pins]
+    return (not names or names == [name]) and (not pins or bool(pins & keys)) and bool(entry)

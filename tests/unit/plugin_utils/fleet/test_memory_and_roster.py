@@ -66,6 +66,13 @@ def test_a_roster_names_boards_or_their_keys(entry: str) -> None:
     assert why_refused("bench-1", [KEY], ["other", entry], "allow", {}) is None
 
 
+def test_a_name_with_keys_is_both() -> None:
+    assert why_refused("bench-1", [KEY], [f"bench-1 SHA256:{'b' * 43} {KEY}"], "allow", {}) is None
+    assert why_refused("bench-1", [KEY], [f"bench-1 SHA256:{'b' * 43}"], "allow", {})
+    assert why_refused("bench-1", [], [f"bench-1 {KEY}"], "allow", {})
+    assert why_refused("other", [KEY], [f"bench-1 {KEY}"], "allow", {})
+
+
 def test_a_board_outside_the_roster_is_told_how_to_get_in() -> None:
     reason = why_refused("stranger", [KEY], ["bench-1", "SHA256:" + "b" * 43], "allow", {"stranger": BOARD})
     assert "'stranger'" in reason
