@@ -190,6 +190,7 @@ def test_what_comes_from_the_cache_is_checked(bench: Bench, tmp_path: Path) -> N
     kept = json.loads(file.read_text())
     entries = kept.get("__payload__", kept) if isinstance(kept, dict) else kept
     entries = json.loads(entries) if isinstance(entries, str) else entries
+    entries = sorted(entries, key=lambda entry: entry["instance"])
     bad = [
         {**entries[0], "instance": "-oProxyCommand=touch${IFS}/tmp/x"},
         {**entries[0], "instance": "localhost"},
