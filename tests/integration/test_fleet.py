@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ import yaml
 from fleet import ROOT, Fleet, Play
 
 Provision = Callable[..., Play]
+
+CLIENTS = "for p in /proc/[0-9]*; do read c <$p/comm && [ $c = mbl-cloud-clien ] && echo $p; done 2>/dev/null"
+"""Prints the processes of the board's cloud client."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +45,14 @@ def boards(fleet: Fleet) -> list[str]:
 
 
 @pytest.fixture
-def provision(fleet: Fleet, home: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Provision:
+def sockets() -> Iterator[str]:
+    """Where ssh keeps its connections: what another test left open would not have its host key compared."""
+    with tempfile.TemporaryDirectory() as directory:  # tmp_path is too long for a socket
+        yield directory
+
+
+@pytest.fixture
+def provision(fleet: Fleet, home: Path, tmp_path: Path, sockets: str, request: pytest.FixtureRequest) -> Provision:
     """Run the role in a play of the test's own: ``provision(*options, play={...}, boards={name: variables})``."""
     defaults = {
         "provision_pelion_dev_cert": re.sub("[^a-z0-9]+", "-", request.node.name).strip("-")[:90],
@@ -73,7 +84,7 @@ def provision(fleet: Fleet, home: Path, tmp_path: Path, request: pytest.FixtureR
             "--vault-password-file",
             home / "vault-password",
             *options,
-            environment={"HOME": str(home)},
+            environment={"HOME": str(home), "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets},
         )
 
     return run
@@ -254,9 +265,7 @@ def test_a_misspelt_variable_is_told(provision: Provision, boards: list[str], fl
     assert [is_provisioned(fleet, board) for board in boards] == [False, True, True, True]
 
 
-def test_a_roster_lets_keys_to_known_boards_only(
-    fleet: Fleet, provision: Provision, boards: list[str], home: Path
-) -> None:
+def test_a_roster_lets_keys_to_known_boards_only(fleet: Fleet, provision: Provision, boards: list[str]) -> None:
     play = provision("--limit", boards[0], provision_pelion_roster=[boards[0]])
     assert play.returncode == 0, play.output
     assert "Met for the first time" not in play.output
@@ -268,7 +277,7 @@ def test_a_roster_lets_keys_to_known_boards_only(
         assert fleet.counts()[board][1] - exchanges[board][1] == 1, "it was asked and nothing else"
         assert not is_provisioned(fleet, board)
 
-    keys = (home / ".ssh" / "known_hosts_mbl").read_text()
+    keys = (fleet.state / "known_hosts").read_text()
     line = next(line for line in keys.splitlines() if line.startswith(boards[1]))
     fingerprint = fleet.run("sh", "-c", f"echo '{line}' | ssh-keygen -l -f - | cut -d' ' -f2").stdout.strip()
     assert fingerprint.startswith("SHA256:")
@@ -312,3 +321,63 @@ def test_what_all_need_is_told_once_before_any_board_is_asked(
     assert play.returncode == 2
     assert play.output.count("was given no vault secret") <= 2, "the message and Ansible's own echo of it"
     assert fleet.counts() == before
+
+
+def test_a_rotated_log_is_no_reason_to_touch_a_healthy_board(
+    fleet: Fleet, provision: Provision, boards: list[str]
+) -> None:
+    assert provision().returncode == 0
+    before = fleet.on(boards[0], CLIENTS)
+    fleet.on(boards[0], "rm /var/log/mbl-cloud-client.log*; : >/var/log/mbl-cloud-client.log")
+    play = provision()
+    assert play.returncode == 0, play.output
+    assert not any(recap.changed for recap in play.recap.values())
+    assert fleet.on(boards[0], CLIENTS) == before
+
+
+def test_an_odd_device_id_concerns_its_board_alone(fleet: Fleet, provision: Provision, boards: list[str]) -> None:
+    assert provision().returncode == 0
+    fleet.on(
+        boards[1],
+        "echo '2026-01-01T00:00:00+0000 [INFO][mbl ]: Device Id: not-an-id' >>/var/log/mbl-cloud-client.log",
+    )
+    play = provision()
+    assert play.returncode == 0, play.output
+    assert {board for board, recap in play.recap.items() if recap.changed} <= {boards[1]}
+    assert not any(recap.changed for recap in provision().recap.values())
+
+
+def test_one_board_alone_keeps_an_update_certificate_that_the_store_does_not_know(
+    fleet: Fleet, provision: Provision, boards: list[str], home: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    assert provision("--limit", boards[0]).returncode == 0
+    before = fleet.content(boards[0])
+    theirs = f"team_store={tmp_path / 'theirs'}"
+    name = re.sub("[^a-z0-9]+", "-", request.node.name).strip("-")[:90]
+
+    def module(host: str, module: str, arguments: str) -> Play:
+        secret = ["--vault-password-file", home / "vault-password"]
+        inventory = ["-i", ROOT / "inventory/mbl_mdns.yml"]
+        return fleet.run(
+            "ansible",
+            host,
+            *inventory,
+            *secret,
+            "-m",
+            f"pelion.mbl.{module}",
+            "-a",
+            f"{arguments} {theirs}",
+            environment={"HOME": str(home)},
+        )
+
+    assert module("localhost", "pelion_dev_cert", f"name={name}").returncode == 0
+    ids = "vendor_domain=lab.pelion.test device_class=simulated-board"
+    assert module("localhost", "mbl_update_resources", f"name=update {ids}").returncode == 0
+    inject = f"dev_cert={name} update_resources=update"
+    refused = module(boards[0], "mbl_kcm_inject", inject)
+    assert refused.returncode == 2
+    assert "does not know" in refused.output
+    assert fleet.content(boards[0]) == before
+    replaced = module(boards[0], "mbl_kcm_inject", f"{inject} when_update_unknown=replace")
+    assert replaced.returncode == 0, replaced.output
+    assert fleet.content(boards[0]) != before

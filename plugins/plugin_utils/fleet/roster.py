@@ -19,7 +19,8 @@ def why_refused(
     """The reason why the board must not get keys, or None.
 
     ``host_keys`` are the fingerprints that ssh has compared for this board. A ``roster`` decides alone; its entries
-    are names, fingerprints, or a name with the fingerprints that it may have, behind spaces. Without one, boards that the team has provisioned before are known, and ``new_boards`` says what becomes of others.
+    are names, fingerprints, or a name with the fingerprints that it may have, behind spaces. Without one, boards that
+    the team has provisioned before are known, and ``new_boards`` says what becomes of others.
     """
     entries = list(roster)
     keys = set(host_keys)
