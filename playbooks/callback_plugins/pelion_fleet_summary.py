@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: pelion_fleet_summary
+type: aggregate
+short_description: What became of each board, at the end of a run
+description:
+  - Ansible loads it with the playbooks beside it. It ends each run with a summary on standard error, and with
+    C(-e report=DIR) writes C(fleet.json), C(fleet.csv), C(fleet.junit.xml) and C(fleet.html) there.
+  - A callback, since it alone sees boards that failed or were never reached, batches of C(serial), and runs in which
+    no board is left; and since it costs no process for each board.
+author:
+  - The pelion.mbl contributors (@pelion)
+"""
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.callback import CallbackBase
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report import summary
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report_files import write_report
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.run import Run
+
+LOCAL = ("localhost", "127.0.0.1", "::1")
+
+
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "pelion_fleet_summary"
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._run = Run("")
+        self._dest = ""
+
+    def v2_playbook_on_start(self, playbook: Any) -> None:
+        self._run.playbook = Path(playbook._file_name).stem
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        # Once for each batch of `serial`.
+        variables = play.get_variable_manager()
+        self._dest = str(variables.extra_vars.get("report") or "")
+        hosts = variables.get_vars(play=play).get("ansible_play_hosts_all", ())
+        self._run.begin_batch(str(host) for host in hosts if host not in LOCAL)
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        self._run.succeeded(result._host.get_name(), _action(result), result._result)
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        if ignore_errors:
+            return
+        name, answer = result._host.get_name(), result._result
+        if name in LOCAL or result._task.run_once:
+            self._run.stopped(_message(answer))
+        else:
+            self._run.failed(name, _message(answer), answer)
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        if not result._task.ignore_unreachable:
+            self._run.unreachable(result._host.get_name(), _message(result._result))
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        if self._run.reported:
+            return
+        report = self._run.report(datetime.now(timezone.utc))
+        if not report.boards and not report.problems:
+            return
+        # Not on standard output, where a user may have chosen a machine's format.
+        for line in summary(report):
+            self._display.display(line, stderr=True)
+        if self._dest:
+            try:
+                files = write_report(report, Path(self._dest).absolute())
+                self._display.display(f"Report: {files[-1]}", stderr=True)
+            except PelionError as error:
+                self._display.error(str(error))
+
+
+def _action(result: Any) -> str:
+    return str(result._task.action).rpartition(".")[2]
+
+
+def _message(answer: Any) -> str:
+    return str(answer.get("msg") or answer.get("censored") or "It failed without a word.")

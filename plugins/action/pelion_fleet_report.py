@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ..plugin_utils.cloud.api_answers import DEVELOPER_MODE
+from ..plugin_utils.fleet.memory import read_fleet
+from ..plugin_utils.fleet.report import summary, table
+from ..plugin_utils.fleet.report_files import write_report
+from ..plugin_utils.fleet.status import Fleet, status_report
+from ..plugin_utils.task.action import Action, plain
+from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
+from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
+
+
+class ActionModule(Action):
+    BYPASS_HOST_LOOP = True  # see pelion_fleet_check
+    ARGUMENTS = {
+        **PELION_ARGUMENTS,
+        **STORE_ARGUMENTS,
+        "boards": {"type": "dict", "required": True},
+        "addresses": {"type": "dict", "default": {}},
+        "inventory": {"type": "list", "elements": "str", "default": []},
+        "roster": {"type": "list", "elements": "str", "default": []},
+        "verify": {"type": "bool", "default": True},
+        "warn_days": {"type": "int", "default": 30},
+        "dest": {"type": "path"},
+    }
+
+    def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        stores = open_stores(self, arguments)
+        devices, certificates = None, []
+        if arguments["verify"]:
+            with open_api(self, arguments, stores) as api:
+                devices = list(api.devices({"device_execution_mode__eq": DEVELOPER_MODE}))
+                certificates = api.developer_certificates()
+        report = status_report(
+            Fleet(
+                arguments["boards"],
+                {name: str(address) for name, address in arguments["addresses"].items()},
+                arguments["inventory"],
+                arguments["roster"],
+                read_fleet(stores.team),
+                devices,
+                certificates,
+            ),
+            datetime.now(timezone.utc),
+            playbook="status",
+            warn_days=arguments["warn_days"],
+            problems=[plain(problem)] if (problem := self._task_vars.get("mbl_discovery_problem")) else [],
+        )
+        files: list[Path] = []
+        if arguments["dest"]:
+            # Relative to where the command was given, as a file's name on a command line is.
+            files = write_report(report, Path(arguments["dest"]).absolute())
+        return {
+            "changed": False,
+            "report": report.to_json(),
+            "table": table(report),
+            "summary": summary(report),
+            "files": [str(file) for file in files],
+        }

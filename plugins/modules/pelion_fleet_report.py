@@ -1,0 +1,136 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pelion_fleet_report
+short_description: Report the state of a fleet, for people and for machines
+version_added: 0.2.0
+author:
+  - The pelion.mbl contributors (@pelion)
+description:
+  - Puts together what the boards answered, what the Device Directory has, and which boards the team has provisioned
+    (C(fleet.json) of the team store), and says of each board how it is, why, and what to do.
+  - Opens no entry of a store but the API key, so that it needs no vault secret when the key is given otherwise.
+  - A board that does not answer is no failure of this module; see RV(report.success).
+options:
+  boards:
+    description: What M(pelion.mbl.mbl_pelion_status) returned, by board, failures included.
+    type: dict
+    required: true
+  addresses:
+    description: The boards' addresses, by board.
+    type: dict
+    default: {}
+  inventory:
+    description: Names of all hosts of the inventory. A remembered board that is one of them is not missing.
+    type: list
+    elements: str
+    default: []
+  roster:
+    description:
+      - Names of boards that are expected besides those that the team has provisioned. Fingerprints of host keys are
+        passed over.
+    type: list
+    elements: str
+    default: []
+  verify:
+    description: Whether to ask the cloud. Without, boards are taken at their word.
+    type: bool
+    default: true
+  warn_days:
+    description: Boards with a certificate that ends within so many days need attention.
+    type: int
+    default: 30
+  dest:
+    description:
+      - A directory to write the report to, as C(fleet.json), C(fleet.csv), C(fleet.junit.xml) and C(fleet.html). It is
+        made when it is not there. A relative path is relative to the directory of the command.
+      - Reports are written in check mode, too.
+    type: path
+extends_documentation_fragment:
+  - pelion.mbl.attributes
+  - pelion.mbl.attributes.info
+  - pelion.mbl.pelion
+  - pelion.mbl.store
+seealso:
+  - module: pelion.mbl.mbl_pelion_status
+"""
+
+EXAMPLES = r"""
+- name: Ask the boards
+  pelion.mbl.mbl_pelion_status:
+  register: board
+  ignore_errors: true
+  ignore_unreachable: true
+
+- name: Report on the fleet
+  pelion.mbl.pelion_fleet_report:
+    boards: "{{ dict(ansible_play_hosts_all | zip(ansible_play_hosts_all | map('extract', hostvars, 'board'))) }}"
+    dest: reports
+  run_once: true
+  register: fleet
+"""
+
+RETURN = r"""
+report:
+  description: What C(fleet.json) holds; its form is described by C(docs/fleet-report.schema.json) of the collection.
+  type: dict
+  returned: success
+  contains:
+    format:
+      description: The version of the form.
+      type: int
+      sample: 1
+    playbook:
+      description: What the report is of.
+      type: str
+      sample: status
+    made_at:
+      description: When it was made, in UTC.
+      type: str
+      sample: "2026-11-25T00:00:00Z"
+    success:
+      description: Whether every board answered, and none that is expected is missing.
+      type: bool
+    counts:
+      description: How many boards there are of each outcome.
+      type: dict
+      sample: {ok: 20}
+    boards:
+      description: The boards.
+      type: list
+      elements: dict
+      sample: [{name: mbed-linux-os-9709, outcome: ok}]
+    places:
+      description: The developer certificates of the account, and how many devices each has.
+      type: list
+      elements: dict
+      sample: [{name: bench-2026, devices: 20, limit: 100}]
+    problems:
+      description: What is wrong with the fleet as a whole.
+      type: list
+      elements: str
+      sample: []
+table:
+  description: The boards as lines of a table.
+  type: list
+  elements: str
+  returned: success
+  sample: ["board  address  device id  state"]
+summary:
+  description: How many boards are in which state, and a line for each that is not in order.
+  type: list
+  elements: str
+  returned: success
+  sample: ["20 boards: 20 in order"]
+files:
+  description: The files that were written.
+  type: list
+  elements: str
+  returned: success
+  sample: [/srv/reports/fleet.json]
+"""

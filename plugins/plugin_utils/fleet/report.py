@@ -1,0 +1,144 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run tells of each board, for people and for machines. Its form is docs/fleet-report.schema.json."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+FORMAT = 1
+"""Of the JSON: raised when a reader of the former one would misunderstand it. New fields do not raise it."""
+
+FAILED, UNREACHABLE, MISSING = "failed", "unreachable", "missing"
+NOT_REACHED, ATTENTION, CHANGED, OK = "not_reached", "attention", "changed", "ok"
+
+OUTCOMES = {
+    FAILED: "failed",
+    UNREACHABLE: "no answer",
+    MISSING: "missing",
+    NOT_REACHED: "not reached",
+    ATTENTION: "needs attention",
+    CHANGED: "changed",
+    OK: "in order",
+}
+"""What can become of a board, the worst first, with the words for people."""
+BAD = frozenset({FAILED, UNREACHABLE, MISSING, NOT_REACHED})
+"""Those that make a run's exit code differ from 0."""
+
+
+@dataclass(frozen=True)
+class HeldCertificate:
+    """A certificate on a board: ``name`` in the cloud or in the store where it is known, SHA-256, and its end."""
+
+    fingerprint: str
+    name: str | None = None
+    not_after: str | None = None
+
+
+@dataclass(frozen=True)
+class BoardReport:
+    """One board. ``state`` is the Device Directory's word; times are texts such as 2026-01-01T00:00:00Z.
+
+    ``reason`` says why the outcome is not ``ok``, ``next_step`` what to do about it.
+    """
+
+    name: str
+    outcome: str
+    reason: str = ""
+    next_step: str = ""
+    address: str | None = None
+    device_id: str | None = None
+    state: str | None = None
+    developer_certificate: HeldCertificate | None = None
+    update_certificate: HeldCertificate | None = None
+    last_registration: str | None = None
+    last_seen: str | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """A developer certificate of the account: how many of its ``limit`` devices the directory has."""
+
+    name: str
+    devices: int
+    limit: int
+    status: str
+    not_after: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """A run of ``playbook`` that ended at ``made_at``.
+
+    ``places`` are empty where the cloud was not asked; ``problems`` are those of the fleet as a whole.
+    """
+
+    playbook: str
+    made_at: str
+    boards: Sequence[BoardReport]
+    places: Sequence[Place] = ()
+    problems: Sequence[str] = ()
+
+    @property
+    def success(self) -> bool:
+        return not self.problems and not any(board.outcome in BAD for board in self.boards)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many boards there are of each outcome, the worst first, those of none left out."""
+        counts = Counter(board.outcome for board in self.boards)
+        return {outcome: counts[outcome] for outcome in OUTCOMES if counts[outcome]}
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "playbook": self.playbook,
+            "made_at": self.made_at,
+            "success": self.success,
+            "counts": self.counts,
+            "boards": [asdict(board) for board in self.boards],
+            "places": [asdict(place) for place in self.places],
+            "problems": list(self.problems),
+        }
+
+
+def summary(report: Report) -> list[str]:
+    """Lines for a terminal: the counts, and each board that is not in order with what to do."""
+    counts = ", ".join(f"{count} {OUTCOMES[outcome]}" for outcome, count in report.counts.items())
+    lines = [f"{len(report.boards)} boards: {counts or 'none'}", *map(printable, report.problems)]
+    for board in by_urgency(report.boards):
+        if board.outcome in (OK, CHANGED):
+            continue
+        words = (f"{printable(board.name)}: {OUTCOMES[board.outcome]}", board.reason, board.next_step)
+        lines.append(" | ".join(printable(part) for part in words if part))
+    return lines
+
+
+def table(report: Report) -> list[str]:
+    """The boards as lines of a table, with a heading."""
+    rows = [("board", "address", "device id", "state")]
+    rows += [
+        (
+            printable(board.name),
+            printable(board.address or "-"),
+            printable(board.device_id or "-"),
+            printable(board.state or OUTCOMES[board.outcome]),
+        )
+        for board in report.boards
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) for row in rows]
+
+
+def by_urgency(boards: Iterable[BoardReport]) -> list[BoardReport]:
+    """The worst outcome first, boards of one outcome in the order that they had."""
+    order = list(OUTCOMES)
+    return sorted(boards, key=lambda board: order.index(board.outcome))
+
+
+def printable(text: str) -> str:
+    """``text`` on one line and without control characters: boards and networks chose parts of it."""
+    return "".join(character if character.isprintable() else " " for character in text).strip()

@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A report as files that other programs read: JSON, CSV, and JUnit XML for CI servers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+from ..errors import PelionError
+from ..store.durable_file import replace_file
+from .report import ATTENTION, BAD, OUTCOMES, BoardReport, Report, printable
+from .report_page import page
+
+COLUMNS = (
+    *("name", "outcome", "reason", "next_step", "address", "device_id", "state"),
+    *("developer_certificate", "developer_certificate_ends", "update_certificate", "update_certificate_ends"),
+    *("last_registration", "last_seen"),
+)
+
+
+def write_report(report: Report, directory: Path) -> list[Path]:
+    """Write all forms of ``report`` into ``directory``, which is made when it is not there; the files' paths.
+
+    Each file is replaced as a whole. Raises PelionError.
+    """
+    forms: dict[str, Callable[[Report], str]] = {
+        "fleet.json": as_json,
+        "fleet.csv": as_csv,
+        "fleet.junit.xml": as_junit,
+        "fleet.html": page,
+    }
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, form in forms.items():
+            replace_file(directory / name, form(report).encode(), 0o644)
+    except OSError as error:
+        raise PelionError(f"The report cannot be written to {directory}: {error.strerror}.") from error
+    return [directory / name for name in forms]
+
+
+def as_json(report: Report) -> str:
+    """See docs/fleet-report.schema.json."""
+    return json.dumps(report.to_json(), indent=2) + "\n"
+
+
+def as_csv(report: Report) -> str:
+    """A line for each board, after one with the names of the columns."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for board in report.boards:
+        cells = {name: getattr(board, name, "") for name in COLUMNS}
+        for title in ("developer_certificate", "update_certificate"):
+            held = getattr(board, title)
+            cells[title] = held and (held.name or held.fingerprint)
+            cells[f"{title}_ends"] = held and held.not_after
+        writer.writerow(_cell(cells[name]) for name in COLUMNS)
+    return text.getvalue()
+
+
+def as_junit(report: Report) -> str:
+    """A test case for each board, failed when its outcome is bad or it needs attention."""
+    failures = sum(board.outcome == ATTENTION or board.outcome in BAD for board in report.boards)
+    suite = ElementTree.Element(
+        "testsuite",
+        name=f"pelion.mbl.{report.playbook}",
+        tests=str(len(report.boards) + len(report.problems)),
+        failures=str(failures + len(report.problems)),
+        errors="0",
+        skipped="0",
+        timestamp=report.made_at.rstrip("Z"),
+    )
+    for problem in report.problems:
+        _case(suite, "fleet", "the fleet", problem)
+    for board in report.boards:
+        _case(suite, board.name, *_failure(board))
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(suite, encoding="unicode") + "\n"
+
+
+def _failure(board: BoardReport) -> tuple[str, str]:
+    if board.outcome != ATTENTION and board.outcome not in BAD:
+        return "", ""
+    return OUTCOMES[board.outcome], f"{board.reason} {board.next_step}".strip()
+
+
+def _case(suite: ElementTree.Element, name: str, kind: str, text: str) -> None:
+    # XML has no way to write most control characters and lone surrogates, hence printable.
+    case = ElementTree.SubElement(suite, "testcase", classname=suite.get("name", ""), name=printable(name), time="0")
+    if kind:
+        failure = ElementTree.SubElement(case, "failure", message=printable(f"{kind}: {text}"), type=kind)
+        failure.text = printable(text)
+
+
+def _cell(value: str | None) -> str:
+    """Spreadsheets take what begins like a formula for one, and boards and networks chose parts of the texts."""
+    text = printable(value or "")
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

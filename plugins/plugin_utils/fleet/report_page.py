@@ -1,0 +1,185 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A report as one HTML page that needs no network: for a phone, a screen, and paper.
+
+Every text in it may come from a network, so all of them go through ``_text``; and the page's own policy lets
+nothing run and nothing load.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+
+from ..credentials.times import parse_time
+from .report import OUTCOMES, BoardReport, HeldCertificate, Report, by_urgency, printable
+
+YEAR = 365.25
+MARKS = {"now": 0.0, "1 week": 7, "1 month": 30.4, "1 year": YEAR, "5 years": 5 * YEAR, "20 years": 20 * YEAR}
+"""Of the time line, in days. It is logarithmic: what ends next week matters more than what ends in ten years."""
+SOON = 30
+"""Days before its end from which a certificate is shown in the colour of warnings."""
+
+STYLE = """
+:root{color-scheme:light dark;--good:#1a7f37;--warn:#9a6700;--bad:#cf222e;--line:#8884;--dim:#7778}
+*{box-sizing:border-box}
+body{font:16px/1.45 system-ui,sans-serif;margin:0 auto;max-width:75rem;padding:1rem;overflow-wrap:anywhere}
+h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .5rem}p{margin:.25rem 0}
+.tiles{display:flex;flex-wrap:wrap;gap:.6rem;margin:1rem 0;padding:0;list-style:none}
+.tiles li{border:1px solid var(--line);border-left:.4rem solid;border-radius:.4rem;padding:.4rem .9rem}
+.tiles b{display:block;font-size:1.6rem;line-height:1.2}
+.ok,.changed{border-color:var(--good)!important}.attention,.not_reached{border-color:var(--warn)!important}
+.failed,.unreachable,.missing{border-color:var(--bad)!important}
+.step{border-left:.3rem solid;margin:.6rem 0;padding:.1rem .8rem}
+table{border-collapse:collapse;width:100%;font-size:.92rem}
+th,td{text-align:left;vertical-align:top;padding:.35rem .6rem .35rem 0;border-bottom:1px solid var(--line)}
+code{font-size:.78em}small{opacity:.75}
+.bar{background:var(--dim);height:.7rem;border-radius:.35rem;position:relative;min-width:6rem}
+.bar i{position:absolute;left:0;top:0;bottom:0;border-radius:.35rem;background:var(--good)}
+.bar.warn i{background:var(--warn)}.bar.bad i{background:var(--bad)}
+.scale{position:relative;height:1.3rem;font-size:.75rem;opacity:.8}
+.scale span{position:absolute;transform:translateX(-50%);white-space:nowrap}
+.scale span:first-child{transform:none}.scale span:last-child{transform:translateX(-100%)}
+.row{margin:.55rem 0}
+@media(max-width:45rem){thead{display:none}tr{display:block;border-bottom:1px solid var(--line);padding:.4rem 0}
+td{display:block;border:0;padding:.1rem 0}
+td:not(:empty):not([data-label=""]):before{content:attr(data-label)": ";opacity:.7}
+.scale span:nth-child(even){display:none}}
+@media print{body{font-size:10pt;max-width:none;padding:0}.step,tr,.row{break-inside:avoid}
+.bar,.bar i{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
+"""
+
+
+def page(report: Report) -> str:
+    """The whole document."""
+    title = f"Fleet: {report.playbook}"
+    return (
+        "<!DOCTYPE html>\n"
+        '<html lang="en"><head><meta charset="utf-8">'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{_text(title)}</title><style>{STYLE}</style></head>\n"
+        f"<body><h1>{_text(title)}</h1><p>{len(report.boards)} boards, {_text(report.made_at)}</p>\n"
+        + "".join(part + "\n" for part in _parts(report))
+        + "</body></html>\n"
+    )
+
+
+def _parts(report: Report) -> Iterator[str]:
+    tiles = (
+        f'<li class="{outcome}"><b>{count}</b>{_text(OUTCOMES[outcome])}</li>'
+        for outcome, count in report.counts.items()
+    )
+    yield f'<ul class="tiles">{"".join(tiles)}</ul>'
+    yield "".join(f'<div class="step failed"><p>{_text(problem)}</p></div>' for problem in report.problems)
+    steps = [_step(board) for board in by_urgency(report.boards) if board.reason]
+    if steps:
+        yield f'<section id="steps"><h2>What to do</h2>{"".join(steps)}</section>'
+    now = parse_time(report.made_at)
+    lines = [_time_line(end, now) for end in _ends(report)]
+    if lines:
+        marks = "".join(f'<span style="left:{_place(days):.1f}%">{mark}</span>' for mark, days in MARKS.items())
+        yield (
+            f'<section id="ends"><h2>When certificates end</h2><div class="scale">{marks}</div>'
+            f"{''.join(lines)}</section>"
+        )
+    if report.places:
+        yield (
+            '<section id="places"><h2>Places in developer certificates</h2>'
+            + "".join(
+                _bar(
+                    f"{place.name} ({place.status.lower()}): {place.devices} of {place.limit} devices",
+                    100 * place.devices / place.limit,
+                    "bad" if place.devices >= place.limit else "warn" if place.devices >= 0.9 * place.limit else "",
+                )
+                for place in report.places
+            )
+            + "</section>"
+        )
+    rows = "".join(_row(board) for board in by_urgency(report.boards))
+    heads = "".join(f"<th>{head}</th>" for head in ("Board", "State", "Device", "Developer certificate ends"))
+    yield (
+        f'<section id="boards"><h2>Boards</h2><table><thead><tr>{heads}<th>Update certificate ends</th>'
+        f"<th>Last seen</th></tr></thead><tbody>{rows}</tbody></table></section>"
+    )
+
+
+def _step(board: BoardReport) -> str:
+    next_step = f"<p>→ {_text(board.next_step)}</p>" if board.next_step else ""
+    return (
+        f'<div class="step {board.outcome}"><p><b>{_text(board.name)}</b>: {_text(OUTCOMES[board.outcome])}. '
+        f"{_text(board.reason)}</p>{next_step}</div>"
+    )
+
+
+def _row(board: BoardReport) -> str:
+    state = f" ({_text(board.state)})" if board.state else ""
+    cells = (
+        ("", f"<b>{_text(board.name)}</b><br><small>{_text(board.address)}</small>"),
+        ("State", f"{_text(OUTCOMES[board.outcome])}{state}"),
+        ("Device", f"<code>{_text(board.device_id)}</code>" if board.device_id else ""),
+        ("Developer certificate ends", _held(board.developer_certificate)),
+        ("Update certificate ends", _held(board.update_certificate)),
+        ("Last seen", _text((board.last_seen or "").replace("T", " ").rstrip("Z"))),
+    )
+    return "<tr>" + "".join(f'<td data-label="{label}">{cell}</td>' for label, cell in cells) + "</tr>"
+
+
+def _held(held: HeldCertificate | None) -> str:
+    if held is None:
+        return ""
+    return f"{_text((held.not_after or 'unknown')[:10])}<br><small>{_text(held.name or held.fingerprint[:16])}</small>"
+
+
+@dataclass(frozen=True)
+class _End:
+    kind: str
+    name: str
+    not_after: str
+    boards: int
+
+
+def _ends(report: Report) -> list[_End]:
+    """Each certificate once, the first to end first: those on boards, and those of the account that no board has."""
+    held: dict[tuple[str, str, str], int] = {}
+    for board in report.boards:
+        for kind, certificate in (
+            ("developer", board.developer_certificate),
+            ("update", board.update_certificate),
+        ):
+            if certificate and certificate.not_after:
+                key = (kind, certificate.name or certificate.fingerprint[:16], certificate.not_after)
+                held[key] = held.get(key, 0) + 1
+    for place in report.places:
+        held.setdefault(("developer", place.name, place.not_after), 0)
+    ends: Iterable[_End] = (_End(*key, boards) for key, boards in held.items() if key[2])
+    return sorted(ends, key=lambda end: parse_time(end.not_after))
+
+
+def _time_line(end: _End, now: datetime) -> str:
+    days = (parse_time(end.not_after) - now).total_seconds() / 86400
+    urgency = "bad" if days <= 0 else "warn" if days < SOON else ""
+    boards = f"{end.boards} board{'' if end.boards == 1 else 's'}" if end.boards else "no board of this report"
+    when = "ended" if days <= 0 else f"ends in {days:.0f} days"
+    text = f"{end.kind} certificate {end.name}: {when}, {end.not_after[:10]}; {boards}"
+    return _bar(text, _place(days) if days > 0 else 100, urgency)
+
+
+def _place(days: float) -> float:
+    """Where on the time line, in percent, that many days from now are."""
+    return 100 * min(1.0, math.log1p(max(days, 0)) / math.log1p(20 * YEAR))
+
+
+def _bar(text: str, percent: float, urgency: str) -> str:
+    width = max(1.0, min(100.0, percent))
+    return (
+        f'<div class="row"><p>{_text(text)}</p>'
+        f'<div class="bar {urgency}"><i style="width:{width:.1f}%"></i></div></div>'
+    )
+
+
+def _text(value: str | None) -> str:
+    return escape(printable(value or ""), quote=True)

@@ -1,0 +1,177 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The forms of a report: each is read by what reads it, and whatever a network calls a board does no harm there."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report import (
+    OUTCOMES,
+    BoardReport,
+    HeldCertificate,
+    Place,
+    Report,
+    printable,
+    summary,
+    table,
+)
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report_files import (
+    as_csv,
+    as_json,
+    as_junit,
+    write_report,
+)
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report_page import page
+
+SCHEMA = json.loads((Path(__file__).parents[4] / "docs/fleet-report.schema.json").read_text())
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+NASTY = '<script>document.title="run"</script>"\'&\x1b[2J\n=cmd|'
+
+
+def report(text: str = "board") -> Report:
+    """A board of each outcome, with ``text`` wherever a network or a board may have chosen it."""
+    held = HeldCertificate("a" * 64, f"{text} certificate", "2036-11-20T00:00:00Z")
+    soon = HeldCertificate("b" * 64, None, "2026-12-01T00:00:00Z")
+    boards = [
+        BoardReport(
+            f"{text}-{number}",
+            outcome,
+            reason="" if outcome in ("ok", "changed") else f"{text} says so.",
+            next_step="" if outcome in ("ok", "changed") else f"Do {text}.",
+            address=text,
+            device_id=text,
+            state=text,
+            developer_certificate=held,
+            update_certificate=soon,
+            last_seen="2026-11-25T00:00:00Z",
+        )
+        for number, outcome in enumerate(OUTCOMES)
+    ]
+    places = [Place(text, 97, 100, "ACTIVE", "2036-11-20T00:00:00Z"), Place("old", 3, 100, "INACTIVE", "")]
+    return Report("status", "2026-11-25T00:00:00Z", boards, places, [f"{text} is wrong."])
+
+
+# A text of nothing printable is shown as an empty one, and has no place of its own in some forms.
+texts = st.text(st.characters(), min_size=1, max_size=40).filter(printable)
+unhurried = settings(deadline=None, max_examples=50)
+
+
+@unhurried
+@given(texts)
+def test_the_json_has_its_documented_form(text: str) -> None:
+    document = json.loads(as_json(report(text)))
+    jsonschema.validate(document, SCHEMA)
+    assert document["boards"][0]["name"] == f"{text}-0"
+
+
+def test_the_schema_refuses_what_is_no_report() -> None:
+    document = report().to_json()
+    for broken in ({**document, "format": 2}, {**document, "boards": [{"name": "a", "outcome": "fine"}]}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(broken, SCHEMA)
+
+
+@unhurried
+@given(texts)
+def test_the_csv_has_a_line_for_each_board_and_no_formula(text: str) -> None:
+    rows = list(csv.DictReader(io.StringIO(as_csv(report(text)))))
+    assert [row["outcome"] for row in rows] == list(OUTCOMES)
+    assert not [cell for row in rows for cell in row.values() if cell.startswith(("=", "+", "-", "@"))]
+
+
+@unhurried
+@given(texts)
+def test_the_junit_file_is_xml_with_the_right_counts(text: str) -> None:
+    suite = ElementTree.fromstring(as_junit(report(text)))
+    cases = suite.findall("testcase")
+    failed = [case for case in cases if case.find("failure") is not None]
+    assert (int(suite.get("tests")), int(suite.get("failures"))) == (len(cases), len(failed))
+    assert len(cases) == len(OUTCOMES) + 1
+    assert len(failed) == len(OUTCOMES) - 2 + 1
+
+
+class Page(HTMLParser):
+    """The tags and texts of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes |= {name for name, _value in attrs}
+
+
+@unhurried
+@given(texts | st.just(NASTY))
+def test_no_text_becomes_part_of_the_page(text: str) -> None:
+    plain, odd = Page(page(report())), Page(page(report(text)))
+    assert odd.tags == plain.tags
+    assert odd.attributes == plain.attributes
+    assert not {"script", "img", "link", "a", "iframe"} & set(odd.tags)
+    assert not {"src", "href", "onclick", "onload"} & odd.attributes
+
+
+@unhurried
+@given(texts)
+def test_nothing_controls_the_terminal(text: str) -> None:
+    for line in [*table(report(text)), *summary(report(text))]:
+        assert line.isprintable()
+
+
+def test_the_summary_tells_the_worst_first_and_what_to_do() -> None:
+    lines = summary(report("b"))
+    assert lines[0].startswith("7 boards: 1 failed, 1 no answer, 1 missing")
+    assert lines[2] == "b-0: failed | b says so. | Do b."
+    assert len(lines) == 2 + 5
+
+
+def test_files_are_written_and_replaced(tmp_path: Path) -> None:
+    directory = tmp_path / "made" / "here"
+    for text in ("one", "two"):
+        files = write_report(report(text), directory)
+        assert sorted(directory.iterdir()) == sorted(files)
+    assert json.loads((directory / "fleet.json").read_text())["boards"][0]["name"] == "two-0"
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PelionError, match=r"file.* File exists|Not a directory"):
+        write_report(report(), tmp_path / "file")
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="no chromium here (tests/setup test installs it)")
+def test_a_browser_shows_the_page_and_runs_nothing_of_it(tmp_path: Path) -> None:
+    """What the browser made of the page, after everything in it that could run has had its time."""
+    file = tmp_path / "fleet.html"
+    file.write_text(page(report(NASTY)))
+    quiet = ("gpu", "quic", "background-networking", "component-update", "sync")
+    flags = ["--headless", "--no-sandbox", "--no-first-run", *(f"--disable-{name}" for name in quiet)]
+    flags += ["--virtual-time-budget=1000", "--dump-dom"]
+    command = [CHROMIUM, *flags, f"--user-data-dir={tmp_path / 'profile'}", file.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    shown = Page(done.stdout)
+    assert shown.tags.count("tr") == 1 + len(OUTCOMES)
+    assert {"boards", "steps", "ends", "places"} <= set(_ids(done.stdout))
+    assert "<title>Fleet: status</title>" in done.stdout
+    assert "script" not in shown.tags
+
+
+def _ids(text: str) -> list[str]:
+    return [part.split('"', 1)[0] for part in text.split('<section id="')[1:]]

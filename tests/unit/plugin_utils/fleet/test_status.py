@@ -1,0 +1,110 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a board is judged from its answer, the Device Directory and the fleet's memory."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.api_answers import Device
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.times import time_text
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report import BoardReport, Report
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.status import Fleet, status_report
+
+NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)
+ID = "0" * 31 + "1"
+KEY = "SHA256:" + "k" * 43
+
+
+def certificate(days: int) -> dict[str, Any]:
+    return {"fingerprint": "f" * 64, "common_name": "cn", "not_after": time_text(NOW + timedelta(days=days))}
+
+
+def answer(**different: Any) -> dict[str, Any]:
+    """Of a board that is in order, as mbl_pelion_status gives it."""
+    return {
+        "configured": True,
+        "registered": True,
+        "interrupted": False,
+        "device_id": ID,
+        "developer_certificate": certificate(3000),
+        "update_certificate": certificate(3000),
+        "missing_items": [],
+        "client_error": None,
+        **different,
+    }
+
+
+def device(**different: Any) -> Device:
+    return Device.from_answer({"id": ID, "state": "registered", "device_execution_mode": 1, **different})
+
+
+def judged(board: dict[str, Any], devices: list[Device] | None, **fleet: Any) -> BoardReport:
+    report = status_report(Fleet({"b": board}, devices=devices, **fleet), NOW, playbook="status")
+    return report.boards[0]
+
+
+@pytest.mark.parametrize(
+    ("board", "devices", "outcome", "reason"),
+    [
+        (answer(), [device()], "ok", ""),
+        (answer(), None, "ok", ""),
+        (answer(registered=None), None, "ok", ""),
+        ({"unreachable": True, "msg": "No route to host"}, [], "unreachable", "No route to host"),
+        ({"failed": True, "msg": "no MBL board"}, [], "failed", "no MBL board"),
+        ({}, [], "failed", "not asked"),
+        (answer(configured=False, missing_items=["mbed.UpdateAuthCert"]), [], "attention", "mbed.UpdateAuthCert"),
+        (answer(interrupted=True), [device()], "attention", "cut off"),
+        (answer(device_id=None), [device()], "attention", "device id is not known"),
+        (answer(), [], "attention", "does not have its device"),
+        (answer(), [device(state="deregistered")], "attention", "as deregistered"),
+        (answer(), [device(operator_suspended=True)], "attention", "suspended"),
+        (answer(registered=False, client_error="ConnectFailed"), None, "attention", "ConnectFailed"),
+        (answer(update_certificate=certificate(12)), [device()], "attention", "update certificate ends in 12 days"),
+        (answer(developer_certificate=certificate(-1)), [device()], "attention", "developer certificate has ended"),
+    ],
+)
+def test_a_board_is_judged(board: dict[str, Any], devices: list[Device] | None, outcome: str, reason: str) -> None:
+    got = judged(board, devices)
+    assert (got.outcome, bool(got.reason)) == (outcome, bool(reason))
+    assert reason in got.reason
+    assert bool(got.next_step) == (outcome != "ok")
+
+
+def test_a_silent_board_is_told_as_it_was_remembered() -> None:
+    known = Remembered((KEY,), ID, "bench", "2026-11-01T00:00:00Z")
+    got = judged({"unreachable": True, "msg": "timed out"}, [device()], remembered={"b": known})
+    assert (got.device_id, got.last_seen, got.state) == (ID, "2026-11-01T00:00:00Z", None)
+
+
+def test_two_boards_that_say_they_are_one_device_both_need_attention() -> None:
+    report = status_report(Fleet({"a": answer(), "b": answer()}, devices=[device()]), NOW, playbook="status")
+    assert [board.outcome for board in report.boards] == ["attention", "attention"]
+
+
+def test_expected_boards_that_the_inventory_lacks_are_missing_by_name() -> None:
+    fleet = Fleet(
+        {"b-10": answer(device_id=None), "b-9": answer(device_id=None)},
+        inventory=["b-9", "b-10", "limited-out"],
+        roster=["b-9", "on-roster", KEY],
+        remembered={"limited-out": Remembered(), "gone": Remembered((), ID, "bench", "2026-11-01T00:00:00Z")},
+        devices=[device(state="deregistered")],
+    )
+    report = status_report(fleet, NOW, playbook="status")
+    assert [board.name for board in report.boards] == ["b-9", "b-10", "gone", "on-roster"]
+    gone = report.boards[2]
+    assert (gone.outcome, gone.device_id, gone.state) == ("missing", ID, "deregistered")
+    assert gone.last_seen == "2026-11-01T00:00:00Z"
+    assert not report.success
+
+
+def test_boards_that_need_attention_are_no_failed_run_but_problems_of_the_fleet_are() -> None:
+    boards = [BoardReport("a", "attention"), BoardReport("b", "ok"), BoardReport("c", "changed")]
+    assert Report("status", "", boards).success
+    assert not Report("status", "", boards, problems=["18 boards were found, but 20 are expected."]).success
+    for outcome in ("failed", "unreachable", "missing", "not_reached"):
+        assert not Report("status", "", [*boards, BoardReport("d", outcome)]).success
