@@ -52,7 +52,10 @@ class CallbackModule(CallbackBase):
         self._run.begin_batch(str(host) for host in hosts if host not in LOCAL)
 
     def v2_runner_on_ok(self, result: Any) -> None:
-        self._run.succeeded(result._host.get_name(), _action(result), result._result)
+        if result._task.run_once:
+            self._run.decided(_action(result), result._result)
+        else:
+            self._run.succeeded(result._host.get_name(), result._result)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         if ignore_errors:
@@ -71,10 +74,8 @@ class CallbackModule(CallbackBase):
         if self._run.reported:
             return
         report = self._run.report(datetime.now(timezone.utc))
-        if not report.boards and not report.problems:
-            return
         # Not on standard output, where a user may have chosen a machine's format.
-        for line in summary(report):
+        for line in summary(report) if report.boards else ():
             self._display.display(line, stderr=True)
         if self._dest:
             try:

@@ -9,8 +9,8 @@ vaulted, so that an overview needs no password.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -74,6 +74,18 @@ def remember(store: Store, boards: Mapping[str, Remembered]) -> None:
         return
     with store.locked():
         write_fleet(store, {**read_fleet(store), **boards})
+
+
+def forget(boards: Mapping[str, Remembered], names: Iterable[str]) -> dict[str, Remembered]:
+    """``boards`` without those of ``names``."""
+    gone = set(names)
+    return {name: board for name, board in boards.items() if name not in gone}
+
+
+def forget_host_keys(boards: Mapping[str, Remembered], names: Iterable[str]) -> dict[str, Remembered]:
+    """``boards``, those of ``names`` without host keys, so that they may come with others."""
+    fresh = set(names)
+    return {name: replace(board, host_keys=()) if name in fresh else board for name, board in boards.items()}
 
 
 def write_fleet(store: Store, boards: Mapping[str, Remembered]) -> None:

@@ -46,13 +46,16 @@ class Run:
         for name in boards:
             self._boards.setdefault(name, _Seen())
 
-    def succeeded(self, name: str, action: str, answer: Mapping[str, Any]) -> None:
-        """A task of ``action`` (a plugin's name without its collection) was done on the board."""
+    def decided(self, action: str, answer: Mapping[str, Any]) -> None:
+        """A task that stands for the whole batch was done; ``action`` is a plugin's name without its collection."""
         if action == "pelion_fleet_report":
             self.reported = True
         elif action == "pelion_fleet_decide":
             self._names.update(answer.get("parts") or {})
-        elif name in self._boards:
+
+    def succeeded(self, name: str, answer: Mapping[str, Any]) -> None:
+        """A task was done on the board."""
+        if name in self._boards:
             seen = self._see(name)
             if answer.get("changed"):
                 seen.outcome = CHANGED

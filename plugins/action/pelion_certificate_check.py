@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime, timezone
+from typing import Any
+
+from ..plugin_utils.errors import PelionError
+from ..plugin_utils.fleet.endings import endings
+from ..plugin_utils.task.action import Action
+from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
+from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
+from ..plugin_utils.team.store_report import report
+
+
+class ActionModule(Action):
+    BYPASS_HOST_LOOP = True  # see pelion_fleet_check
+    ARGUMENTS = {
+        **PELION_ARGUMENTS,
+        **STORE_ARGUMENTS,
+        "boards": {"type": "dict", "default": {}},
+        "verify": {"type": "bool", "default": True},
+        "within_days": {"type": "int", "default": 30},
+    }
+
+    def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        stores = open_stores(self, arguments)
+        stored = report(stores.team, warn_days=0)
+        # An entry that has ended is one of those that are looked for; without a date, nothing is known of it.
+        for problem in (entry["problem"] for entry in stored if entry["problem"] and "not_after" not in entry):
+            self.warn(problem)
+        in_cloud = []
+        if arguments["verify"]:
+            with open_api(self, arguments, stores) as api:
+                in_cloud = api.developer_certificates()
+        for board, answer in arguments["boards"].items():
+            if "configured" not in answer:
+                self.warn(f"{board} did not answer, so its certificates are not looked at: {answer.get('msg', '')}")
+        found = endings(
+            datetime.now(timezone.utc),
+            arguments["within_days"],
+            boards=arguments["boards"],
+            stored=stored,
+            in_cloud=in_cloud,
+        )
+        facts = [asdict(ending) for ending in found]
+        if found:
+            raise PelionError(
+                f"{len(found)} certificates end within {arguments['within_days']} days. "
+                + " ".join(map(str, found[:20]))
+                + (f" And {len(found) - 20} more." if len(found) > 20 else "")
+                + " Run pelion.mbl.rotate, see docs/operating.md.",
+                ending=facts,
+            )
+        return {"changed": False, "ending": facts}

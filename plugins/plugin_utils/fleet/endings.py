@@ -1,0 +1,69 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which certificates of boards, store and cloud end soon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ..cloud.api_answers import DeveloperCertificate
+from ..credentials.times import parse_time, time_text
+
+
+@dataclass(frozen=True, order=True)
+class Ending:
+    """A certificate that ends at ``not_after`` (2026-01-01T00:00:00Z), ``days`` from now, negative when it has."""
+
+    not_after: str
+    days: int
+    place: str
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        when = f"ends in {self.days} days" if self.days >= 0 else "has ended"
+        return f"{self.place}: the {self.kind} certificate {self.name!r} {when} ({self.not_after})."
+
+
+def endings(
+    now: datetime,
+    within_days: int,
+    *,
+    boards: Mapping[str, Mapping[str, Any]],
+    stored: Iterable[Mapping[str, Any]],
+    in_cloud: Iterable[DeveloperCertificate],
+) -> list[Ending]:
+    """Those that end within so many days, the first to end first.
+
+    ``boards`` are results of pelion.mbl.mbl_pelion_status, ``stored`` entries of store_report. Of the cloud's
+    certificates only the active ones count: nothing depends on the others.
+    """
+    holders: dict[tuple[str, str, str | None], list[str]] = {}
+    for board, answer in boards.items():
+        for title in ("developer", "update"):
+            if facts := answer.get(f"{title}_certificate"):
+                name = facts.get("common_name") or facts["fingerprint"][:16]
+                holders.setdefault((title, name, facts.get("not_after")), []).append(board)
+    found = [(_boards(names), *certificate) for certificate, names in holders.items()]
+    kinds = {"developer-credentials": "developer", "update-resources": "update"}
+    found += [
+        ("team store", kinds[entry["kind"]], entry["name"], entry.get("not_after"))
+        for entry in stored
+        if entry["kind"] in kinds
+    ]
+    found += [("cloud", "developer", c.name, time_text(c.not_after)) for c in in_cloud if c.active]
+    return sorted(
+        Ending(not_after, days, place, kind, str(name))
+        for place, kind, name, not_after in found
+        if not_after and (days := (parse_time(not_after) - now).days) < within_days
+    )
+
+
+def _boards(names: list[str]) -> str:
+    if len(names) == 1:
+        return f"board {names[0]}"
+    shown = ", ".join(names[:5])
+    return f"{len(names)} boards ({shown}{', …' if len(names) > 5 else ''})"

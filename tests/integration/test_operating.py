@@ -1,0 +1,208 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The day after: each command of docs/operating.md as it stands there, and what runs tell when they do not go well."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import yaml
+from credential_samples import developer_values
+from fleet import ROOT, Fleet, Play
+
+COMMANDS = [
+    line
+    for block in re.findall(r"^```sh\n(.*?)^```$", (ROOT / "docs/operating.md").read_text(), re.MULTILINE | re.DOTALL)
+    for line in block.splitlines()
+]
+NAME = "mbed-linux-os-9709"
+"""The board of the page's commands."""
+VARIABLES = {
+    "provision_pelion_dev_cert": "bench-2026",
+    "provision_pelion_update_resources": "bench-update",
+    "provision_pelion_vendor_domain": "example.com",
+    "provision_pelion_device_class": "bench-board",
+}
+
+
+class Bench:
+    """A directory as a user has it: ``inventory/`` with the lab's boards by hand, and the playbooks."""
+
+    def __init__(self, fleet: Fleet, directory: Path) -> None:
+        self.fleet = fleet
+        self.directory = directory
+        self.home = directory / "home"
+        (directory / "inventory/group_vars").mkdir(parents=True)
+        self.home.mkdir()
+        (self.home / "vault-password").write_text("a test's vault password\n")
+        (directory / "playbooks").symlink_to(ROOT / "playbooks")
+        self.addresses = {board["name"]: board["ipv6"] for board in fleet.status()["boards"]}
+        (directory / "inventory/group_vars/mbl.yml").write_text(
+            yaml.safe_dump(
+                {
+                    **VARIABLES,
+                    "ansible_user": "root",
+                    "ansible_shell_type": "sh",
+                    "mbl_known_hosts": str(self.home / "known_hosts"),
+                    "ansible_ssh_common_args": "-o HostKeyAlgorithms=+ssh-rsa -o StrictHostKeyChecking=accept-new "
+                    "-o HostKeyAlias={{ inventory_hostname }} -o UserKnownHostsFile={{ mbl_known_hosts }}",
+                }
+            )
+        )
+        self.lists(self.addresses)
+
+    def lists(self, addresses: dict[str, str]) -> None:
+        """Have these boards in the inventory."""
+        hosts = {name: {"ansible_host": address} for name, address in addresses.items()}
+        (self.directory / "inventory/hosts.yml").write_text(yaml.safe_dump({"mbl": {"hosts": hosts}}))
+
+    def run(self, command: str) -> Play:
+        script = f"unset ANSIBLE_INVENTORY; cd {self.directory}; {command}"
+        environment = {
+            "HOME": str(self.home),
+            "ANSIBLE_VAULT_PASSWORD_FILE": str(self.home / "vault-password"),
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build"),
+            "ANSIBLE_NOCOLOR": "1",
+        }
+        return self.fleet.run("sh", "-c", script, environment=environment)
+
+    def play(self, name: str, *options: str) -> Play:
+        return self.run(f"ansible-playbook -i inventory/ playbooks/{name}.yml {' '.join(options)}")
+
+    def report(self, directory: str = "reports") -> dict[str, Any]:
+        return json.loads((self.directory / directory / "fleet.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    fleet = Fleet.up(tmp_path_factory.mktemp("lab") / "state", "--devices", "3")
+    bench = Bench(fleet, tmp_path_factory.mktemp("bench"))
+    old = bench.home / "old-store/old"
+    old.mkdir(parents=True)
+    for name, content in developer_values().items():
+        (old / f"{name}.bin").write_bytes(content)
+    yield bench
+    fleet.down()
+
+
+def changed(play: Play) -> int:
+    return sum(recap.changed for recap in play.recap.values())
+
+
+def test_a_run_ends_with_what_became_of_each_board(bench):
+    play = bench.play("provision", "-e", "report=reports")
+    assert play.returncode == 0, play.output
+    assert "3 boards: 3 changed" in play.stderr
+    report = bench.report()
+    assert (report["playbook"], report["success"], report["counts"]) == ("provision", True, {"changed": 3})
+    assert all(board["developer_certificate"]["name"] == "bench-2026" for board in report["boards"])
+    assert len({board["device_id"] for board in report["boards"]}) == 3
+    again = bench.play("provision", "-e", "report=reports")
+    assert "3 boards: 3 in order" in again.stderr
+    assert bench.report()["counts"] == {"ok": 3}
+
+
+def test_the_state_of_the_fleet_as_files(bench):
+    name, *others = sorted(bench.addresses)
+    silent, gone = others
+    bench.lists({name: bench.addresses[name], silent: "127.0.0.9", "other": bench.addresses[name]})
+    try:
+        play = bench.play("status", "-e", "status_report=reports", "--limit", f"{name},{silent}")
+    finally:
+        bench.lists(bench.addresses)
+    assert play.returncode == 2, play.output
+    assert "3 boards: 1 no answer, 1 missing, 1 in order" in play.stdout
+    report = bench.report()
+    boards = {board["name"]: board for board in report["boards"]}
+    assert {name: board["outcome"] for name, board in boards.items()} == {
+        name: "ok",
+        silent: "unreachable",
+        gone: "missing",
+    }
+    assert "remove_gone" in boards[gone]["next_step"] and boards[gone]["state"] == "registered"
+    assert report["places"][0] == {**report["places"][0], "name": "bench-2026", "devices": 3, "limit": 100}
+    suite = ElementTree.parse(bench.directory / "reports/fleet.junit.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures")) == ("3", "2")
+    page = (bench.directory / "reports/fleet.html").read_text()
+    assert all(board in page for board in bench.addresses)
+    assert (bench.directory / "reports/fleet.csv").read_text().count("\n") == 4
+
+
+# What a command needs to be true, in the place of what the page says of a reader's bench.
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("ansible-playbook")])
+def test_a_command_of_the_page(bench, command):
+    """One after the other: tried, done, and done again, when nothing is left to do."""
+    board = min(bench.addresses)
+    command = command.replace(NAME, board)
+    gone = "remove_gone" in command
+    bench.lists({name: address for name, address in bench.addresses.items() if not gone or name != board})
+    try:
+        before = {name: bench.fleet.content(name) for name in bench.addresses}
+        tried = bench.run(f"{command} --check --diff")
+        assert tried.returncode == 0, tried.output
+        assert before == {name: bench.fleet.content(name) for name in bench.addresses}
+        done = bench.run(command)
+        assert done.returncode == 0, done.output
+        assert bool(changed(tried)) == bool(changed(done)), tried.output + done.output
+        again = bench.run(command)
+        assert (again.returncode, changed(again)) == (0, 0), again.output
+    finally:
+        bench.lists(bench.addresses)
+    if "retire=" in command:
+        assert changed(done) >= 3
+        path = bench.directory / "inventory/group_vars/mbl.yml"
+        path.write_text(path.read_text().replace("bench-2026", "bench-2027"))
+    elif "name_devices" in command:
+        assert all(device["name"] in bench.addresses for device in bench.fleet.cloud.call("GET", "/state")["devices"])
+    elif "forget_host" in command:
+        assert board not in (bench.home / "known_hosts").read_text()
+    elif gone:
+        assert board not in (bench.home / ".mbl-store/team/fleet.json").read_text()
+
+
+def test_every_playbook_is_on_the_page():
+    playbooks = {path.stem for path in (ROOT / "playbooks").glob("*.yml")} - {"provision"}
+    assert playbooks == {name for command in COMMANDS for name in re.findall(r"playbooks/(\w+)\.yml", command)}
+
+
+def test_a_certificate_that_ends_is_an_exit_code(bench):
+    play = bench.play("check_certificates", "-e", "days=100000")
+    assert play.returncode == 2
+    assert "the update certificate 'bench-update' ends in" in play.output
+
+
+def test_a_canary_that_fails_is_the_last(bench):
+    first, *others = sorted(bench.addresses)
+    before = {name: bench.fleet.content(name) for name in bench.addresses}
+    bench.fleet.on(first, "mv /opt/arm/pelion-provisioning-util /opt/arm/genuine")
+    try:
+        play = bench.play("rotate", "-e provision_pelion_dev_cert=bench-2028", "-e", "report=reports")
+    finally:
+        bench.fleet.on(first, "mv /opt/arm/genuine /opt/arm/pelion-provisioning-util")
+    assert play.returncode == 2, play.output
+    assert before == {name: bench.fleet.content(name) for name in bench.addresses}
+    outcomes = {board["name"]: board["outcome"] for board in bench.report()["boards"]}
+    assert outcomes == {first: "failed", **dict.fromkeys(others, "not_reached")}
+
+
+def test_a_certificate_that_devices_hold_is_not_retired(bench):
+    play = bench.play("rotate", "-e", "retire=bench-2027")
+    assert play.returncode == 2
+    assert "devices still hold bench-2027, so it stays active" in play.output
+
+
+def test_a_run_that_cannot_begin_tells_it_for_all(bench):
+    play = bench.run(
+        "env -u PELION_API_KEY ansible-playbook -i inventory/ playbooks/provision.yml -e report=reports "
+        "-e provision_pelion_user_store=/nonexistent"
+    )
+    assert play.returncode == 2, play.output
+    report = bench.report()
+    assert (report["success"], report["counts"]) == (False, {"not_reached": 3})
+    assert "No API key" in report["problems"][0]

@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which certificates are said to end soon."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.times import time_text
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.endings import endings
+
+NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)
+
+
+@dataclass
+class InCloud:
+    """As much of a DeveloperCertificate as matters here."""
+
+    name: str
+    not_after: datetime
+    active: bool = True
+
+
+def held(days: int) -> dict[str, Any]:
+    return {"fingerprint": "f" * 64, "common_name": "cn", "not_after": text(days)}
+
+
+def text(days: int) -> str:
+    return time_text(NOW + timedelta(days=days))
+
+
+@pytest.mark.parametrize(("days", "ends"), [(-1, True), (0, True), (29, True), (30, False), (4000, False)])
+def test_within_the_days_and_not_on_the_last(days: int, ends: bool) -> None:
+    for places in (
+        {"boards": {"b": {"developer_certificate": held(days), "update_certificate": None}}},
+        {"boards": {"b": {"developer_certificate": None, "update_certificate": held(days)}}},
+        {"stored": [{"kind": "update-resources", "name": "u", "not_after": text(days)}]},
+        {"stored": [{"kind": "developer-credentials", "name": "d", "not_after": text(days)}]},
+        {"in_cloud": [InCloud("d", NOW + timedelta(days=days))]},
+    ):
+        found = endings(NOW, 30, **{"boards": {}, "stored": [], "in_cloud": [], **places})
+        assert [ending.days for ending in found] == ([days] if ends else [])
+
+
+def test_the_first_to_end_is_told_first_and_what_nothing_depends_on_not_at_all() -> None:
+    found = endings(
+        NOW,
+        30,
+        boards={"silent": {"unreachable": True}, "a": {"update_certificate": held(3)}},
+        stored=[{"kind": "api-key", "name": "api-key"}, {"kind": "update-resources", "name": "damaged"}],
+        in_cloud=[InCloud("old", NOW, active=False), InCloud("d", NOW - timedelta(days=2))],
+    )
+    assert [(ending.place, ending.kind) for ending in found] == [("cloud", "developer"), ("board a", "update")]
+    assert "has ended" in str(found[0])
+    assert "ends in 3 days" in str(found[1])
+
+
+def test_the_boards_of_one_certificate_are_told_together() -> None:
+    boards = {f"b{number}": {"developer_certificate": held(1)} for number in range(300)}
+    (one,) = endings(NOW, 30, boards=boards, stored=[], in_cloud=[])
+    assert one.place == "300 boards (b0, b1, b2, b3, b4, …)"
