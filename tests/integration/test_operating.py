@@ -134,7 +134,16 @@ def test_the_state_of_the_fleet_as_files(bench):
     assert (bench.directory / "reports/fleet.csv").read_text().count("\n") == 4
 
 
-# What a command needs to be true, in the place of what the page says of a reader's bench.
+def test_a_bench_that_is_switched_off_is_missing(bench):
+    bench.lists({})
+    try:
+        play = bench.play("status")
+    finally:
+        bench.lists(bench.addresses)
+    assert play.returncode == 2, play.output
+    assert "3 boards: 3 missing" in play.stdout
+
+
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("ansible-playbook")])
 def test_a_command_of_the_page(bench, command):
     """One after the other: tried, done, and done again, when nothing is left to do."""
@@ -199,8 +208,8 @@ def test_a_certificate_that_devices_hold_is_not_retired(bench):
 
 def test_a_run_that_cannot_begin_tells_it_for_all(bench):
     play = bench.run(
-        "env -u PELION_API_KEY ansible-playbook -i inventory/ playbooks/provision.yml -e report=reports "
-        "-e provision_pelion_user_store=/nonexistent"
+        "env -u PELION_API_KEY -u MBED_CLOUD_SDK_API_KEY ansible-playbook -i inventory/ playbooks/provision.yml "
+        "-e report=reports -e provision_pelion_user_store=/nonexistent"
     )
     assert play.returncode == 2, play.output
     report = bench.report()

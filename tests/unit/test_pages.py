@@ -1,0 +1,93 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pages of docs/: links lead somewhere, what they name exists, and the CI files are what their servers take."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+CI_FILES = ("gitlab-ci.yml", "github-actions.yml")
+
+
+def anchors(page: Path) -> set[str]:
+    """Of a page's headings, as GitHub and GitLab make them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        if target.startswith(("http://", "https://")):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (page.parent / name) if name else page
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_playbooks_and_variables_that_pages_name_exist(page: Path) -> None:
+    text = page.read_text()
+    for name in re.findall(r"playbooks/(\w+)\.yml", text):
+        assert (ROOT / "playbooks" / f"{name}.yml").is_file(), name
+    options = yaml.safe_load((ROOT / "roles/provision_pelion/meta/argument_specs.yml").read_text())
+    known = options["argument_specs"]["main"]["options"]
+    for name in re.findall(r"\b(provision_pelion_\w+)", text):
+        assert name in known, name
+
+
+@pytest.mark.parametrize("name", CI_FILES)
+def test_ci_files_are_clean_yaml_and_run_playbooks_that_exist(name: str) -> None:
+    file = DOCS / name
+    done = subprocess.run(
+        ["yamllint", "-s", "-d", "{extends: default, rules: {line-length: {max: 120}}}", file],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    playbooks = re.findall(r"pelion\.mbl\.(\w+)", file.read_text())
+    assert playbooks
+    for playbook in playbooks:
+        assert (ROOT / "playbooks" / f"{playbook}.yml").is_file(), playbook
+
+
+def test_the_ci_files_have_the_parts_that_their_servers_want() -> None:
+    gitlab, github = (yaml.safe_load((DOCS / name).read_text()) for name in CI_FILES)
+    for job in ("provision", "nightly"):
+        assert gitlab[job]["script"] and gitlab[job]["artifacts"]["reports"]["junit"] == "reports/fleet.junit.xml"
+        assert gitlab[job]["resource_group"] == "bench"
+    for step in github["jobs"]["fleet"]["steps"]:
+        assert ("run" in step) != ("uses" in step)
+
+
+def test_the_commands_of_the_team_store_page(tmp_path: Path) -> None:
+    """In one shell, as a reader would; the store has one entry."""
+    text = (DOCS / "team-store.md").read_text()
+    script = "\n".join(re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+    (tmp_path / "vault-password").write_text("the former secret\n")
+    entry = tmp_path / "shared/team/bench.update-resources.yml"
+    make = f"printf 'format: 1\\n' >{entry}; ansible-vault encrypt --vault-password-file ~/vault-password {entry}\n"
+    first, rest = script.split("\n", 1)
+    done = subprocess.run(
+        ["bash", "-e", "-c", f"{first}\n{make}{rest}"],
+        env={**os.environ, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    view = ["ansible-vault", "view", "--vault-password-file", tmp_path / "new-vault-password", entry]
+    assert subprocess.run(view, capture_output=True, text=True, check=True).stdout == "format: 1\n"
+    assert (tmp_path / "shared/team").stat().st_mode & 0o7777 == 0o2770
+    assert (tmp_path / "team-store.tar.gz").stat().st_size > 0
