@@ -48,7 +48,9 @@ def status_report(
     """Judge each board of ``fleet``, and name the boards that are expected and absent."""
     judge = _Judge(fleet, now, warn_days)
     boards = [judge.board(name) for name in sorted(fleet.answers, key=natural)]
-    absent = {*fleet.remembered, *(entry for entry in fleet.roster if not entry.startswith(KEY_PREFIX))}
+    # An entry of a roster is a name, fingerprints, or a name with fingerprints behind it.
+    words = (word for entry in fleet.roster for word in entry.split())
+    absent = {*fleet.remembered, *(word for word in words if not word.startswith(KEY_PREFIX))}
     absent -= {*fleet.inventory, *fleet.answers}
     boards += [judge.missing(name) for name in sorted(absent, key=natural)]
     counts = Counter(device.certificate_id for device in fleet.devices or ())

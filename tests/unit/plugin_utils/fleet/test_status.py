@@ -90,7 +90,7 @@ def test_expected_boards_that_the_inventory_lacks_are_missing_by_name() -> None:
     fleet = Fleet(
         {"b-10": answer(device_id=None), "b-9": answer(device_id=None)},
         inventory=["b-9", "b-10", "limited-out"],
-        roster=["b-9", "on-roster", KEY],
+        roster=["b-9", f"on-roster {KEY}", KEY],
         remembered={"limited-out": Remembered(), "gone": Remembered((), ID, "bench", "2026-11-01T00:00:00Z")},
         devices=[device(state="deregistered")],
     )
