@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from mdns.street import SIMULATOR, Street, board
+from pelion_lab.parts import prepare
 
 ROOT = Path(__file__).parents[2]
 KINDS = {"whole": {}, "waiting": {"waits": True}, "split": {"how": "split"}, "pointer": {"how": "pointer"}}
@@ -172,15 +173,19 @@ def test_avahi_is_understood(street: Street, tmp_path: Path) -> None:
             "-",
             input="link set far0 up\naddress add 10.0.7.7/16 dev far0\naddress add fe80::7/64 dev far0 nodad\n",
         )
-        (tmp_path / "etc/avahi/services").mkdir(parents=True)
+        for name in ("etc/avahi/services", "run", "dev", "proc", "bin", "lib", "lib64", "sbin", "usr"):
+            (tmp_path / name).mkdir(parents=True)
         service = (SIMULATOR / "device/ssh.service").read_text().replace("%h", "mbed-linux-os-7")
         configuration = "[server]\nhost-name=mbed-linux-os-7\nallow-interfaces=far0\nenable-dbus=no\nuse-ipv6=yes\n"
         (tmp_path / "etc/avahi/services/ssh.service").write_text(service)
         (tmp_path / "etc/avahi/avahi-daemon.conf").write_text(configuration)
-        # Its directories are fixed, so it gets them in a mount namespace of its own.
+        (tmp_path / "etc/passwd").write_text("root:x:0:0::/:/bin/sh\navahi:x:999:999::/:/bin/false\n")
+        (tmp_path / "etc/group").write_text("root:x:0:\navahi:x:999:\n")
+        # The boards' own avahi, in a root of its own: this machine need not have one.
         script = (
-            f"mount --bind {tmp_path}/etc/avahi /etc/avahi && mkdir -p /run/avahi-daemon && "
-            "mount -t tmpfs tmpfs /run && mkdir /run/avahi-daemon && exec avahi-daemon --no-drop-root --no-rlimits"
+            f"cd {tmp_path} && for name in bin lib lib64 sbin usr; do mount --bind {prepare()}/$name $name; done && "
+            "mount --bind /dev dev && mount -t proc proc proc && mount -t tmpfs tmpfs run && mkdir run/avahi-daemon && "
+            "exec chroot . /usr/sbin/avahi-daemon --no-drop-root --no-rlimits --no-chroot"
         )
         far.start("unshare", "--mount", "sh", "-c", script, stdout=-3, stderr=-3)
         found = seek(street, timeout=60, expected=1)
