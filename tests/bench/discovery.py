@@ -123,7 +123,7 @@ def measure(label: str, boards: list[dict[str, Any]], options: dict[str, Any], r
     results = []
     with Street() as street:
         responder = None
-        for _ in range(runs):
+        for _run in range(runs):
             if fresh or responder is None:
                 if responder:
                     street.leave(responder)

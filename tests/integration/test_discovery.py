@@ -70,7 +70,7 @@ def test_a_thousand_boards_of_all_kinds_are_found(street: Street) -> None:
 def test_boards_are_found_though_questions_and_answers_get_lost(street: Street, loss: float) -> None:
     kinds = list(KINDS.values())
     street.inhabit([board(number, loss=loss, **kinds[number % 4]) for number in range(50)])
-    for _ in range(3):
+    for _round in range(3):
         assert len(seek(street, timeout=10)["boards"]) == 50
         time.sleep(random.uniform(0, 1.2))
 
@@ -79,7 +79,7 @@ def test_boards_are_found_though_questions_and_answers_get_lost(street: Street, 
 @pytest.mark.parametrize("one_shot", [True, False], ids=["one-shot", "group-only"])
 def test_a_search_right_after_another_finds_all(street: Street, pause: float, one_shot: bool) -> None:
     street.inhabit([board(number, one_shot=one_shot) for number in range(20)])
-    for _ in range(3):
+    for _round in range(3):
         assert len(seek(street)["boards"]) == 20
         time.sleep(pause)
 
@@ -90,7 +90,7 @@ def test_a_search_while_others_ask_without_end_finds_all(street: Street) -> None
     asking = "import time\nfrom mdns.seek import *\n" + "while True:\n  main()\n"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / ".build"), str(SIMULATOR)])}
     street.start(sys.executable, "-c", asking, env=environment, stdout=-3)
-    for _ in range(3):
+    for _round in range(3):
         assert len(seek(street)["boards"]) == 5
 
 
@@ -189,7 +189,7 @@ def test_avahi_is_understood(street: Street, tmp_path: Path) -> None:
         )
         far.start("unshare", "--mount", "sh", "-c", script, stdout=-3, stderr=-3)
         found = seek(street, timeout=60, expected=1)
-        for _ in range(2):
+        for _round in range(2):
             # And at once again: avahi keeps the rule of one second.
             (told,) = found["boards"]
             assert told["name"] == "mbed-linux-os-7"

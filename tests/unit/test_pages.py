@@ -29,7 +29,7 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
         if target.startswith(("http://", "https://")):
             continue
-        name, _, anchor = target.partition("#")
+        name, _hash, anchor = target.partition("#")
         file = (page.parent / name) if name else page
         assert file.exists(), target
         assert not anchor or anchor in anchors(file), target

@@ -42,7 +42,7 @@ class Announcement:
             found = cls(**{**plain, "addresses": tuple(plain["addresses"])})  # type: ignore[arg-type]
         except (TypeError, KeyError) as error:
             raise ValueError(str(error)) from error
-        if type(found.port) is not int or not isinstance(found.txt, dict):
+        if not isinstance(found.port, int) or isinstance(found.port, bool) or not isinstance(found.txt, dict):
             raise ValueError("not of the form of an announcement")
         texts = [found.instance, found.hostname, found.interface, found.sender, found.last_seen, *found.addresses]
         texts += [*found.txt, *(value for value in found.txt.values() if value is not None)]
@@ -187,7 +187,10 @@ def select(announcements: Iterable[Announcement], rules: Rules, links: Sequence[
             ("Left out, because no address was told that can be used", no_addresses),
             ("Addresses that are not used", strange_addresses),
             ("One name was announced on several network interfaces, so each is a host of its own", shared),
-            (f"Left out, because there are more than max_hosts ({rules.max_hosts})", [name for name, _ in left_out]),
+            (
+                f"Left out, because there are more than max_hosts ({rules.max_hosts})",
+                [name for name, _unused in left_out],
+            ),
         )
         if names
     ]

@@ -11,19 +11,14 @@ from ..libraries import Absent
 
 try:
     from zeroconf import (
-        DNSAddress,
         DNSIncoming,
-        DNSNsec,
         DNSOutgoing,
         DNSPointer,
         DNSQuestion,
         DNSRecord,
-        DNSService,
-        DNSText,
     )
 except ImportError:
-    DNSAddress = DNSIncoming = DNSNsec = DNSOutgoing = DNSPointer = Absent("zeroconf")
-    DNSQuestion = DNSRecord = DNSService = DNSText = Absent("zeroconf")
+    DNSIncoming = DNSOutgoing = DNSPointer = DNSQuestion = DNSRecord = Absent("zeroconf")
 
 A, PTR, TXT, AAAA, SRV = 1, 12, 16, 28, 33
 """Types of records (RFC 1035, 3596, 2782)."""

@@ -185,7 +185,7 @@ def _ip_mreqn(group: str, link: Link) -> bytes:
 
 
 def _drain(opened: socket.socket, link: Link, *, by_unicast: bool) -> Iterator[Datagram]:
-    for _ in range(_AT_A_TIME):
+    for _chunk in range(_AT_A_TIME):
         try:
             data, ancillary, _flags, source = opened.recvmsg(_LARGEST, 64)
         except OSError:

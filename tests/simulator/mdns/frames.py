@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ipaddress
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 A, PTR, TXT, AAAA, SRV = 1, 12, 16, 28, 33
@@ -44,7 +45,7 @@ def name(text: str) -> bytes:
     return b"".join(bytes([len(label)]) + label for label in text.encode().rstrip(b".").split(b".")) + b"\0"
 
 
-def message(answers: list[Record], additional: list[Record] = [], *, id: int = 0) -> bytes:  # noqa: B006
+def message(answers: list[Record], additional: Sequence[Record] = (), *, id: int = 0) -> bytes:
     header = struct.pack("!HHHHHH", id, 0x8400, 0, len(answers), 0, len(additional))
     return header + b"".join(record.encode() for record in (*answers, *additional))
 
@@ -92,11 +93,11 @@ def query(data: bytes) -> Query | None:
     if flags & 0x8000:
         return None
     at, questions, known = 12, [], []
-    for _ in range(asked):
+    for _question in range(asked):
         text, at = _name(message, at)
         questions.append((text.lower(), struct.unpack_from("!H", message, at)[0]))
         at += 4
-    for _ in range(answers):
+    for _answer in range(answers):
         _text, at = _name(message, at)
         kind, _class, _ttl, length = struct.unpack_from("!HHIH", message, at)
         if kind == PTR:

@@ -57,8 +57,8 @@ class Street:
         return ["nsenter", f"--net=/proc/{self._holder.pid}/ns/net"]
 
     def run(self, *command: str | Path, **more: Any) -> subprocess.CompletedProcess[str]:
-        options = {"check": True, "text": True, "capture_output": True, "timeout": 120} | more
-        return subprocess.run([*self.inside, *command], **options)
+        options = {"text": True, "capture_output": True, "timeout": 120} | more
+        return subprocess.run([*self.inside, *command], check=options.pop("check", True), **options)
 
     def start(self, *command: str | Path, **more: Any) -> subprocess.Popen:
         """Start a process in the namespace; it ends with it."""

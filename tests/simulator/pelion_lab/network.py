@@ -53,11 +53,13 @@ class Network:
                 f"link set {end} master {INTERFACE} up",
             ]
         # The kernel takes the network of a board that has ended apart in its own time.
-        subprocess.run(["ip", "-force", "-batch", "-"], input="\n".join(leave) + "\n", text=True, capture_output=True)
+        text = "\n".join(leave) + "\n"
+        subprocess.run(["ip", "-force", "-batch", "-"], input=text, text=True, capture_output=True, check=False)
         _ip(*lines)
 
 
 def _ip(*lines: str) -> None:
-    answer = subprocess.run(["ip", "-batch", "-"], input="\n".join(lines) + "\n", text=True, capture_output=True)
+    text = "\n".join(lines) + "\n"
+    answer = subprocess.run(["ip", "-batch", "-"], input=text, text=True, capture_output=True, check=False)
     if answer.returncode != 0:
         raise LabError(f"the network: {answer.stderr.strip()}")

@@ -196,7 +196,7 @@ class BoardBox:
     def run(self, program: str) -> str:
         """What `/bin/sh` prints that gets ``program`` on its standard input, as over ssh."""
         with self.open_shell() as shell:
-            output, _ = shell.communicate(program.encode(), TIMEOUT)
+            output, _errors = shell.communicate(program.encode(), TIMEOUT)
         return output.decode(errors="replace")
 
     def open_shell(self) -> subprocess.Popen[bytes]:

@@ -91,7 +91,7 @@ def test_power_cuts_leave_one_whole_set(case: str, tmp_path: Path):
     assert count > 15
     for number in points(count, case):
         where = f"{case}, cut before command {number} of {count}"
-        box, _ = origin.cut(number, work)
+        box, _how = origin.cut(number, work)
         # Before the swap the old set is in its place; in the middle of it, the new one is whole beside it.
         held, beside = box.content(), box.content("pal.new")
         assert held == before or is_whole(held) or (not held and is_whole(beside)), where
@@ -118,7 +118,7 @@ def test_where_nothing_can_be_mounted_the_next_contact_leaves_one_whole_set(tmp_
     _box, count = origin.cut(0, _inject)
     for number in points(count, "journal"):
         where = f"cut before command {number} of {count}"
-        box, _ = origin.cut(number, _inject)
+        box, _how = origin.cut(number, _inject)
         box.boot()
         board = box.device().inspect(may_change=True)
         if not holds(board, FIRST):

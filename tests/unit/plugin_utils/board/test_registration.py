@@ -109,7 +109,7 @@ def test_an_error_that_was_overcome_is_none(registered: BoardBox):
         "touch /tmp/down; while [ ! -e /tmp/up ]; do usleep 50000; done; say 'M2MInterfaceImpl::registration_updated'"
     )
     inject(registered.device(), SECOND)
-    _wait_for(lambda: (registered.root / "tmp/down").exists())
+    _wait_for((registered.root / "tmp/down").exists)
     board = registered.device().inspect(may_change=True)
     assert (board.registered, board.log.error_code) == (False, 261)
     registered.run("touch /tmp/up")
