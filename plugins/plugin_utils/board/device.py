@@ -176,6 +176,13 @@ class Device:
         report = self._call("inject", values, functions=_write_items(items))
         return _restart(report, way="".join(report["way"][:1]) or "beside")
 
+    def empty(self, *, found_digest: str | None) -> None:
+        """One exchange: stop the client and take away all that the board holds for it, its identity included.
+
+        ``found_digest`` is the inspection's: what another tool did since is not taken away. Raises DeviceError.
+        """
+        self._call("empty", {"found_digest": found_digest or sha256_hex(b"")})
+
     def reconnect(self, *, registration_timeout: int) -> Restart:
         """One exchange: restart the client, whose own pause between attempts grows to a week."""
         return _restart(self._call("reconnect", {"registration_timeout": str(registration_timeout)}), way=None)

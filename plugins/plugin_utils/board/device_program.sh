@@ -653,7 +653,7 @@ inspect() {
     held=$(held_kcm)
     if [ -d "$held/WORKING" ]; then
         say kcm-digest "$(kcm_digest "$held")"
-        for file in "$held"/WORKING/*; do say item-file "${file##*/}"; done
+        for file in "$held"/WORKING/*; do [ ! -e "$file" ] || say item-file "${file##*/}"; done
         for name in $certificate_files; do
             [ ! -f "$held/WORKING/$name" ] || od -v -b "$held/WORKING/$name" | while read -r _ octets; do
                 say "content-$name" "$octets"
@@ -714,6 +714,22 @@ prove() {
         [ "$(kcm_digest "$kcm")" = "$injected" ] || fail overwritten
         remember_device
     fi
+    end
+}
+
+# Back to what a board holds that was just flashed, in one rename: a cut leaves the whole set or none. The client is left
+# stopped, as it would bootstrap again with nothing.
+empty() {
+    begin
+    if [ -e "$kcm" ]; then # else the exchange was repeated after it had done its work
+        [ "$(kcm_digest "$kcm")" = "$found_digest" ] || fail changed-since
+        foreign=$(foreign_utility) && fail foreign-utility "$foreign"
+        stop_client
+        throw_away "$kcm" || fail swap
+    fi
+    rm -f "$record" "$device"
+    sync
+    client_stopped=no
     end
 }
 

@@ -1,0 +1,22 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Boards that are expected no longer, or that may come with another ssh host key."""
+
+from __future__ import annotations
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered, forget, forget_host_keys
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.roster import is_new
+
+OLD, NEW = "SHA256:" + "o" * 43, "SHA256:" + "n" * 43
+BOARDS = {name: Remembered((OLD,), "1" * 32, "bench", "2026-11-01T00:00:00Z") for name in ("a", "b")}
+
+
+def test_boards_are_forgotten_by_name_and_unknown_names_passed_over() -> None:
+    assert forget(BOARDS, ["a", "never-met"]) == {"b": BOARDS["b"]}
+
+
+def test_a_board_that_was_flashed_anew_is_known_again_once_its_key_is_forgotten() -> None:
+    assert is_new("a", [NEW], BOARDS)
+    after = forget_host_keys(BOARDS, ["a", "never-met"])
+    assert not is_new("a", [NEW], after)
+    assert (after["a"].device_id, after["b"]) == (BOARDS["a"].device_id, BOARDS["b"])
