@@ -179,6 +179,7 @@ def select(announcements: Iterable[Announcement], rules: Rules, links: Sequence[
     )
     kept, left_out = fair[: rules.max_hosts], fair[rules.max_hosts :]
     boards, shared = _boards(kept, rules)
+    too_many = [name for name, _heard in left_out]
     warnings = [
         f"{text}: {_enumerate(names)}."
         for text, names in (
@@ -187,10 +188,7 @@ def select(announcements: Iterable[Announcement], rules: Rules, links: Sequence[
             ("Left out, because no address was told that can be used", no_addresses),
             ("Addresses that are not used", strange_addresses),
             ("One name was announced on several network interfaces, so each is a host of its own", shared),
-            (
-                f"Left out, because there are more than max_hosts ({rules.max_hosts})",
-                [name for name, _unused in left_out],
-            ),
+            (f"Left out, because there are more than max_hosts ({rules.max_hosts})", too_many),
         )
         if names
     ]
