@@ -9,8 +9,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from ..libraries import Absent
 from .links import Link
-from .packets import AAAA, PTR, SRV, TXT, A, DNSAddress, DNSNsec, DNSPointer, DNSRecord, DNSService, DNSText, Question
+from .packets import AAAA, PTR, SRV, TXT, A, Question
+
+try:
+    from zeroconf import DNSAddress, DNSNsec, DNSPointer, DNSRecord, DNSService, DNSText
+except ImportError:
+    DNSAddress = DNSNsec = DNSPointer = DNSRecord = DNSService = DNSText = Absent("zeroconf")
 
 Address = IPv4Address | IPv6Address
 RECORD_OF = {4: A, 6: AAAA}
@@ -95,7 +101,7 @@ class Knowledge:
                     service.left = record.ttl == 0
                     if is_new and not service.left:
                         news.append(service)
-            elif isinstance(record, DNSService | DNSText):
+            elif isinstance(record, (DNSService, DNSText)):
                 if kind := self._kind(record.name):
                     service, _is_new = self._service(link, record.name, kind, sender, asked)
                     if isinstance(record, DNSService):
