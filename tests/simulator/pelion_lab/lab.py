@@ -28,7 +28,7 @@ LOG_TAIL_LINES = 20
 LONGEST_SOCKET, LONGEST_SOCKET_PATH = "cloud/control.sock", 107
 # What is found in a state directory. All but the logs is removed by `lab down`.
 _DIRECTORIES = {"boards", "cloud", "disks", "system"}
-_FILES = {"known_hosts", "lab.json", "lab.new", POWER_SOCKET, VALUES_SOCKET}
+_FILES = {"known_hosts", "known_hosts.old", "lab.json", "lab.new", POWER_SOCKET, VALUES_SOCKET}
 _OWN_NAMES = {*_DIRECTORIES, *_FILES, "log"}
 # What an option of `lab up` puts others in the place of.
 _PROGRAMS = {"util": "pelion-provisioning-util", "client": "mbl-cloud-client"}
