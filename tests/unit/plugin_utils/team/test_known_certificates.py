@@ -7,17 +7,13 @@ from pathlib import Path
 
 import pytest
 from cloud_access import store_at
-from credential_samples import NOW, developer_values
+from credential_samples import NOW
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import DeveloperCredentials
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_certificate import derive_ids
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.vault import NoSecretError, Vault
-from ansible_collections.pelion.mbl.plugins.plugin_utils.team.known_certificates import (
-    known_developer_certificates,
-    known_update_certificates,
-)
+from ansible_collections.pelion.mbl.plugins.plugin_utils.team.known_certificates import known_update_certificates
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.update_keeper import Renewal, UpdateKeeper
 
 IDS = derive_ids("example.com", "model1")
@@ -53,13 +49,6 @@ def test_who_has_a_certificate_comes_before_who_had_it(store: Store) -> None:
     keeper.present(valid_days=100, renewal=Renewal(before_days=50), now=NOW + timedelta(days=60))
     store.write("b", UpdateResources(first.values))
     assert known_update_certificates(store, no_report)[first.fingerprint] == "b"
-
-
-def test_developer_certificates_are_known(store: Store) -> None:
-    credentials = DeveloperCredentials(developer_values())
-    store.write("bench", credentials)
-    store.write("copy", credentials)
-    assert known_developer_certificates(store, no_report) == {credentials.fingerprint: "bench"}
 
 
 def test_what_cannot_be_read_is_reported_and_the_rest_is_known(store: Store) -> None:
