@@ -52,13 +52,11 @@ class ActionModule(Action):
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
         wishes = Wishes.from_json(arguments["wishes"])
-        if not wishes.dev_cert or not wishes.update.name:
-            raise PelionError(
-                "Name the fleet's credentials: set provision_pelion_dev_cert (a developer certificate) and "
-                "provision_pelion_update_resources (update resources) in inventory/group_vars/mbl.yml or with -e."
-            )
-        check_request(wishes.dev_cert, None)
-        self._require_known_variables()
+        try:
+            self._require_fit(wishes)
+        except PelionError as error:
+            # Often that of all boards: the decision tells it once.
+            return {"changed": False, "problem": str(error)}
         board = device_of(self, arguments["lock_timeout"]).inspect(may_change=not self.check_mode)
         return {
             "changed": board.recovered,
@@ -68,8 +66,14 @@ class ActionModule(Action):
             "host_keys": host_keys_of(self._task_vars),
         }
 
-    def _require_known_variables(self) -> None:
-        """Raises PelionError for a variable that looks like one of the role's and is none."""
+    def _require_fit(self, wishes: Wishes) -> None:
+        """Raises PelionError for wishes that mean nothing, and for a variable of the role's kind that is none."""
+        if not wishes.dev_cert or not wishes.update.name:
+            raise PelionError(
+                "Name the fleet's credentials: set provision_pelion_dev_cert (a developer certificate) and "
+                "provision_pelion_update_resources (update resources) in inventory/group_vars/mbl.yml or with -e."
+            )
+        check_request(wishes.dev_cert, None)
         for name in sorted(name for name in self._task_vars if name.startswith(PREFIX)):
             if name.removeprefix(PREFIX) not in ROLE_VARIABLES:
                 near = difflib.get_close_matches(name.removeprefix(PREFIX), ROLE_VARIABLES, 1)

@@ -34,12 +34,12 @@ class ActionModule(Action):
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
         _require_one_team(arguments["asked"])
         members = [_member(name, asked) for name, asked in arguments["asked"].items() if "found" in asked]
+        unasked = {name: asked["problem"] for name, asked in arguments["asked"].items() if "problem" in asked}
         stores = open_stores(self, arguments)
         with open_api(self, arguments, stores) if arguments["verify"] else contextlib.nullcontext() as api:
             remembered = read_fleet(stores.team)
-            decision = decide(
-                members, Stock(stores.team, api, self._read_src, warn_days=arguments["warn_days"]), remembered
-            )
+            stock = Stock(stores.team, api, self._read_src, warn_days=arguments["warn_days"])
+            decision = decide(members, stock, remembered, unasked)
         for warning in decision.warnings:
             self.warn(warning)
         if decision.common_refusal:

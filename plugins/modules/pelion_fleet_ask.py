@@ -127,6 +127,11 @@ found:
   type: dict
   returned: success
   sample: {has_utility: true}
+problem:
+  description: What is wrong with the wishes or the role's variables. The board was not asked then.
+  type: str
+  returned: when something is
+  sample: provision_pelion_spred is no variable of the role provision_pelion
 wishes:
   description: The wishes, complete.
   type: dict

@@ -48,12 +48,13 @@ class Play(subprocess.CompletedProcess):
 
     @cached_property
     def recap(self) -> dict[str, Recap]:
-        """By host name."""
+        """By host name; localhost, which carries what comes before the boards, is left out."""
         table = self.stdout.partition("PLAY RECAP")[2]
         lines = re.findall(r"^(\S+)\s+: (ok=.*)$", table, re.MULTILINE)
         return {
             host: Recap(**{name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", counts)})
             for host, counts in lines
+            if host != "localhost"
         }
 
     @property

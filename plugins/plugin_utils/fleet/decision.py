@@ -81,23 +81,30 @@ class Decision:
         return next(iter(reasons)) if len(reasons) == 1 and not self.proven and all(reasons) else None
 
 
-def decide(members: Iterable[Member], stock: Stock, remembered: Mapping[str, Remembered]) -> Decision:
-    """Decide for all ``members`` at once.
+def decide(
+    members: Iterable[Member],
+    stock: Stock,
+    remembered: Mapping[str, Remembered],
+    unasked: Mapping[str, str] | None = None,
+) -> Decision:
+    """Decide for all ``members`` at once. ``unasked`` boards are refused for the reasons given.
 
     What concerns one board, or the boards of one wish, refuses those alone. Raises ApiError or StoreError when
     cloud or store cannot be read at all.
     """
-    return _Deciding(list(members), stock, remembered).decide()
+    return _Deciding(list(members), stock, remembered, unasked or {}).decide()
 
 
 class _Deciding:
     """One decision on its way: boards are refused one reason at a time, and the rest go on."""
 
-    def __init__(self, members: list[Member], stock: Stock, remembered: Mapping[str, Remembered]) -> None:
+    def __init__(
+        self, members: list[Member], stock: Stock, remembered: Mapping[str, Remembered], unasked: Mapping[str, str]
+    ) -> None:
         self._members = members
         self._stock = stock
         self._remembered = remembered
-        self._parts: dict[str, Part] = {}
+        self._parts = {name: Part(refused=reason) for name, reason in unasked.items()}
         self._warnings: list[str] = []
         self._items: dict[tuple[str, UpdateWish], Items | PelionError | None] = {}
 
@@ -224,6 +231,8 @@ class _Deciding:
         )
 
     def _assign(self) -> Assignment:
+        if not self._open():
+            return Assignment({}, [], {})
         if not self._stock.asks_cloud:
             return Assignment({member.name: self._stored_wish(member) for member in self._open()}, [], {})
         by_id = {c.id: c.fingerprint for c in self._stock.in_cloud.values()}

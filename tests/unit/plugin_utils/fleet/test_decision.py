@@ -321,6 +321,13 @@ def test_a_certificate_of_the_cloud_that_the_store_lacks_is_fetched(
     assert not decision.parts["a"].refused
 
 
+def test_boards_that_were_not_asked_are_refused_without_a_call(cloud: Cloud, store: Store) -> None:
+    decision = decide([], Stock(store, api_of(cloud), lambda path: None), {}, {"a": "odd", "b": "odd"})
+    assert decision.common_refusal == "odd"
+    assert set(decision.parts) == {"a", "b"}
+    assert not calls(cloud)
+
+
 def test_what_many_boards_lack_is_told_once(cloud: Cloud, store: Store, deciding: Deciding) -> None:
     items = have(cloud, store)
     full = {"/var/log": {"free_kb": 0, "writable": True}}
