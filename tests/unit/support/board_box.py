@@ -67,6 +67,7 @@ exec chroot . /bin/sh -c '
     echo up
     exec 3<&0
     (read -r _ <&3; : >/run/off) &
+    exec 3<&-
     while [ ! -e /run/off ]; do
         sleep 1
         [ $? != 127 ] || exit
@@ -196,7 +197,11 @@ class BoardBox:
     def run(self, program: str) -> str:
         """What `/bin/sh` prints that gets ``program`` on its standard input, as over ssh."""
         with self.open_shell() as shell:
-            output, _errors = shell.communicate(program.encode(), TIMEOUT)
+            try:
+                output, _errors = shell.communicate(program.encode(), TIMEOUT)
+            except BaseException:
+                self.power_off()  # else the end of the shell would be waited for without end
+                raise
         return output.decode(errors="replace")
 
     def open_shell(self) -> subprocess.Popen[bytes]:
