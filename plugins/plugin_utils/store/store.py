@@ -276,10 +276,10 @@ class Store:
             raise _unusable(path, shown, "is not an Ansible Vault file (empty, truncated, or decrypted in place)")
         try:
             plain = self._vault.decrypt(text)
+        except NoSecretError:
+            raise
         except VaultError as error:
-            if isinstance(error, NoSecretError):
-                raise
-            raise _unusable(path, shown, str(error)) from error
+            raise _unusable(path, shown, str(error)) from None
         try:
             document = yaml.safe_load(plain)  # the loader in C is quicker, but crashes on deep nesting
         except (yaml.YAMLError, ValueError, RecursionError):
