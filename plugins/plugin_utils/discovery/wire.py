@@ -169,10 +169,10 @@ def _join(group: socket.socket, link: Link, version: int) -> None:
     group.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     group.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     if version == 4:
-        group.bind((GROUPS[4], PORT))
         if sys.platform == "linux":
-            # What other sockets joined the group for on other interfaces is not for this one.
+            # What other sockets joined the group for on other interfaces is not for this one, from its first moment on.
             group.setsockopt(socket.IPPROTO_IP, _IP_MULTICAST_ALL, 0)
+        group.bind((GROUPS[4], PORT))
         group.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, _ip_mreqn(GROUPS[4], link))
     else:
         group.bind((GROUPS[6], PORT, 0, link.index))
