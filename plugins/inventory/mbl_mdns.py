@@ -174,7 +174,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import ansible.constants as C  # noqa: N812
+from ansible import constants
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible.utils.unsafe_proxy import wrap_var
@@ -240,7 +240,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             raise AnsibleParserError(str(error)) from error
 
     def _refuse_misspelt(self, config: Mapping[str, Any]) -> None:
-        definitions = C.config.get_configuration_definitions("inventory", self._load_name)
+        definitions = constants.config.get_configuration_definitions("inventory", self._load_name)
         known = set(definitions).union(*(definition.get("aliases") or () for definition in definitions.values()))
         for name in config.keys() - known:
             near = difflib.get_close_matches(str(name), known, 1)
@@ -408,7 +408,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             if "ansible_host" in host.vars and not self._is_ours(host)
         }
         groups = {name.lower() for name in self.inventory.groups}
-        self._taken = {name.lower() for name in C.LOCALHOST} | groups | addresses
+        self._taken = {name.lower() for name in constants.LOCALHOST} | groups | addresses
 
     def _is_ours(self, host: Any) -> bool:
         """Whether a host that another source named is a board: it is in our group, or in the roster."""
