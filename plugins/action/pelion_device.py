@@ -6,14 +6,9 @@ from typing import Any
 
 from ..plugin_utils.cloud.device_changes import Wish, change_devices, remove_devices
 from ..plugin_utils.task.action import Action
+from ..plugin_utils.task.device_notes import NOTE_ARGUMENTS
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
-
-NOTES: dict[str, Any] = {
-    "name": {"type": "str"},
-    "description": {"type": "str"},
-    "custom_attributes": {"type": "dict"},
-}
 
 
 class ActionModule(Action):
@@ -21,9 +16,13 @@ class ActionModule(Action):
         **PELION_ARGUMENTS,
         **STORE_ARGUMENTS,
         "ids": {"type": "list", "elements": "str"},
-        "devices": {"type": "list", "elements": "dict", "options": {"id": {"type": "str", "required": True}, **NOTES}},
+        "devices": {
+            "type": "list",
+            "elements": "dict",
+            "options": {"id": {"type": "str", "required": True}, **NOTE_ARGUMENTS},
+        },
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        **NOTES,
+        **NOTE_ARGUMENTS,
         "suspended": {"type": "bool"},
         "suspend_category": {"type": "str", "default": "maintenance"},
         "reason": {"type": "str"},
@@ -55,9 +54,9 @@ class ActionModule(Action):
 
 
 def _unnoted(device_id: str) -> dict[str, Any]:
-    return {"id": device_id, **dict.fromkeys(NOTES)}
+    return {"id": device_id, **dict.fromkeys(NOTE_ARGUMENTS)}
 
 
 def _wish(arguments: dict[str, Any], device: dict[str, Any]) -> Wish:
-    notes = {name: arguments[name] if device[name] is None else device[name] for name in NOTES}
+    notes = {name: arguments[name] if device[name] is None else device[name] for name in NOTE_ARGUMENTS}
     return Wish(device["id"], **notes, suspended=arguments["suspended"])

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pelion_device
-short_description: Name, describe, suspend or remove devices in the cloud's Device Directory
+short_description: Name, describe, group, suspend or remove devices in the cloud's Device Directory
 version_added: 0.1.0
 description:
   - Changes what the directory notes about devices. Options that are not given leave things as they are.
   - Asks for about 100 devices at once. Each device that is changed takes a call of its own, or two when it is both
-    noted about and suspended; the service has none for several.
+    noted about and suspended, and one for each group that it joins or leaves; the service has none for several.
   - A device that the service refuses to change keeps no other from its change. The task then fails with its id.
   - Devices come into the directory by bootstrapping; this module cannot make one.
 author:
@@ -40,6 +40,10 @@ options:
       custom_attributes:
         description: All of its custom attributes.
         type: dict
+      groups:
+        description: The names of all groups that it is in.
+        type: list
+        elements: str
   state:
     description:
       - V(present), the devices are in the directory, noted as the other options say. It is an error when one is not.
@@ -58,6 +62,11 @@ options:
     description:
       - All custom attributes; at most 5, names and values of at most 128 characters, no name beginning with a digit.
     type: dict
+  groups:
+    description:
+      - The names of all groups that the devices are in. They leave the others. Groups that are missing are made.
+    type: list
+    elements: str
   suspended:
     description:
       - V(true), the devices cannot connect, and those that are connected are cut off.
@@ -98,6 +107,7 @@ EXAMPLES = r"""
         name: bench-2
     custom_attributes:
       shelf: "3"
+    groups: [Bench]
 
 - name: Take two boards out of service for a while
   pelion.mbl.pelion_device:
@@ -168,6 +178,12 @@ devices:
       description: Its custom attributes.
       type: dict
       sample: {shelf: "3"}
+    groups:
+      description: The names of its groups.
+      returned: when groups were given for a device
+      type: list
+      elements: str
+      sample: [Bench]
     suspended:
       description: Whether somebody suspended it, so that it cannot connect.
       type: bool

@@ -185,6 +185,28 @@ def test_many_devices_are_named_in_one_task(cloud: Cloud, controller: Controller
         assert refused.failed and said in refused.msg
 
 
+def test_a_fleet_is_named_by_its_boards_or_by_a_table(cloud: Cloud, controller: Controller) -> None:
+    one, other = cloud.state.seed_devices(2)
+    store = controller.home / ".mbl-store/team"
+    store.mkdir(parents=True, mode=0o2770)
+    boards = {"one": {"host_keys": [], "device_id": one, "certificate": "bench", "seen": "2026-11-25T00:00:00Z"}}
+    (store / "fleet.json").write_text(json.dumps({"format": 1, "boards": boards}))
+    done = controller.twice({"pelion.mbl.pelion_fleet_name": {"boards": [{"board": "one", "groups": ["Bench"]}]}})
+    assert (done.results[0]["devices"][0]["name"], done.results[0]["devices"][0]["groups"]) == ("one", ["Bench"])
+    new = controller.run({"pelion.mbl.pelion_fleet_name": {"boards": [{"board": "new"}]}})
+    assert not new.changed and not new.failed and "not provisioned them yet: new" in new.output
+    cloud.state.update_device(cloud.account_id, other, {"serial_number": "S-1"})
+    table = controller.home / "names.csv"
+    table.write_text("board,serial_number,name,attribute_shelf\none,,gate,3\n,S-1,hall,\n")
+    planned = controller.run({"pelion.mbl.pelion_fleet_name": {"src": "names.csv"}}, options=("--check", "--diff"))
+    assert planned.changed and cloud.state.device(cloud.account_id, one).name == "one"
+    controller.twice({"pelion.mbl.pelion_fleet_name": {"src": "names.csv"}})
+    assert [device["name"] for device in cloud.state.snapshot()["devices"]] == ["gate", "hall"]
+    table.write_text("board\nunknown\n")
+    refused = controller.run({"pelion.mbl.pelion_fleet_name": {"src": str(table)}})
+    assert refused.failed and "board 'unknown'" in refused.msg
+
+
 def test_a_production_device_is_not_removed(cloud: Cloud, controller: Controller) -> None:
     device_id = cloud.state.seed_devices(1, device_execution_mode=5)[0]
     refused = controller.run({"pelion.mbl.pelion_device": {"ids": [device_id], "state": "absent"}})

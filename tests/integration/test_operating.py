@@ -16,10 +16,9 @@ import yaml
 from credential_samples import developer_values
 from fleet import ROOT, Fleet, Play
 
+PAGE = (ROOT / "docs/operating.md").read_text()
 COMMANDS = [
-    line
-    for block in re.findall(r"^```sh\n(.*?)^```$", (ROOT / "docs/operating.md").read_text(), re.MULTILINE | re.DOTALL)
-    for line in block.splitlines()
+    line for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL) for line in block.splitlines()
 ]
 NAME = "mbed-linux-os-9709"
 """The board of the page's commands."""
@@ -87,6 +86,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     old.mkdir(parents=True)
     for name, content in developer_values().items():
         (old / f"{name}.bin").write_bytes(content)
+    table = re.search(r"^```csv\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    assert table
+    (bench.directory / "devices.csv").write_text(table[1])
     yield bench
     fleet.down()
 
@@ -169,7 +171,10 @@ def test_a_command_of_the_page(bench, command):
         path = bench.directory / "inventory/group_vars/mbl.yml"
         path.write_text(path.read_text().replace("bench-2026", "bench-2027"))
     elif "name_devices" in command:
-        assert all(device["name"] in bench.addresses for device in bench.fleet.cloud.call("GET", "/state")["devices"])
+        state = bench.fleet.cloud.call("GET", "/state")
+        names = {"gate" if "names=" in command and name == NAME else name for name in bench.addresses}
+        assert {device["name"] for device in state["devices"]} == names
+        assert ("names=" in command) == bool(state["groups"])
     elif "forget_host" in command:
         assert board not in (bench.home / "known_hosts").read_text()
     elif "deprovision" in command:

@@ -154,6 +154,7 @@ class Device:
     created_at: datetime | None
     updated_at: datetime | None
     custom_attributes: Mapping[str, str]
+    group_ids: tuple[str, ...]
     suspended: bool
     """Whether a user has suspended it, so that it cannot connect."""
     suspended_category: str | None
@@ -166,6 +167,9 @@ class Device:
         attributes = take(answer, "custom_attributes", dict, optional=True) or {}
         if not all(isinstance(value, str) for value in attributes.values()):
             raise ValueError("its field 'custom_attributes' has a value that is not a string")
+        group_ids = take(answer, "groups", list, optional=True) or []
+        if not all(isinstance(group_id, str) and ID.fullmatch(group_id) for group_id in group_ids):
+            raise ValueError("its field 'groups' has an entry that is not an id of 32 hexadecimal digits")
         return cls(
             id=take_id(answer, "id"),
             state=take(answer, "state", str),
@@ -179,7 +183,20 @@ class Device:
             created_at=take_time(answer, "created_at"),
             updated_at=take_time(answer, "updated_at"),
             custom_attributes=attributes,
+            group_ids=tuple(group_ids),
             suspended=take(answer, "operator_suspended", bool, optional=True) or False,
             suspended_category=take(answer, "last_operator_suspended_category", str, optional=True),
             answer=answer,
         )
+
+
+@dataclass(frozen=True)
+class DeviceGroup:
+    """A group of devices; the account has one of each name."""
+
+    id: str
+    name: str
+
+    @classmethod
+    def from_answer(cls, answer: Mapping[str, Any]) -> DeviceGroup:
+        return cls(take_id(answer, "id"), take(answer, "name", str, optional=True) or "")

@@ -1,15 +1,16 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Device Directory: naming, suspending and removing devices, many at once."""
+"""The Device Directory: naming, grouping, suspending and removing devices, many at once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import PelionError
 from .api_answers import Device
+from .device_groups import DeviceGroups
 from .devices import describe_device, find_devices
 from .pelion_api import ApiError, PelionApi
 
@@ -28,6 +29,8 @@ class Wish:
     name: str | None = None
     description: str | None = None
     custom_attributes: Mapping[str, str] | None = None
+    groups: Collection[str] | None = None
+    """The names of all groups that it is in."""
     suspended: bool | None = None
 
     def check(self) -> None:
@@ -53,17 +56,26 @@ class Wish:
                 )
             if key[0].isdigit():
                 raise PelionError(f"The custom attribute {key!r} begins with a digit, which the service refuses.")
+        for group in self.groups or ():
+            if not 1 <= len(group) <= LONGEST_NAME:
+                raise PelionError(f"A group's name has 1 to {LONGEST_NAME} characters; {group!r} does not fit.")
 
-    def differing(self, device: Device) -> dict[str, Any]:
-        """What is to be changed of ``device``."""
-        fields = ("name", "description", "custom_attributes", "suspended")
-        wanted = {name: getattr(self, name) for name in fields}
-        return {name: value for name, value in wanted.items() if value is not None and value != getattr(device, name)}
+    def differing(self, described: Mapping[str, Any]) -> dict[str, Any]:
+        """What is to be changed of the device that is ``described``, by the names that are used there."""
+        wanted = {
+            "name": self.name,
+            "description": self.description,
+            "custom_attributes": self.custom_attributes,
+            "groups": None if self.groups is None else sorted(set(self.groups)),
+            "suspended": self.suspended,
+        }
+        return {name: value for name, value in wanted.items() if value is not None and value != described[name]}
 
 
 @dataclass
 class Changes:
-    """``before`` and ``after`` describe devices by their ids, as describe_device does."""
+    """``before`` and ``after`` describe devices by their ids, as describe_device does; where groups were wished, with
+    ``groups``, their names."""
 
     before: dict[str, dict[str, Any]] = field(default_factory=dict)
     after: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -92,9 +104,10 @@ def change_devices(
 ) -> Changes:
     """Bring devices to what is wished. ``category`` and ``reason`` say why some are suspended or resumed.
 
-    Makes the calls of find_devices, and one or two for each device that differs: the service has none for several.
-    One that fails keeps no other from its change. Raises PelionError, before anything is changed, for a wish that the
-    service would refuse, and for a device that it does not have; ApiError.
+    Makes the calls of find_devices, and one or two for each device that differs, as the service has none for several;
+    where groups are wished, those of DeviceGroups. One that fails keeps no other from its change. Raises PelionError,
+    before anything is changed, for a wish that the service would refuse, and for a device that it does not have;
+    ApiError.
     """
     wishes = list(wishes)
     for wish in wishes:
@@ -106,16 +119,23 @@ def change_devices(
             f"The Device Directory has no device {', '.join(missing)}. Devices enter it when they bootstrap.",
             missing_ids=missing,
         )
+    groups = None
+    if any(wish.groups is not None for wish in wishes):
+        groups = DeviceGroups(api, dry_run=dry_run)
     changes = Changes()
     for wish in wishes:
         device = there[wish.id]
-        changes.before[device.id] = changes.after[device.id] = describe_device(device)
-        differing = wish.differing(device)
+        described = describe_device(device) | ({} if groups is None else {"groups": groups.of(device)})
+        changes.before[device.id] = changes.after[device.id] = described
+        differing = wish.differing(described)
         try:
-            notes = {name: value for name, value in differing.items() if name != "suspended"}
+            notes = {name: value for name, value in differing.items() if name not in ("groups", "suspended")}
             if notes and not dry_run:
                 _note(api, device, notes)
             changes.after[device.id] = changes.after[device.id] | notes
+            if groups is not None and "groups" in differing:
+                groups.put(device, differing["groups"])
+                changes.after[device.id] = changes.after[device.id] | {"groups": differing["groups"]}
             if "suspended" in differing and not dry_run:
                 _suspend(api, device, differing["suspended"], category, reason)
             changes.after[device.id] = changes.after[device.id] | differing

@@ -36,15 +36,17 @@ def find_devices(
     *,
     ids: Iterable[str] | None = None,
     names: Iterable[str] | None = None,
+    serial_numbers: Iterable[str] | None = None,
     states: Iterable[str] | None = None,
     certificate_id: str | None = None,
 ) -> list[Device]:
     """The devices that all given filters fit, each once, in the directory's order.
 
-    An id that the directory does not have is left out. Makes one call for each 1000 devices found, at
-    least one for about 100 ids or for 4000 characters of names. Raises PelionError for an id that is none.
+    An id that the directory does not have is left out; of ``ids``, ``names`` and ``serial_numbers``, one may be given.
+    Makes one call for each 1000 devices found, at least one for about 100 ids or for 4000 characters of names or
+    serial numbers. Raises PelionError for an id that is none.
     """
-    wanted_ids, wanted_names = _list(ids), _list(names)
+    wanted_ids, wanted_names, wanted_serials = _list(ids), _list(names), _list(serial_numbers)
     wanted_states = _list(states)
     for device_id in wanted_ids or ():
         require_id(device_id)
@@ -56,10 +58,9 @@ def find_devices(
     if wanted_ids is not None:
         queries = [{**filters, "id__in": ",".join(some)} for some in _parts(wanted_ids)]
     elif wanted_names is not None:
-        # In a list, a comma in a name would part it in two.
-        queries = [{**filters, "name__eq": name} for name in wanted_names if "," in name]
-        plain = [name for name in wanted_names if "," not in name]
-        queries += [{**filters, "name__in": ",".join(some)} for some in _parts(plain)]
+        queries = [filters | query for query in _any_of("name", wanted_names)]
+    elif wanted_serials is not None:
+        queries = [filters | query for query in _any_of("serial_number", wanted_serials)]
     else:
         queries = [filters]
     # The filters are applied again here: a service that overlooks one must not make a device seem what it is not.
@@ -69,6 +70,7 @@ def find_devices(
         for device in api.devices(query)
         if (wanted_ids is None or device.id in wanted_ids)
         and (wanted_names is None or device.name in wanted_names)
+        and (wanted_serials is None or device.serial_number in wanted_serials)
         and (wanted_states is None or device.state in wanted_states)
         and certificate_id in (None, device.certificate_id)
     }
@@ -149,6 +151,13 @@ def describe_device(device: Device) -> dict[str, Any]:
 def _list(values: Iterable[str] | None) -> list[str] | None:
     """``values`` once each, in their order."""
     return None if values is None else list(dict.fromkeys(values))
+
+
+def _any_of(field: str, texts: list[str]) -> list[dict[str, str]]:
+    """Filters for the devices whose ``field`` is one of ``texts``."""
+    # In a list, a comma in a text would part it in two.
+    alone = [{f"{field}__eq": text} for text in texts if "," in text]
+    return alone + [{f"{field}__in": ",".join(some)} for some in _parts([text for text in texts if "," not in text])]
 
 
 def _parts(values: list[str]) -> Iterator[list[str]]:

@@ -8,12 +8,24 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from ..errors import PelionError
-from .api_answers import DEVELOPER_MODE, ID, Account, CertificateFile, DeveloperCertificate, Device, take, take_id
+from .api_answers import (
+    DEVELOPER_MODE,
+    ID,
+    Account,
+    CertificateFile,
+    DeveloperCertificate,
+    Device,
+    DeviceGroup,
+    take,
+    take_id,
+)
 from .api_transport import ApiError, ApiTransport
 
 __all__ = ["ApiError", "PelionApi"]
 
 T = TypeVar("T")
+
+GROUPS = "/v3/device-groups/"
 
 
 class PelionApi:
@@ -121,6 +133,21 @@ class PelionApi:
     def delete_device(self, device_id: str) -> None:
         """Delete the entry of a device with a developer certificate; one that is gone already is as good."""
         self._delete(f"/v3/devices/{require_id(device_id)}/")
+
+    def device_groups(self) -> list[DeviceGroup]:
+        """All groups of devices, oldest first."""
+        return list(self._readable("device group", self._pages(GROUPS, {}), DeviceGroup.from_answer))
+
+    def create_device_group(self, name: str) -> DeviceGroup:
+        """Make a group. The call is never repeated; see ApiError.undecided."""
+        answer = self._transport.call("POST", GROUPS, body={"name": name})
+        return self._read("POST", GROUPS, answer, DeviceGroup.from_answer)
+
+    def add_to_group(self, group_id: str, device_id: str) -> None:
+        self._transport.call("POST", f"{GROUPS}{require_id(group_id)}/devices/add/", body={"device_id": device_id})
+
+    def remove_from_group(self, group_id: str, device_id: str) -> None:
+        self._transport.call("POST", f"{GROUPS}{require_id(group_id)}/devices/remove/", body={"device_id": device_id})
 
     def _delete(self, path: str) -> None:
         try:

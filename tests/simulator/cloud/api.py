@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from . import service_error as refuse
 from .issuing import pem
-from .queries import certificate_page, device_page, included
+from .queries import certificate_page, device_page, group_page, included
 from .records import ApiKey
 from .service_error import ServiceError, invalid
 from .state import State, certificate_der
@@ -36,7 +36,7 @@ _DEVICE_TEXTS = {
     "ca_id": 500,
     "device_key": 512,
 }
-_MAX_ATTRIBUTES, _MAX_ATTRIBUTE = 5, 128
+_MAX_ATTRIBUTES, _MAX_GROUP_ATTRIBUTES, _MAX_ATTRIBUTE = 5, 10, 128
 # Those that the portal offers, by their references in the API (device-suspension.html).
 _BLOCK_CATEGORIES = ("lost_or_stolen", "recalled", "maintenance", "security_breach", "other")
 
@@ -53,6 +53,7 @@ def api(state: State) -> Starlette:
         return Route(path, endpoint, methods=[method])
 
     developer, trusted, devices = "/v3/developer-certificates", "/v3/trusted-certificates", "/v3/devices/"
+    groups = "/v3/device-groups/"
     return Starlette(
         routes=[
             route("GET", "/v3/accounts/me", _get_account),
@@ -71,6 +72,13 @@ def api(state: State) -> Starlette:
             route("DELETE", devices + "{id}/", _delete_device),
             route("POST", devices + "{id}/suspend", _suspend_device),
             route("POST", devices + "{id}/resume", _resume_device),
+            route("GET", groups, _list_groups),
+            route("POST", groups, _create_group),
+            route("GET", groups + "{id}/", _get_group),
+            route("DELETE", groups + "{id}/", _delete_group),
+            route("GET", groups + "{id}/devices/", _list_members),
+            route("POST", groups + "{id}/devices/add/", _join_group),
+            route("POST", groups + "{id}/devices/remove/", _leave_group),
         ],
         exception_handlers={ServiceError: _refusal, HTTPException: _unrouted},
     )
@@ -253,9 +261,60 @@ async def _block(state: State, key: ApiKey, request: Request, *, suspended: bool
     return Response(status_code=204)
 
 
-def _attributes(attributes: Any) -> dict[str, str]:
-    if not isinstance(attributes, dict) or len(attributes) > _MAX_ATTRIBUTES:
-        raise invalid("custom_attributes", f"At most {_MAX_ATTRIBUTES} custom attributes are allowed.")
+# --- groups of devices
+
+
+async def _list_groups(state: State, key: ApiKey, request: Request) -> Response:
+    return JSONResponse(group_page(state.groups_of(key.account_id), _query(request)))
+
+
+async def _create_group(state: State, key: ApiKey, request: Request) -> Response:
+    """That a group has a name is inferred: the document has none of its fields required."""
+    body = await _body(request)
+    name, description = _text(body, "name", 128), _text(body, "description", 2000)
+    if not name:
+        raise invalid("name", "Missing group name.")
+    attributes = _attributes(body.get("custom_attributes") or {}, _MAX_GROUP_ATTRIBUTES)
+    return JSONResponse(state.create_group(key.account_id, name, description or "", attributes).to_json(), 201)
+
+
+async def _get_group(state: State, key: ApiKey, request: Request) -> Response:
+    return JSONResponse(state.group(key.account_id, request.path_params["id"]).to_json())
+
+
+async def _delete_group(state: State, key: ApiKey, request: Request) -> Response:
+    state.delete_group(key.account_id, request.path_params["id"])
+    return Response(status_code=204)
+
+
+async def _list_members(state: State, key: ApiKey, request: Request) -> Response:
+    members = state.group(key.account_id, request.path_params["id"]).devices
+    devices = [device for device in state.devices_of(key.account_id) if device.id in members]
+    return JSONResponse(device_page(devices, _query(request)))
+
+
+async def _join_group(state: State, key: ApiKey, request: Request) -> Response:
+    group = state.group(key.account_id, request.path_params["id"])
+    state.join_group(key.account_id, group.id, await _member(request))
+    return Response(status_code=204)
+
+
+async def _leave_group(state: State, key: ApiKey, request: Request) -> Response:
+    group = state.group(key.account_id, request.path_params["id"])
+    state.leave_group(key.account_id, group.id, await _member(request))
+    return Response(status_code=204)
+
+
+async def _member(request: Request) -> str:
+    device_id = _text(await _body(request), "device_id", 32)
+    if not device_id:
+        raise invalid("device_id", "Missing device_id.")
+    return device_id
+
+
+def _attributes(attributes: Any, most: int = _MAX_ATTRIBUTES) -> dict[str, str]:
+    if not isinstance(attributes, dict) or len(attributes) > most:
+        raise invalid("custom_attributes", f"At most {most} custom attributes are allowed.")
     for name, value in attributes.items():
         if not isinstance(value, str) or not 0 < len(name) <= _MAX_ATTRIBUTE or len(value) > _MAX_ATTRIBUTE:
             raise invalid("custom_attributes", f"Keys and values are texts of at most {_MAX_ATTRIBUTE} characters.")

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
-from .records import Device, TrustedCertificate
+from .records import Device, Group, TrustedCertificate
 from .service_error import invalid
 from .times import now, parse
 
@@ -66,8 +66,19 @@ def device_page(devices: list[Device], query: Mapping[str, str]) -> dict[str, An
     """The answer of ``GET /v3/devices/``, with filters as parameters of their own or within ``filter``."""
     given = {name: value for name, value in query.items() if name not in _PAGING}
     wanted = [*parse_qsl(given.pop("filter", ""), keep_blank_values=True), *given.items()]
-    tests = [_device_test(name, value) for name, value in wanted]
-    page = _page(devices, query, tests, clamp=True)
+    return _directory_page(devices, query, [_device_test(name, value) for name, value in wanted])
+
+
+def group_page(groups: list[Group], query: Mapping[str, str]) -> dict[str, Any]:
+    """The answer of ``GET /v3/device-groups/``; of its filters, those by id and name."""
+    tests = [_group_test(name, value) for name, value in query.items() if name not in _PAGING]
+    return _directory_page(groups, query, tests)
+
+
+def _directory_page(
+    records: list[Any], query: Mapping[str, str], tests: Iterable[Callable[[Any], bool]]
+) -> dict[str, Any]:
+    page = _page(records, query, tests, clamp=True)
     if "total_count" not in _words(query.get("include", "")):
         del page["total_count"]
     return page
@@ -170,27 +181,34 @@ def _device_test(name: str, value: str) -> Callable[[Device], bool]:
     return _compare(name, operator, value, lambda device: _as_text(device.to_json().get(field)))
 
 
+def _group_test(name: str, value: str) -> Callable[[Group], bool]:
+    field, _unused, operator = name.partition("__")
+    if field not in ("id", "name"):
+        raise invalid(name, f"Unknown parameter: {name}.")
+    return _compare(name, operator, value, lambda group: getattr(group, field))
+
+
 def _compare(
     name: str,
     operator: str,
     value: str,
-    actual: Callable[[Device], Any],
+    actual: Callable[[Any], Any],
     convert: Callable[[str, Any], Any] = lambda name, text: text,
-) -> Callable[[Device], bool]:
-    def known(device: Device) -> Any:
-        found = actual(device)
+) -> Callable[[Any], bool]:
+    def known(record: Any) -> Any:
+        found = actual(record)
         return None if found is None else convert(name, found)
 
     if operator in ("in", "nin"):
         wanted = {convert(name, one) for one in value.split(",")}
-        return lambda device: (known(device) in wanted) == (operator == "in")
+        return lambda record: (known(record) in wanted) == (operator == "in")
     wanted = convert(name, value)
     if operator in ("eq", "neq"):
-        return lambda device: (known(device) == wanted) == (operator == "eq")
+        return lambda record: (known(record) == wanted) == (operator == "eq")
     if operator in ("lte", "gte") and convert is _moment:
         if operator == "lte":
-            return lambda device: known(device) is not None and known(device) <= wanted
-        return lambda device: known(device) is not None and known(device) >= wanted
+            return lambda record: known(record) is not None and known(record) <= wanted
+        return lambda record: known(record) is not None and known(record) >= wanted
     raise invalid(name, f"Unknown parameter: {name}.")
 
 

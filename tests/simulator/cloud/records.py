@@ -3,7 +3,7 @@
 """What the service keeps, and how its answers show it.
 
 Fields and their forms: Pelion's OpenAPI document of 2020-07 (TrustedCertificateResp,
-DeveloperCertificateResponseData, DeviceData, AccountInfo, ApiKeyInfoResp).
+DeveloperCertificateResponseData, DeviceData, DeviceGroup, AccountInfo, ApiKeyInfoResp).
 """
 
 from __future__ import annotations
@@ -182,6 +182,7 @@ class Device:
     vendor_id: str = ""
     device_class: str = ""
     custom_attributes: dict[str, str] = field(default_factory=dict)
+    groups: list[str] = field(default_factory=list)
     operator_suspended: bool = False
     last_operator_suspended_category: str | None = None
     last_operator_suspended_description: str | None = None
@@ -237,7 +238,7 @@ class Device:
             "endpoint_type": self.endpoint_type,
             "enrolment_list_timestamp": None,
             "firmware_checksum": None,
-            "groups": [],
+            "groups": list(self.groups),
             "host_gateway": self.host_gateway,
             "last_operator_suspended_category": self.last_operator_suspended_category,
             "last_operator_suspended_description": self.last_operator_suspended_description,
@@ -252,6 +253,38 @@ class Device:
             "state": self.state,
             "updated_at": rfc3339(self.updated_at),
             "vendor_id": self.vendor_id,
+        }
+
+
+@dataclass
+class Group:
+    """A group of devices. Each of them notes it as well: ``Device.groups``."""
+
+    id: str
+    account_id: str
+    name: str
+    description: str
+    custom_attributes: dict[str, str]
+    devices: list[str] = field(default_factory=list)
+    created_at: datetime = field(default_factory=now)
+
+    def __post_init__(self) -> None:
+        self.changed()
+
+    def changed(self) -> None:
+        self.updated_at = now()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "object": "device-group",
+            "id": self.id,
+            "etag": rfc3339(self.updated_at),
+            "name": self.name,
+            "description": self.description,
+            "custom_attributes": self.custom_attributes,
+            "devices_count": len(self.devices),
+            "created_at": rfc3339(self.created_at),
+            "updated_at": rfc3339(self.updated_at),
         }
 
 

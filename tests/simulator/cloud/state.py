@@ -24,6 +24,7 @@ from .records import (
     Account,
     ApiKey,
     Device,
+    Group,
     TrustedCertificate,
 )
 from .security_file import security_file
@@ -68,6 +69,7 @@ class State:
         self.accounts: dict[str, Account] = {}
         self.certificates: dict[str, TrustedCertificate] = {}
         self.devices: dict[str, Device] = {}
+        self.groups: dict[str, Group] = {}
         self._keys: dict[str, ApiKey] = {}
         self._answer_when_full = "4.03"
 
@@ -246,7 +248,52 @@ class State:
             raise ServiceError(
                 400, "validation_error", "Bad Request. Only devices with a developer certificate can be deleted."
             )
+        for group_id in list(found.groups):
+            self.leave_group(account_id, group_id, device_id)
         del self.devices[found.id]
+
+    @_atomic
+    def groups_of(self, account_id: str) -> list[Group]:
+        return [group for group in self.groups.values() if group.account_id == account_id]
+
+    @_atomic
+    def group(self, account_id: str, group_id: str) -> Group:
+        found = self.groups.get(group_id)
+        if found is None or found.account_id != account_id:
+            raise refuse.not_found(group_id)
+        return found
+
+    @_atomic
+    def create_group(self, account_id: str, name: str, description: str, attributes: dict[str, str]) -> Group:
+        if any(group.name == name for group in self.groups_of(account_id)):
+            raise ServiceError(409, "duplicate", "Conflict. Group name already exists.")
+        made = Group(new_id(), account_id, name, description, attributes)
+        self.groups[made.id] = made
+        return made
+
+    @_atomic
+    def delete_group(self, account_id: str, group_id: str) -> None:
+        found = self.group(account_id, group_id)
+        for device_id in list(found.devices):
+            self.leave_group(account_id, group_id, device_id)
+        del self.groups[group_id]
+
+    @_atomic
+    def join_group(self, account_id: str, group_id: str, device_id: str) -> None:
+        """One that is in it already stays so."""
+        group, device = self.group(account_id, group_id), self.device(account_id, device_id)
+        if device_id not in group.devices:
+            group.devices.append(device_id)
+            device.groups.append(group_id)
+            group.changed()
+
+    @_atomic
+    def leave_group(self, account_id: str, group_id: str, device_id: str) -> None:
+        group, device = self.group(account_id, group_id), self.device(account_id, device_id)
+        if device_id in group.devices:
+            group.devices.remove(device_id)
+            device.groups.remove(group_id)
+            group.changed()
 
     # --- what devices ask
 
@@ -403,11 +450,12 @@ class State:
 
     @_atomic
     def snapshot(self) -> dict[str, Any]:
-        """All certificates and devices as JSON, for "nothing was changed" in tests; no private key is in it."""
+        """All certificates, devices and groups as JSON, for "nothing was changed" in tests; no private key is in it."""
         self._end_registrations()
         return {
             "certificates": [certificate.to_json() for certificate in self.certificates.values()],
             "devices": [device.to_json() for device in self.devices.values()],
+            "groups": [group.to_json() for group in self.groups.values()],
         }
 
     def _first_account(self) -> str:

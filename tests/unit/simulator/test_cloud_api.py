@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 DEVELOPER, TRUSTED, DEVICES = "/v3/developer-certificates", "/v3/trusted-certificates", "/v3/devices/"
+GROUPS = "/v3/device-groups/"
 UNKNOWN = "0" * 32
 
 
@@ -60,6 +61,13 @@ EVERY_CALL = [
     ("GET", f"{DEVICES}{UNKNOWN}/"),
     ("PUT", f"{DEVICES}{UNKNOWN}/"),
     ("DELETE", f"{DEVICES}{UNKNOWN}/"),
+    ("GET", GROUPS),
+    ("POST", GROUPS),
+    ("GET", f"{GROUPS}{UNKNOWN}/"),
+    ("DELETE", f"{GROUPS}{UNKNOWN}/"),
+    ("GET", f"{GROUPS}{UNKNOWN}/devices/"),
+    ("POST", f"{GROUPS}{UNKNOWN}/devices/add/"),
+    ("POST", f"{GROUPS}{UNKNOWN}/devices/remove/"),
 ]
 
 
@@ -503,6 +511,30 @@ def test_a_device_is_suspended_and_resumed(cloud, call):
     check_error(call("POST", f"{path}suspend", json={"category": "bored"}), 400, "validation_error")
     assert call("POST", f"{path}resume", json={**lost, "description": "found"}).status_code == 204
     assert call("GET", path).json()["operator_suspended"] is False
+
+
+def test_devices_join_and_leave_groups(cloud, call):
+    one, other = cloud.state.seed_devices(2)
+    made = call("POST", GROUPS, json={"name": "Bench", "description": "third floor"})
+    assert made.status_code == 201 and made.json()["devices_count"] == 0
+    check_error(call("POST", GROUPS, json={"name": "Bench"}), 409, "duplicate")
+    group = f"{GROUPS}{made.json()['id']}/"
+    # Whoever is in it already stays so.
+    for device_id in (one, other, one):
+        assert call("POST", f"{group}devices/add/", json={"device_id": device_id}).status_code == 204
+    check_error(call("POST", f"{group}devices/add/", json={"device_id": UNKNOWN}), 404, "not_found")
+    assert call("GET", group).json()["devices_count"] == 2
+    assert call("GET", f"{DEVICES}{one}/").json()["groups"] == [made.json()["id"]]
+    assert [device["id"] for device in call("GET", f"{group}devices/").json()["data"]] == [one, other]
+    assert call("POST", f"{group}devices/remove/", json={"device_id": one}).status_code == 204
+    assert call("GET", f"{DEVICES}{one}/").json()["groups"] == []
+    assert call("DELETE", f"{DEVICES}{other}/").status_code == 204
+    assert call("GET", group).json()["devices_count"] == 0
+    named = call("GET", GROUPS, params={"name__in": "Bench,Other"}).json()["data"]
+    assert [entry["name"] for entry in named] == ["Bench"]
+    assert not call("GET", GROUPS, params={"name__eq": "Other"}).json()["data"]
+    assert call("DELETE", group).status_code == 204
+    assert cloud.state.snapshot()["groups"] == []
 
 
 def test_only_developer_mode_entries_can_be_deleted(cloud, call):

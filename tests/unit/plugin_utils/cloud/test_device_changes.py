@@ -48,6 +48,37 @@ def test_a_fleet_takes_few_calls(cloud: Cloud) -> None:
     assert list(changes.after) == ids and changes.after[ids[7]]["name"] == "board-7"
 
 
+def test_devices_are_in_the_groups_that_are_wished(cloud: Cloud) -> None:
+    ids = cloud.state.seed_devices(3)
+    bench = cloud.state.create_group(cloud.account_id, "Bench", "", {})
+    old = cloud.state.create_group(cloud.account_id, "Old", "", {})
+    for group, device_id in ((bench, ids[0]), (old, ids[0]), (old, ids[2])):
+        cloud.state.join_group(cloud.account_id, group.id, device_id)
+    wishes = [Wish(ids[0], groups=["Bench", "New"]), Wish(ids[1], name="x", groups=["New"]), Wish(ids[2], name="y")]
+    planned = change_devices(api_of(cloud), wishes, dry_run=True)
+    assert not cloud.state.snapshot()["groups"][2:]
+    cloud.log.clear()
+    done = change_devices(api_of(cloud), wishes)
+    groups = "/v3/device-groups/"
+    join, leave = f"POST {groups}{{id}}/devices/add/", f"POST {groups}{{id}}/devices/remove/"
+    assert calls(cloud) == {LIST: 1, UPDATE: 2, f"GET {groups}": 1, f"POST {groups}": 1, join: 2, leave: 1}
+    assert [done.after[device_id]["groups"] for device_id in ids] == [["Bench", "New"], ["New"], ["Old"]]
+    assert done.before[ids[0]]["groups"] == ["Bench", "Old"] and planned.after == done.after
+    members = {group["name"]: group["devices_count"] for group in cloud.state.snapshot()["groups"]}
+    assert members == {"Bench": 1, "Old": 1, "New": 2}
+    assert not change_devices(api_of(cloud), wishes).changed
+    assert change_devices(api_of(cloud), [Wish(ids[0], groups=[])]).after[ids[0]]["groups"] == []
+
+
+def test_a_group_that_cannot_be_joined_fails_its_device_alone(cloud: Cloud) -> None:
+    ids = cloud.state.seed_devices(2)
+    cloud.faults.add("status", method="POST", path="/v3/device-groups/", status=409, times=1)
+    changes = change_devices(api_of(cloud), [Wish(device_id, name="x", groups=["Bench"]) for device_id in ids])
+    assert list(changes.failed) == [ids[0]]
+    assert [changes.after[device_id]["groups"] for device_id in ids] == [[], ["Bench"]]
+    assert changes.after[ids[0]]["name"] == "x"
+
+
 def test_a_dry_run_changes_nothing(cloud: Cloud) -> None:
     device_id = cloud.state.seed_devices(1)[0]
     wishes = [Wish(device_id, name="x", suspended=True)]
@@ -123,6 +154,7 @@ def test_removing_many(cloud: Cloud) -> None:
         ({"custom_attributes": {"x": "x" * 129}}, "too long"),
         ({"custom_attributes": {"x": 3}}, "quotes"),
         ({"custom_attributes": {"3rd": "x"}}, "begins with a digit"),
+        ({"groups": [""]}, "1 to 128"),
     ],
 )
 def test_what_the_service_would_refuse_is_not_asked(cloud: Cloud, wanted: dict[str, Any], why: str) -> None:
