@@ -20,8 +20,8 @@ PAGE = (ROOT / "docs/operating.md").read_text()
 COMMANDS = [
     line for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL) for line in block.splitlines()
 ]
-NAME = "mbed-linux-os-9709"
-"""The board of the page's commands."""
+NAMES = ["mbed-linux-os-9709", "mbed-linux-os-9710", "mbed-linux-os-9711"]
+"""The boards of the page, in the order of the lab's."""
 VARIABLES = {
     "provision_pelion_dev_cert": "bench-2026",
     "provision_pelion_update_resources": "bench-update",
@@ -56,6 +56,12 @@ class Bench:
         )
         self.lists(self.addresses)
 
+    def named(self, text: str) -> str:
+        """``text`` of the page with the lab's names."""
+        for name, board in zip(NAMES, sorted(self.addresses), strict=True):
+            text = text.replace(name, board)
+        return text
+
     def lists(self, addresses: dict[str, str]) -> None:
         """Have these boards in the inventory."""
         hosts = {name: {"ansible_host": address} for name, address in addresses.items()}
@@ -88,7 +94,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         (old / f"{name}.bin").write_bytes(content)
     table = re.search(r"^```csv\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     assert table
-    (bench.directory / "devices.csv").write_text(table[1])
+    (bench.directory / "devices.csv").write_text(bench.named(table[1]))
     yield bench
     fleet.down()
 
@@ -149,9 +155,8 @@ def test_a_bench_that_is_switched_off_is_missing(bench):
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("ansible-playbook")])
 def test_a_command_of_the_page(bench, command):
     """One after the other: tried, done, and done again, when nothing is left to do."""
-    # The other board of the page's end is still there to be gone.
-    board = (max if "deprovision" in command else min)(bench.addresses)
-    command = command.replace(NAME, board)
+    command = bench.named(command)
+    board = next((name for name in bench.addresses if name in command), "")
     gone = "remove_gone" in command
     bench.lists({name: address for name, address in bench.addresses.items() if not gone or name != board})
     try:
@@ -172,14 +177,16 @@ def test_a_command_of_the_page(bench, command):
         path.write_text(path.read_text().replace("bench-2026", "bench-2027"))
     elif "name_devices" in command:
         state = bench.fleet.cloud.call("GET", "/state")
-        names = {"gate" if "names=" in command and name == NAME else name for name in bench.addresses}
-        assert {device["name"] for device in state["devices"]} == names
+        first, *others = sorted(bench.addresses)
+        assert {device["name"] for device in state["devices"]} == {"gate" if "names=" in command else first, *others}
         assert ("names=" in command) == bool(state["groups"])
     elif "forget_host" in command:
         assert board not in (bench.home / "known_hosts").read_text()
     elif "deprovision" in command:
         assert bench.fleet.content(board) == ""
-        assert len(bench.fleet.cloud.call("GET", "/state")["devices"]) == 2
+        devices = bench.fleet.cloud.call("GET", "/state")["devices"]
+        assert [device["operator_suspended"] for device in devices].count(True) == ("suspended" in command)
+        assert len(devices) == 2
     elif gone:
         assert board not in (bench.home / ".mbl-store/team/fleet.json").read_text()
 
@@ -213,6 +220,27 @@ def test_a_certificate_that_devices_hold_is_not_retired(bench):
     play = bench.play("rotate", "-e", "retire=bench-2027")
     assert play.returncode == 2
     assert "devices still hold bench-2027, so it stays active" in play.output
+
+
+def test_a_certificate_goes_with_its_last_board(bench):
+    name = yaml.safe_load((bench.directory / "inventory/group_vars/mbl.yml").read_text())["provision_pelion_dev_cert"]
+
+    def status() -> str | None:
+        certificates = bench.fleet.cloud.call("GET", "/state")["certificates"]
+        return next((entry["status"] for entry in certificates if entry["name"] == name), None)
+
+    *others, last = sorted(bench.addresses)
+    (stored,) = (bench.home / ".mbl-store/team").glob(f"{name}.dev*.yml")
+    play = bench.play("deprovision", "-e certificate=inactive", "-e", f"boards={','.join(others)}")
+    assert (play.returncode, status()) == (0, "ACTIVE"), play.output
+    options = f"-e device=suspended -e certificate=removed -e boards={last}"
+    tried = bench.play("deprovision", options, "--check")
+    assert (tried.returncode, status()) == (0, "ACTIVE"), tried.output
+    done = bench.play("deprovision", options)
+    assert (done.returncode, status()) == (0, None), done.output
+    assert not stored.exists()
+    refused = bench.play("deprovision", f"-e certificate=deleted -e boards={last}")
+    assert refused.returncode == 2 and "kept, inactive or removed" in refused.output
 
 
 def test_a_run_that_cannot_begin_tells_it_for_all(bench):
