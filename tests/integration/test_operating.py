@@ -31,7 +31,7 @@ VARIABLES = {
 
 
 class Bench:
-    """A directory as a user has it: ``inventory/`` with the lab's boards by hand, and the playbooks."""
+    """A directory as a user has it: ``inventory/`` with the lab's boards by hand."""
 
     def __init__(self, fleet: Fleet, directory: Path) -> None:
         self.fleet = fleet
@@ -40,7 +40,6 @@ class Bench:
         (directory / "inventory/group_vars").mkdir(parents=True)
         self.home.mkdir()
         (self.home / "vault-password").write_text("a test's vault password\n")
-        (directory / "playbooks").symlink_to(ROOT / "playbooks")
         self.addresses = {board["name"]: board["ipv6"] for board in fleet.status()["boards"]}
         (directory / "inventory/group_vars/mbl.yml").write_text(
             yaml.safe_dump(
@@ -78,7 +77,7 @@ class Bench:
         return self.fleet.run("sh", "-c", script, environment=environment)
 
     def play(self, name: str, *options: str) -> Play:
-        return self.run(f"ansible-playbook -i inventory/ playbooks/{name}.yml {' '.join(options)}")
+        return self.run(f"ansible-playbook -i inventory/ pelion.mbl.{name} {' '.join(options)}")
 
     def report(self, directory: str = "reports") -> dict[str, Any]:
         return json.loads((self.directory / directory / "fleet.json").read_text())
@@ -193,7 +192,9 @@ def test_a_command_of_the_page(bench, command):
 
 def test_every_playbook_is_on_the_page():
     playbooks = {path.stem for path in (ROOT / "playbooks").glob("*.yml")} - {"provision"}
-    assert playbooks == {name for command in COMMANDS for name in re.findall(r"playbooks/(\w+)\.yml", command)}
+    assert playbooks == {
+        name for command in COMMANDS for name in re.findall(r"ansible-playbook .*pelion\.mbl\.(\w+)", command)
+    }
 
 
 def test_a_certificate_that_ends_is_an_exit_code(bench):
@@ -245,7 +246,7 @@ def test_a_certificate_goes_with_its_last_board(bench):
 
 def test_a_run_that_cannot_begin_tells_it_for_all(bench):
     play = bench.run(
-        "env -u PELION_API_KEY -u MBED_CLOUD_SDK_API_KEY ansible-playbook -i inventory/ playbooks/provision.yml "
+        "env -u PELION_API_KEY -u MBED_CLOUD_SDK_API_KEY ansible-playbook -i inventory/ pelion.mbl.provision "
         "-e report=reports -e provision_pelion_user_store=/nonexistent"
     )
     assert play.returncode == 2, play.output

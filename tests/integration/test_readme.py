@@ -9,17 +9,23 @@ import pty
 import re
 import shutil
 import subprocess
+import textwrap
 import time
 from pathlib import Path
 
 import pytest
 from fleet import LAB, ROOT, TIMEOUT, Fleet
 
-COMMANDS = [
-    line.strip()
+BLOCKS = [
+    textwrap.dedent(block)
     for block in re.findall(r"^ *```sh\n(.*?)^ *```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-    for line in block.splitlines()
-    if line.strip()
+]
+# Lines, or several where a file is written: from its `<<'END'` to its END.
+COMMANDS = [
+    command.strip()
+    for block in BLOCKS
+    for command in re.findall(r".*<<'END'\n(?:.*\n)*?END\n|.+\n", block)
+    if command.strip()
 ]
 # Run by hand or by CI: this test is a part of it.
 NOT_HERE = {"make test"}
@@ -38,7 +44,7 @@ def test_the_demo(tmp_path):
 
 @pytest.fixture(scope="module")
 def reader(lab: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home directory with a clone of the project in it, whose group_vars say what the README says."""
+    """A home directory with a clone of the project in it."""
     home = tmp_path_factory.mktemp("reader")
     clone = home / "mbl"
     listed = subprocess.run(
@@ -47,9 +53,6 @@ def reader(lab: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in listed.stdout.splitlines():
         (clone / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, clone / name)
-    example = re.search(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert example
-    (clone / "inventory/group_vars/mbl.yml").write_text(example[1])
     for board in lab.boards:
         lab.make_fresh(board)
     return home
@@ -68,12 +71,17 @@ def test_a_command(reader, lab, command):
         # Without a path to this clone: what the reader installed is what runs.
         "ANSIBLE_COLLECTIONS_PATH": str(reader / ".ansible/collections"),
     }
-    arguments = [LAB, "run", "--state", lab.state, "--", "sh", "-c", f"unset ANSIBLE_INVENTORY; {command}"]
-    output, status = at_a_terminal(arguments, reader / "mbl", environment)
+    # Where the reader has gone before.
+    gone = [earlier for earlier in COMMANDS[: COMMANDS.index(command)] if earlier.startswith("cd ")]
+    script = "\n".join(["unset ANSIBLE_INVENTORY", *gone, command])
+    output, status = at_a_terminal(
+        [LAB, "run", "--state", lab.state, "--", "sh", "-c", script], reader / "mbl", environment
+    )
     assert status == 0, output
-    if "provision.yml" in command:
+    if "pelion.mbl.provision" in command:
         assert len(re.findall(r"mbed-linux-os-\d+ +: ok=.*changed=[1-9]", output)) == len(lab.boards)
-    elif "status.yml" in command:
+        assert f"{len(lab.boards)} boards: {len(lab.boards)} changed" in output
+    elif "pelion.mbl.status" in command:
         assert output.count(" registered") == len(lab.boards)
     elif "--graph" in command:
         assert all(board in output for board in lab.boards)

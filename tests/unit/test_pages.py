@@ -14,7 +14,8 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = sorted(DOCS.glob("*.md"))
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+KINDS = ("plugins/modules", "plugins/inventory", "extensions/eda/plugins/event_source")
 CI_FILES = ("gitlab-ci.yml", "github-actions.yml")
 
 
@@ -40,6 +41,11 @@ def test_playbooks_and_variables_that_pages_name_exist(page: Path) -> None:
     text = page.read_text()
     for name in re.findall(r"playbooks/(\w+)\.yml", text):
         assert (ROOT / "playbooks" / f"{name}.yml").is_file(), name
+    for name in re.findall(r"pelion\.mbl\.(\w+)", text):
+        assert any(
+            (ROOT / place).exists()
+            for place in (f"playbooks/{name}.yml", *(f"{kind}/{name}.py" for kind in KINDS), f"roles/{name}")
+        ), name
     options = yaml.safe_load((ROOT / "roles/provision_pelion/meta/argument_specs.yml").read_text())
     known = options["argument_specs"]["main"]["options"]
     for name in re.findall(r"\b(provision_pelion_\w+)", text):
