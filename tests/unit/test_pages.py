@@ -15,7 +15,16 @@ import yaml
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
-KINDS = ("plugins/modules", "plugins/inventory", "extensions/eda/plugins/event_source")
+PARTS = {
+    *(
+        path.stem
+        for kind in ("playbooks", "plugins/*", "extensions/eda/plugins/*")
+        for path in ROOT.glob(f"{kind}/*.*")
+    ),
+    *(path.name for path in ROOT.glob("roles/*")),
+    *yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["action_groups"],
+}
+"""All that is called `pelion.mbl.…`."""
 CI_FILES = ("gitlab-ci.yml", "github-actions.yml")
 
 
@@ -41,11 +50,8 @@ def test_playbooks_and_variables_that_pages_name_exist(page: Path) -> None:
     text = page.read_text()
     for name in re.findall(r"playbooks/(\w+)\.yml", text):
         assert (ROOT / "playbooks" / f"{name}.yml").is_file(), name
-    for name in re.findall(r"pelion\.mbl\.(\w+)", text):
-        assert any(
-            (ROOT / place).exists()
-            for place in (f"playbooks/{name}.yml", *(f"{kind}/{name}.py" for kind in KINDS), f"roles/{name}")
-        ), name
+    for name in re.findall(r"pelion\.mbl\.([a-z]\w+)", text):
+        assert name in PARTS, name
     options = yaml.safe_load((ROOT / "roles/provision_pelion/meta/argument_specs.yml").read_text())
     known = options["argument_specs"]["main"]["options"]
     for name in re.findall(r"\b(provision_pelion_\w+)", text):
