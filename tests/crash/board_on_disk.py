@@ -23,12 +23,15 @@ PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 IDENTITY = kcm.file_name("CfgParam_mbed.InternalEndpoint")
 LWM2M_FILES = [kcm.file_name(name) for name in kcm.LWM2M_ITEMS]
 
-# The first write that a booted client does is a second away, or the test would see two writers at once.
 CLIENT = f"""\
 #!/bin/sh
 say() {{ echo "$(date +%Y-%m-%dT%H:%M:%S+0000) [INFO][mbl ]: $1" >>/var/log/mbl-cloud-client.log; }}
 (
-    cd /config/user/pal/WORKING
+    cd /config/user/pal/WORKING && [ -e 4iiZZ2xW ] || {{
+        mkdir -p /config/user/pal/WORKING /config/user/pal/BACKUP
+        say "Device not configured for mbed Cloud - exit"
+        exit
+    }}
     for name in {IDENTITY} {" ".join(LWM2M_FILES)}; do
         [ -e "$name" ] || sha256sum 4iiZZ2xW >"$name"
     done

@@ -89,10 +89,10 @@ class Disk:
 
     def image(self) -> bytes:
         """What is on the device, compressed."""
-        return zlib.compress(self._on_device(), 1)
+        return zlib.compress(self.content(), 1)
 
-    def _on_device(self) -> bytes:
-        """At one moment: the kernel writes in its own time, so it is read until nothing has changed meanwhile."""
+    def content(self) -> bytes:
+        """What is on the device at one moment: the kernel writes in its own time, so it is read until it rests."""
         content = self._image.read_bytes()
         while (again := self._image.read_bytes()) != content:
             content = again
@@ -110,7 +110,7 @@ class Disk:
         def at_stop(call: str) -> None:
             nonlocal known
             self._age(next(choices))
-            content = self._on_device()
+            content = self.content()
             if content == known:
                 files, image = stops[-1].files, stops[-1].image
             else:

@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The power goes at any moment of a board's work: the board that boots then holds one whole set of items.
+"""The power goes at any moment of a board's work: the board that boots then holds one whole set of items, or, where it
+was to be emptied, none.
 
 Without anybody's help: what counts is what lies under the name that utility and client read. The one exception is the
 moment between the two renames, where the next contact completes the work. ``PELION_CRASH=all`` tries all moods of the
@@ -46,23 +47,26 @@ def item_set(number: int, update: int) -> Items:
 
 
 FIRST, OTHER_UPDATE, OTHER_DEVELOPER = item_set(1, 1), item_set(1, 2), item_set(2, 1)
-# What a board holds before, what it gets, and the policy for a board that has bootstrapped.
+# What a board holds before, what it gets (None: it is emptied), and the policy for a board that has bootstrapped.
 SCENARIOS = {
     "first": (None, FIRST, "not-yet"),
     "update": (FIRST, OTHER_UPDATE, "as-is"),
     "keep": (FIRST, OTHER_DEVELOPER, "keep-identity"),
     "new": (FIRST, OTHER_DEVELOPER, "new-identity"),
+    "empty": (FIRST, None, "as-is"),
 }
 
-CASES = [("first", "nothing"), ("update", "commit"), ("keep", "1"), ("new", "sync")]
-RECOVERY_CASES = [("update", "commit")]
+CASES = [("first", "nothing"), ("update", "commit"), ("keep", "1"), ("new", "sync"), ("empty", "commit")]
+RECOVERY_CASES = [("update", "commit"), ("empty", "commit")]
 if ALL:
     CASES = [(scenario, mood) for scenario in SCENARIOS for mood in MOODS]
     RECOVERY_CASES = [(scenario, mood) for scenario in SCENARIOS for mood in ("nothing", "commit", "sync")]
 
 
-def secrets_of(items: Items) -> list[bytes]:
+def secrets_of(items: Items | None) -> list[bytes]:
     """Parts of the private key's DER that no other file has, each shorter than what a block boundary may part."""
+    if items is None:
+        return []
     number = items.values["MBED_CLOUD_DEV_BOOTSTRAP_DEVICE_PRIVATE_KEY"][36:68]  # in PKCS#8 of a P-256 key
     return [number, number[:16], number[16:]]
 
@@ -71,9 +75,20 @@ def device(run: Callable[[str], str]) -> Device:
     return Device(run, lock_timeout=0)
 
 
-def inject(board: BoardOnDisk, items: Items, bootstrap: str, run: Callable[[str], str]) -> None:
-    found = device(board.run).inspect(may_change=True)
-    device(run).inject(items, found_digest=found.kcm_digest, bootstrap=bootstrap, registration_timeout=10)
+def work(scenario: str, board: BoardOnDisk, run: Callable[[str], str]) -> None:
+    _held, items, bootstrap = SCENARIOS[scenario]
+    digest = device(board.run).inspect(may_change=True).kcm_digest
+    if items is None:
+        device(run).empty(found_digest=digest)
+    else:
+        device(run).inject(items, found_digest=digest, bootstrap=bootstrap, registration_timeout=10)
+
+
+def go_on(scenario: str, run: Callable[[str], str]) -> None:
+    """The next contact after a cut: nothing is to be injected, but what was to be emptied still is."""
+    found = device(run).inspect(may_change=True)
+    if SCENARIOS[scenario][1] is None:
+        device(run).empty(found_digest=found.kcm_digest)
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +96,7 @@ def provisioned(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The disk of a board that holds FIRST and has bootstrapped with it."""
     board = BoardOnDisk(tmp_path_factory.mktemp("provisioned"))
     with board.booted():
-        inject(board, FIRST, "not-yet", board.run)
+        work("first", board, board.run)
     return board.disk.image()
 
 
@@ -96,8 +111,12 @@ def items_of(files: Files, name: str) -> Files:
     return {path.removeprefix(f"{name}/"): digest for path, digest in files.items() if path in wanted}
 
 
+def has_items(items: Files) -> bool:
+    return bool(items.keys() - {"flashSim"})
+
+
 class Sets:
-    """Tells sets apart; ``old`` and ``new`` are disks that hold nothing but one of them."""
+    """Tells sets apart; ``old`` and ``new`` are disks that hold nothing but one of them, which may be none."""
 
     def __init__(self, old: Files, new: Files) -> None:
         self._old, self._new = items_of(old, "pal"), items_of(new, "pal")
@@ -106,11 +125,10 @@ class Sets:
 
     def name(self, files: Files, directory: str = "pal") -> str:
         items = items_of(files, directory)
-        if items and items == self._new:
-            return "new"
-        if items == self._old or (not self._old and not items.keys() - {"flashSim"}):
-            return "old"
-        return "a part" if items.keys() - {"flashSim"} else "nothing"
+        for name, wanted in (("new", self._new), ("old", self._old)):
+            if items == wanted or not (has_items(items) or has_items(wanted)):
+                return name
+        return "a part" if has_items(items) else "nothing"
 
     def verdict(self, files: Files) -> str:
         """``old``, ``new``, ``between`` (completable), or what is wrong."""
@@ -156,17 +174,17 @@ Cut = Callable[[str, str], tuple[Sets, list[Stop]]]
 
 
 @pytest.fixture(scope="session")
-def cut_injection(tmp_path_factory: pytest.TempPathFactory, provisioned: bytes) -> Cut:
-    """``cut_injection(scenario, mood)``: the sets, and the states of the disk at all stops of an injection."""
+def cut_work(tmp_path_factory: pytest.TempPathFactory, provisioned: bytes) -> Cut:
+    """``cut_work(scenario, mood)``: the sets, and the states of the disk at all stops of the work."""
 
     @functools.cache
     def cut(scenario: str, mood: str) -> tuple[Sets, list[Stop]]:
-        held, items, bootstrap = SCENARIOS[scenario]
+        held, items, _bootstrap = SCENARIOS[scenario]
         board = BoardOnDisk(tmp_path_factory.mktemp(scenario), provisioned if held else None)
-        secrets = secrets_of(items) + (secrets_of(held) if held else [])
+        secrets = secrets_of(items) + secrets_of(held)
 
         def run(at_stop: Callable[[str], None]) -> None:
-            inject(board, items, bootstrap, lambda program: board.run_stopping(program, at_stop))
+            work(scenario, board, lambda program: board.run_stopping(program, at_stop))
 
         with board.booted():
             stops = board.disk.stops(Mood(mood), run, secrets)
@@ -176,20 +194,18 @@ def cut_injection(tmp_path_factory: pytest.TempPathFactory, provisioned: bytes) 
 
 
 @pytest.mark.parametrize(("scenario", "mood"), CASES)
-def test_a_power_cut_leaves_one_whole_set(cut_injection: Cut, tell_row, scenario: str, mood: str) -> None:
-    sets, stops = cut_injection(scenario, mood)
-    tell_row(f"injection, {scenario}", mood, [sets.verdict(stop.files) for stop in stops])
-    assert len(stops) > 100
+def test_a_power_cut_leaves_one_whole_set(cut_work: Cut, tell_row, scenario: str, mood: str) -> None:
+    sets, stops = cut_work(scenario, mood)
+    tell_row(f"work, {scenario}", mood, [sets.verdict(stop.files) for stop in stops])
+    assert len(stops) > (50 if scenario == "empty" else 100)
     assert (sets.verdict(stops[0].files), sets.verdict(stops[-1].files)) == ("old", "new")
     judge(sets, stops)
 
 
 @pytest.mark.parametrize(("scenario", "mood"), RECOVERY_CASES)
-def test_a_cut_recovery_leaves_one_whole_set(
-    cut_injection: Cut, tell_row, tmp_path: Path, scenario: str, mood: str
-) -> None:
+def test_a_cut_recovery_leaves_one_whole_set(cut_work: Cut, tell_row, tmp_path: Path, scenario: str, mood: str) -> None:
     """From each kind of state that a cut injection leaves, the next contact comes to an end, and may be cut as well."""
-    sets, stops = cut_injection(scenario, mood)
+    sets, stops = cut_work(scenario, mood)
     kinds = {sets.signature(stop.files): stop for stop in stops}
     if not ALL:  # the last of those with the old set, the first with the new one, and what is between
         by_verdict = {sets.verdict(stop.files): kind for kind, stop in reversed(kinds.items())}
@@ -200,7 +216,7 @@ def test_a_cut_recovery_leaves_one_whole_set(
         board = BoardOnDisk(tmp_path / str(number), start.image)
 
         def run(at_stop: Callable[[str], None], board: BoardOnDisk = board) -> None:
-            device(lambda program: board.run_stopping(program, at_stop)).inspect(may_change=True)
+            go_on(scenario, lambda program: board.run_stopping(program, at_stop))
 
         with board.booted():
             recovered = board.disk.stops(Mood(mood), run, secrets_of(SCENARIOS[scenario][1]))
@@ -208,7 +224,8 @@ def test_a_cut_recovery_leaves_one_whole_set(
             files = read_files(board.disk.mount)
         verdicts += [sets.verdict(stop.files) for stop in recovered]
         begins = sets.verdict(start.files)
-        wanted = "new" if begins == "between" else begins
+        emptied = SCENARIOS[scenario][1] is None
+        wanted = "new" if begins == "between" or emptied else begins
         told = f"from cut {start.number} ({kind}), before `{start.call}`: "
         try:
             judge(sets, recovered)
@@ -216,5 +233,19 @@ def test_a_cut_recovery_leaves_one_whole_set(
             raise AssertionError(told + str(error)) from error
         assert sets.verdict(files) == wanted, told + str(files)
         assert sets.has_its_record(files), told + str(files)
-        assert {path.split("/")[0] for path in files} <= {"pal", RECORD, "pelion-mbl.device"}, told + str(files)
+        kept = set() if emptied else {"pal", RECORD, "pelion-mbl.device"}
+        assert {path.split("/")[0] for path in files} <= kept, told + str(files)
     tell_row(f"recovery, {scenario}, from {len(kinds)} kinds of state", mood, verdicts)
+
+
+def test_nothing_on_an_emptied_disk_opens_its_keys(cut_work: Cut, tmp_path: Path) -> None:
+    """Not in free blocks either, where the sets of former injections were."""
+    _sets, stops = cut_work("update", "commit")
+    board = BoardOnDisk(tmp_path, stops[-1].image)
+    with board.booted():
+        root_of_trust = (board.disk.mount / "pal/flashSim").read_bytes()
+        work("empty", board, board.run)
+    parts = [root_of_trust[at : at + 16] for at in range(0, len(root_of_trust), 16)]
+    random_parts = [part for part in parts if len(set(part)) > 8]
+    assert random_parts
+    assert not [part for part in random_parts if part in board.disk.content()]

@@ -342,6 +342,9 @@ inputs_are_ours() {
     [ "$(cd "$inputs" && cat $input_files 2>/dev/null | sha256sum)" = "$inputs_digest  -" ]
 }
 
+# Opened for reading and writing, the file keeps its blocks; busybox's dd may not have conv=notrunc.
+overwrite() { dd if=/dev/zero bs="$(stat -c %s "$1")" count=1 1<>"$1" 2>/dev/null; }
+
 # Emptied before it is unmounted: a process that sits in it keeps the mount, but not the keys.
 drop_inputs() {
     made_inputs=no
@@ -354,10 +357,7 @@ drop_inputs() {
         }
     done
     if [ -e "$inputs/.$mark" ]; then
-        for file in "$inputs"/*.bin; do
-            # Opened for reading and writing, the file keeps its blocks; busybox's dd may not have conv=notrunc.
-            [ ! -f "$file" ] || dd if=/dev/zero bs=1 count="$(stat -c %s "$file")" 1<>"$file" 2>/dev/null
-        done
+        for file in "$inputs"/*.bin; do [ ! -f "$file" ] || overwrite "$file"; done
         sync
         made_inputs=yes
     fi
@@ -443,14 +443,14 @@ open_journal() {
     else
         output=$(mkdir "$before.part" 2>&1 && : >"$before.part/.absent")
     fi || {
-        rm -rf "$before.part"
+        throw_away "$before.part"
         fail snapshot "$output"
     }
     sync
     injecting=journal
     mv "$before.part" "$before" || fail snapshot
     sync
-    [ "$bootstrap" != new-identity ] || rm -rf "$kcm"
+    [ "$bootstrap" != new-identity ] || throw_away "$kcm"
 }
 
 # Undoes what this run has begun.
@@ -459,7 +459,7 @@ put_back() {
     if [ "$injecting" = beside ]; then
         unmount_beside || return
         if [ -d "$old" ]; then take_old; fi || return
-        rm -rf "$beside"
+        throw_away "$beside"
         rmdir "$kcm" 2>/dev/null
     else
         take_before || return
@@ -468,21 +468,23 @@ put_back() {
     sync
 }
 
-take_old() {
-    [ ! -e "$kcm" ] || throw_away "$kcm"
-    mv "$old" "$kcm"
-}
+take_old() { throw_away "$kcm" && mv "$old" "$kcm"; }
 
 take_before() {
     [ -d "$before" ] || return 0
-    [ ! -e "$kcm" ] || throw_away "$kcm" || return
+    throw_away "$kcm" || return
     if [ -e "$before/.absent" ]; then throw_away "$before"; else mv "$before" "$kcm"; fi
 }
 
-# Gone at once, by a rename: half a set is never found under a name that means something.
+# Gone at once, by a rename: half a set is never found under a name that means something. What stays of it in free
+# blocks cannot be read without its root of trust, so that is overwritten, on the disk, once the rename is there.
 throw_away() {
-    rm -rf "$discard"
-    mv "$1" "$discard" && rm -rf "$discard"
+    for set in "$discard" "$@"; do
+        [ -e "$set" ] || continue
+        [ "$set" = "$discard" ] || mv "$set" "$discard" || return
+        if [ -f "$discard/flashSim" ]; then sync && overwrite "$discard/flashSim" && sync; fi
+        rm -rf "$discard"
+    done
 }
 
 commit() {
@@ -506,8 +508,7 @@ commit() {
     mv "$record.new" "$record"
     sync
     trap 'fail terminated' INT TERM
-    [ ! -d "$old" ] || throw_away "$old"
-    rm -rf "$discard"
+    throw_away "$old"
 }
 
 # Another tool's utility, which knows no lock, may have written into the new set since it was checked.
@@ -544,7 +545,8 @@ recover() {
     fi
     if is_recorded "$kcm" "$record.new"; then mv "$record.new" "$record"; fi
     sync
-    rm -rf "$record.new" "$device.new" "$beside" "$beside.part" "$before.part" "$discard" "$kcm.broken"
+    throw_away "$beside" "$beside.part" "$before.part" "$kcm.broken"
+    rm -f "$record.new" "$device.new"
     rmdir "$kcm" 2>/dev/null # made to be mounted on
     client_stopped=no
     client_process >/dev/null || start_client
@@ -558,8 +560,7 @@ settle() {
         if is_whole "$kcm"; then
             throw_away "$old"
         elif is_checked "$beside"; then
-            rm -rf "$kcm"
-            mv "$beside" "$kcm" && sync && throw_away "$old"
+            throw_away "$kcm" && mv "$beside" "$kcm" && sync && throw_away "$old"
         else
             take_old
         fi
