@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Things that go wrong at any time: the board holds one whole set, no key is left, and the next run ends well.
 
-FAULTS tells how often each is tried (default 2). The moments are drawn from the number of the round.
+FAULTS tells how often each is tried (default 2). The moments are drawn from the number of the round; `-rP` shows
+what they met.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,6 +19,7 @@ import pytest
 from board_box import BoardBox, item_set
 from test_device_program import FIRST, SECOND, holds, inject
 
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.device import Device, DeviceError, _write_items
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items
 
@@ -25,8 +28,11 @@ THIRD = item_set(3)
 WHOLE_RUN = 0.6
 """Seconds that an injection takes about; the moments of faults are drawn from them."""
 
+Strike = Callable[[BoardBox, float], DeviceError | None]
+"""Gives SECOND to a board, lets something go wrong at a moment of that, and returns what the board said to it."""
 
-def _cut_connection(box: BoardBox, moment: float) -> None:
+
+def _cut_connection(box: BoardBox, moment: float) -> DeviceError | None:
     """The board's program goes on, with nobody to talk to."""
     texts: list[str] = []
     found = box.device().inspect(may_change=True)
@@ -44,60 +50,51 @@ def _cut_connection(box: BoardBox, moment: float) -> None:
         shell.stdin.close()
         time.sleep(moment)
         shell.kill()
+    return None
 
 
-def _signal_program(name: str) -> Callable[[BoardBox, float], None]:
-    def strike(box: BoardBox, moment: float) -> None:
+def _meanwhile(command: str, mend: str = "") -> Strike:
+    """Let the board do something at a moment of the injection."""
+
+    def strike(box: BoardBox, moment: float) -> DeviceError | None:
         with ThreadPoolExecutor() as pool:
             injection = pool.submit(inject, box.device(), SECOND)
             time.sleep(moment)
-            box.run(f"holder=$(readlink /run/pelion-mbl/lock.*); holder=${{holder#*:}}; kill -{name} ${{holder%:*}}")
-            if error := injection.exception():
-                assert isinstance(error, DeviceError)
+            box.run(command)
+            error = injection.exception()
+        box.run(mend)
+        assert error is None or isinstance(error, DeviceError)
+        return error
 
     return strike
 
 
-def _break_utility(end: str) -> Callable[[BoardBox, float], None]:
-    def strike(box: BoardBox, moment: float) -> None:
+def _signal_program(name: str) -> Strike:
+    return _meanwhile(f"holder=$(readlink /run/pelion-mbl/lock.*); holder=${{holder#*:}}; kill -{name} ${{holder%:*}}")
+
+
+def _break_utility(end: str) -> Strike:
+    def strike(box: BoardBox, moment: float) -> DeviceError | None:
         box.utility(f"$genuine --provision & usleep {int(moment * 20000)}; kill -9 $!; wait; {end}")
-        with pytest.raises(DeviceError) as raised:
+        with pytest.MonkeyPatch.context() as patches, pytest.raises(DeviceError) as raised:
+            patches.setattr(f"{Device.__module__}.UTILITY_TIMEOUT", 2)
             inject(box.device(), SECOND)
-        assert raised.value.facts["changed"] is False
         box.mend_utility()
+        return raised.value
 
     return strike
 
 
-def _fill_storage(box: BoardBox, moment: float) -> None:
-    with ThreadPoolExecutor() as pool:
-        injection = pool.submit(inject, box.device(), SECOND)
-        time.sleep(moment)
-        box.run("cat /dev/zero >/config/user/filler")
-        if error := injection.exception():
-            assert isinstance(error, DeviceError)
-    box.run("rm /config/user/filler")
-
-
-def _make_storage_read_only(box: BoardBox, moment: float) -> None:
-    with ThreadPoolExecutor() as pool:
-        injection = pool.submit(inject, box.device(), SECOND)
-        time.sleep(moment)
-        box.run("mount -o remount,ro /config/user")
-        if error := injection.exception():
-            assert isinstance(error, DeviceError)
-    box.run("mount -o remount,rw /config/user")
-
-
-FAULTS: dict[str, Callable[[BoardBox, float], None]] = {
+FAULTS: dict[str, Strike] = {
     "the connection is cut": _cut_connection,
     "the program is killed": _signal_program("KILL"),
     "the program is ended": _signal_program("TERM"),
     "the utility is killed": _break_utility("kill -9 $$"),
     "the utility aborts": _break_utility("kill -6 $$"),
+    "the utility hangs": _break_utility("exec sleep 1000"),
     "the utility stops half-way": _break_utility("exit 1"),
-    "the storage fills up": _fill_storage,
-    "the storage becomes read-only": _make_storage_read_only,
+    "the storage fills up": _meanwhile("cat /dev/zero >/config/user/filler", "rm /config/user/filler"),
+    "the storage becomes read-only": _meanwhile("mount -o remount,ro /config/user", "mount -o remount,rw /config/user"),
 }
 
 
@@ -111,15 +108,29 @@ def provisioned(box: BoardBox) -> BoardBox:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_at_any_time_leaves_one_whole_set(provisioned: BoardBox, fault: str):
+    met: Counter[str] = Counter()
     for number in ROUNDS:
-        FAULTS[fault](provisioned, random.Random(f"{fault} {number}").uniform(0, WHOLE_RUN))
+        error = FAULTS[fault](provisioned, random.Random(f"{fault} {number}").uniform(0, WHOLE_RUN))
         board = provisioned.device(lock_timeout=30).inspect(may_change=True)
         assert holds(board, FIRST) or holds(board, SECOND), (fault, number)
+        # What the board could still say is true. (One that was killed says nothing.)
+        if error and error.facts["reason"] != "cut-off":
+            assert error.facts["changed"] == holds(board, SECOND), (fault, number)
+        met[_outcome(board)] += 1
         _assert_tidy(provisioned)
         before = board.record["fingerprint"]
         after = provisioned.device().inspect(may_change=True)
         assert (after.recovered, after.record["fingerprint"]) == (False, before)
         assert inject(provisioned.device(), FIRST).registered, (fault, number)
+    _print(fault, met)
+
+
+def _print(fault: str, met: Counter[str]) -> None:
+    print(f"{fault}: {met.total()}: " + ", ".join(f"{outcome} {count}" for outcome, count in met.most_common()))
+
+
+def _outcome(board: Board) -> str:
+    return ("new set" if holds(board, SECOND) else "old set") + (", put in order" if board.recovered else "")
 
 
 def _assert_tidy(box: BoardBox) -> None:
@@ -129,6 +140,7 @@ def _assert_tidy(box: BoardBox) -> None:
 
 
 def test_two_controllers_with_different_wishes_do_not_mix(provisioned: BoardBox):
+    met: Counter[str] = Counter()
     for number in ROUNDS:
         moments = random.Random(number)
 
@@ -145,7 +157,9 @@ def test_two_controllers_with_different_wishes_do_not_mix(provisioned: BoardBox)
         board = provisioned.device(lock_timeout=30).inspect(may_change=True)
         assert holds(board, SECOND) or holds(board, THIRD)
         assert any(done)
+        met["both did it, one after the other" if all(done) else "one was told of the other"] += 1
         _assert_tidy(provisioned)
+    _print("two controllers", met)
 
 
 def test_mbl_cli_at_the_same_time_is_noticed(provisioned: BoardBox):
@@ -155,6 +169,7 @@ def test_mbl_cli_at_the_same_time_is_noticed(provisioned: BoardBox):
         "/opt/arm/pelion-provisioning-util --provision >/dev/null 2>&1\n"
         "/opt/arm/pelion-provisioning-util --get-pelion-status >/dev/null 2>&1\nrm -rf $inputs\n"
     )
+    met: Counter[str] = Counter()
     for number in ROUNDS:
         with ThreadPoolExecutor() as pool:
             injection = pool.submit(inject, provisioned.device(lock_timeout=30), SECOND)
@@ -166,7 +181,9 @@ def test_mbl_cli_at_the_same_time_is_noticed(provisioned: BoardBox):
             assert isinstance(error, DeviceError), error
         elif board.provisioned_by == "pelion.mbl":
             assert holds(board, SECOND), number
+        met[f"told: {error.facts['reason']}" if error else f"ours was done, then by {board.provisioned_by}"] += 1
         provisioned.run("rm -rf /scratch/provisioning-certs")
         _assert_tidy(provisioned)
         assert inject(provisioned.device(), FIRST).registered
         assert holds(provisioned.device().inspect(may_change=True), FIRST)
+    _print("mbl-cli's sequence", met)
