@@ -17,6 +17,7 @@ from .service import Cloud
 def main() -> None:
     parser = argparse.ArgumentParser(prog="cloud", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address of the API's listeners")
+    parser.add_argument("--name", action="append", default=[], help="another name or address for the API's certificate")
     parser.add_argument("--https-port", type=int, default=0, help="0 takes any")
     parser.add_argument("--http-port", type=int, default=0, help="0 takes any")
     parser.add_argument("--device-host", default="::", help="address of the servers for devices; :: takes IPv4 too")
@@ -35,6 +36,7 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, stop)  # before any thread is made, so that only sigwait() sees them
     cloud = Cloud(
         host=options.host,
+        names=options.name,
         https_port=options.https_port,
         http_port=options.http_port,
         device_host=options.device_host,

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -45,6 +46,7 @@ class Cloud:
         self,
         *,
         host: str = "127.0.0.1",
+        names: Sequence[str] = (),
         https_port: int = 0,
         http_port: int = 0,
         device_host: str = "127.0.0.1",
@@ -54,6 +56,7 @@ class Cloud:
         tier: str = "1",
     ) -> None:
         self._host = host
+        self._names = (*_OWN_NAMES, *names)
         self._ports = https_port, http_port
         self._device_host = device_host
         self._device_ports = bootstrap_port, lwm2m_port
@@ -101,7 +104,7 @@ class Cloud:
         self.ca_path = directory / "ca.pem"
         self._authority.cert_pem.write_to_path(str(self.ca_path))
         https_port, http_port = self._ports
-        self.https_url = self._listen_tls(self._authority, _OWN_NAMES, https_port)
+        self.https_url = self._listen_tls(self._authority, self._names, https_port)
         plain = bind(self._host, http_port)
         self.http_url = f"http://127.0.0.1:{plain.getsockname()[1]}"
         self.control_socket = directory / "control.sock"

@@ -20,10 +20,11 @@ class Board:
     ipv6: str
     ipv4: str | None
     sha1: bool
+    site: int
 
     @classmethod
-    def numbered(cls, number: int, lab: bytes, *, sha1: bool) -> Board:
-        """Board NUMBER (from 1) of the lab that the two bytes LAB tell from others.
+    def numbered(cls, number: int, lab: bytes, *, sha1: bool, site: int = 1) -> Board:
+        """Board NUMBER (from 1) of the lab that the two bytes LAB tell from others, at a site (from 1).
 
         MBL draws the number in a board's name, 0 to 9999 and not padded, at the first boot. Here it follows from the
         board's number: 7919 has no divisor in common with 10000, so no two boards are called the same.
@@ -33,9 +34,15 @@ class Board:
             name=f"mbed-linux-os-{number * 7919 % 10000}",
             mac=mac.hex(":"),
             ipv6=link_local(mac),
-            ipv4=f"10.{lab[0]}.{1 + number // 250}.{1 + number % 250}" if number % 2 == 0 else None,
+            ipv4=f"{ipv4_start(lab, site)}.{1 + number // 250}.{1 + number % 250}" if number % 2 == 0 else None,
             sha1=sha1,
+            site=site,
         )
+
+
+def ipv4_start(lab: bytes, site: int) -> str:
+    """What the IPv4 addresses at a site begin with."""
+    return f"10.{(lab[0] + site - 1) % 256}"
 
 
 def link_local(mac: bytes) -> str:

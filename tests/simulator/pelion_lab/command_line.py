@@ -37,6 +37,13 @@ def _parser() -> argparse.ArgumentParser:
 
     up = commands.add_parser("up", parents=[common], help="start cloud and boards; returns when all answer")
     up.add_argument("--devices", metavar="N", type=_count, default=5, help="how many boards (default: %(default)s)")
+    up.add_argument(
+        "--sites",
+        metavar="N",
+        type=_count,
+        default=1,
+        help="divide the boards into so many networks, each with a place for a controller of its own, and one cloud",
+    )
     up.add_argument("--util", metavar="FILE", type=Path, help="the boards' pelion-provisioning-util")
     up.add_argument("--client", metavar="FILE", type=Path, help="the boards' mbl-cloud-client")
     up.add_argument(
@@ -68,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     show.set_defaults(action=status.show)
 
     run = commands.add_parser("run", parents=[common], help="run a command at the place of the controller")
+    run.add_argument("--site", metavar="N", type=_count, help="at the place of site N's own controller (from 1)")
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     run.set_defaults(action=inside.run)
 

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 
 from .board import WITHHELD
 from .errors import LabError
 from .lab import as_root, require
+from .network import CLOUD_IPV6
 from .places import BUILD, PROJECT, SIMULATOR, VIRTUAL_ENVIRONMENT
 from .record import Record
 
@@ -30,7 +32,10 @@ def run(options: argparse.Namespace) -> int:
     if not command:
         raise LabError("what is to be run? For example: lab run -- ansible-inventory -i inventory/ --graph")
     environment = controller_environment(record, options.state)
-    enter = ["nsenter", f"--net=/proc/{record.process}/ns/net"]
+    if options.site is not None:
+        for name in ("PELION_API_HOST", "MBED_CLOUD_SDK_HOST"):
+            environment[name] = re.sub("localhost|127.0.0.1", f"[{CLOUD_IPV6}]", environment[name])
+    enter = ["nsenter", f"--net={_network(record, options.site)}"]
     if os.geteuid() != 0:
         user, group = os.getuid(), os.getgid()
         groups = ",".join(str(each) for each in os.getgroups())
@@ -41,6 +46,16 @@ def run(options: argparse.Namespace) -> int:
         become = ["setpriv", f"--reuid={user}", f"--regid={group}", f"--groups={groups}", "--inh-caps=-all"]
         enter = ["sudo", "--preserve-env", *enter, *become, "env", *drop, *restore]
     return _replace(enter + command, environment)
+
+
+def _network(record: Record, site: int | None) -> str:
+    """The network namespace of the controller, or of a site's own. Raises LabError."""
+    if site is None:
+        return f"/proc/{record.process}/ns/net"
+    if not 1 <= site <= len(record.sites):
+        raise LabError(f"there is no site {site}: a lab with --sites N has those from 1 to N, if there are several")
+    # As the lab numbers its processes.
+    return f"/proc/{record.process}/root/proc/{record.sites[site - 1]}/ns/net"
 
 
 def controller_environment(record: Record, state: os.PathLike[str]) -> dict[str, str]:

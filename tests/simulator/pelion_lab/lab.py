@@ -39,6 +39,8 @@ def up(options: argparse.Namespace) -> int:
     state = options.state
     if options.devices < 1:
         raise LabError("a lab needs at least one board")
+    if not 1 <= options.sites <= options.devices:
+        raise LabError(f"--sites {options.sites} is not in 1 to {options.devices}, the number of boards")
     if options.sha1_hosts > options.devices:
         raise LabError(f"--sha1-hosts {options.sha1_hosts} is more than --devices {options.devices}")
     if options.retry_scale < 0:
@@ -67,6 +69,7 @@ def up(options: argparse.Namespace) -> int:
         state=str(state),
         system=str(system),
         devices=options.devices,
+        sites=options.sites,
         sha1_hosts=options.sha1_hosts,
         # Only the lab's own client has to be told what another utility stored.
         watch_utility=options.util is not None and options.client is None,

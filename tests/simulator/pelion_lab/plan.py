@@ -15,6 +15,7 @@ class Plan:
     state: str
     system: str
     devices: int
+    sites: int
     sha1_hosts: int
     watch_utility: bool
     retry_scale: float

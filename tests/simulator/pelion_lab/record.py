@@ -27,7 +27,10 @@ class BoardRecord:
 
 @dataclass
 class Record:
-    """A lab. ``process`` is the machine's id of its first process, ``started`` tells it from a later namesake."""
+    """A lab. ``process`` is the machine's id of its first process, ``started`` tells it from a later namesake.
+
+    ``sites`` are processes in the places of the sites' own controllers, none in a lab of one site.
+    """
 
     id: str
     process: int
@@ -35,6 +38,7 @@ class Record:
     owner: int
     environment: dict[str, str] = field(repr=False)
     boards: list[BoardRecord]
+    sites: list[int]
     cloud_running: bool = True
 
     def write(self, state: Path) -> None:

@@ -40,9 +40,10 @@ def _board_status(entry: BoardRecord, log: Path) -> dict[str, object]:
     return {
         "name": entry.board.name,
         "running": entry.running,
-        "ipv6": f"{entry.board.ipv6}%{network.INTERFACE}",
+        "ipv6": f"{entry.board.ipv6}%{network.interface(entry.board.site)}",
         "ipv4": entry.board.ipv4,
         "sha1": entry.board.sha1,
+        "site": entry.board.site,
         "connections": len(LOGGED_IN.findall(ssh_log)),
         "exchanges": len((log / "exchanges").read_text().splitlines()),
     }

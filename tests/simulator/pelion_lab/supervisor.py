@@ -46,9 +46,14 @@ class Supervisor:
         self._state = Path(plan.state)
         self._system = Path(plan.system)
         tag = bytes.fromhex(plan.id)[:2]
-        self._network = network.Network(tag)
+        self._network = network.Network(tag, plan.sites)
         self._boards = [
-            Board.numbered(number, tag, sha1=number > plan.devices - plan.sha1_hosts)
+            Board.numbered(
+                number,
+                tag,
+                sha1=number > plan.devices - plan.sha1_hosts,
+                site=1 + (number - 1) * plan.sites // plan.devices,
+            )
             for number in range(1, plan.devices + 1)
         ]
         self._running: dict[int, tuple[BoardRecord, subprocess.Popen[str]]] = {}
@@ -80,6 +85,9 @@ class Supervisor:
                 "ANSIBLE_SSH_CONTROL_PATH_DIR": self._make_socket_directory(),
             },
             boards=[],
+            sites=[self._network.settle(site) for site in range(1, self._plan.sites + 1)]
+            if self._plan.sites > 1
+            else [],
         )
         self._record.boards += self._boot(self._boards)
         self._record.write(self._state)
@@ -176,9 +184,11 @@ class Supervisor:
     def _start_cloud(self) -> subprocess.Popen[str]:
         directory = self._state / "cloud"
         directory.mkdir(mode=0o755)
+        # Sites' own controllers have another loopback.
+        reached = ["--host", "::", "--name", network.CLOUD_IPV6] if self._plan.sites > 1 else []
         with (self._state / "log/cloud.log").open("w") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "cloud", "--state-dir", directory],
+                [sys.executable, "-m", "cloud", "--state-dir", directory, *reached],
                 env={**os.environ, "PYTHONPATH": str(SIMULATOR)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -210,7 +220,7 @@ class Supervisor:
         lab.mkdir()
         for name in ("exchanges", "ssh.log", "avahi.log"):
             (lab / name).touch()
-        addresses = (self._network.ipv4, network.CLOUD_IPV6)
+        addresses = (self._network.ipv4(board.site), network.CLOUD_IPV6)
         make_root(board, self._root(board), self._system, addresses, self._plan.retry_scale)
         if self._plan.disks:
             disk.make(self._disk(board), self._root(board) / "config/user")
@@ -297,7 +307,7 @@ def _state(process: Path) -> str:
 
 def _greets(board: Board) -> bool:
     """Whether an ssh server answers. This is no ssh connection yet: nobody logs in."""
-    scope = socket.if_nametoindex(network.INTERFACE)
+    scope = socket.if_nametoindex(network.interface(board.site))
     with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as peer:
         peer.settimeout(1)
         try:
