@@ -32,6 +32,7 @@ WISHES_ARGUMENTS = {
     "registration_timeout": {"type": "int", "default": 120},
     "roster": {"type": "list", "elements": "str", "default": []},
     "new_boards": {"type": "str", "choices": list(NEW_BOARDS), "default": ALLOW},
+    "site": {"type": "str", "default": ""},
 }
 PREFIX = "provision_pelion_"
 ROLE_VARIABLES = {

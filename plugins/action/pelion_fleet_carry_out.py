@@ -48,5 +48,6 @@ class ActionModule(Action):
                 "bootstrapped_at": part.bootstrapped_at,
                 "timeout": part.registration_timeout,
                 "host_keys": host_keys_of(self._task_vars),
+                "site": part.site,
             }
         return result

@@ -59,7 +59,9 @@ class ActionModule(Action):
 
     def _remember(self, team: Store, members: list[Member], decision: Decision) -> None:
         proven = {
-            member.name: Remembered.now(member.host_keys, member.board.device_id, decision.proven[member.name])
+            member.name: Remembered.now(
+                member.host_keys, member.board.device_id, decision.proven[member.name], member.wishes.site
+            )
             for member in members
             if member.name in decision.proven
         }

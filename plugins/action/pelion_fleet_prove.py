@@ -33,7 +33,7 @@ class ActionModule(Action):
             with open_api(self, arguments, stores) as api:
                 unproven = prove(api, claims.values(), max(claim.timeout for claim in claims.values()))
         proven = {
-            name: Remembered.now(claim.host_keys, claim.device_id, claim.dev_cert)
+            name: Remembered.now(claim.host_keys, claim.device_id, claim.dev_cert, claim.site)
             for name, claim in claims.items()
             if name not in unproven
         }

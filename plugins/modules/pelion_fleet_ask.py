@@ -87,6 +87,10 @@ options:
         type: str
         choices: [allow, refuse]
         default: allow
+      site:
+        description: At which of the team's sites the board is, for the fleet's memory and its reports.
+        type: str
+        default: ''
   team:
     description: The stores and the account of this board, which have to be the same for all boards of a play.
     type: dict

@@ -38,7 +38,7 @@ team_store:
   sample: /srv/mbl/team
 boards:
   description: The boards by name, each with C(host_keys) (fingerprints of its ssh host keys), C(device_id),
-    C(certificate) (its developer certificate's name) and C(seen), when it was last proven.
+    C(certificate) (its developer certificate's name), C(seen), when it was last proven, and C(site), where that was.
   type: dict
   returned: success
   sample:
@@ -47,4 +47,5 @@ boards:
       device_id: 0161dbbcdd660a580a010c3403c00000
       certificate: bench-2026
       seen: "2026-11-25T00:00:00Z"
+      site: ''
 """

@@ -37,6 +37,10 @@ options:
     type: list
     elements: str
     default: []
+  site:
+    description: The site that the boards are at. Boards that the team remembers at another one are then not expected.
+    type: str
+    default: ''
   verify:
     description: Whether to ask the cloud. Without, boards are taken at their word.
     type: bool
@@ -114,6 +118,11 @@ report:
       description: What is wrong with the fleet as a whole.
       type: list
       elements: str
+      sample: []
+    sites:
+      description: The sites whose reports are put together; none in a report of this module.
+      type: list
+      elements: dict
       sample: []
 table:
   description: The boards as lines of a table.

@@ -39,7 +39,7 @@ class Part:
 
     ``refused`` tells why nothing may be; otherwise the board is to hold ``dev_cert`` and ``update_resources``
     (names in the team store), and, with ``reconnect`` (a reason), to register anew. ``bootstrapped_at`` is what
-    the Device Directory says of the board's device before that.
+    the Device Directory says of the board's device before that, ``site`` where the board is.
     """
 
     refused: str = ""
@@ -49,6 +49,7 @@ class Part:
     registration_timeout: int = 0
     reconnect: str = ""
     bootstrapped_at: str | None = None
+    site: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Small, since it travels with every board's task: what is as by default is left out."""
@@ -275,6 +276,7 @@ class _Deciding:
             when_bootstrapped=wishes.when_bootstrapped,
             registration_timeout=wishes.registration_timeout,
             bootstrapped_at=device and device.answer.get("bootstrapped_timestamp"),
+            site=wishes.site,
         )
         items = self._items_of(dev_cert, wishes.update)
         if isinstance(items, PelionError):

@@ -26,26 +26,24 @@ FRESH_FOR = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Remembered:
-    """A board as it was last proven: its ssh host keys (``SHA256:…``), device id, developer certificate's name, and
-    when (2026-01-01T00:00:00Z)."""
+    """A board as it was last proven: its ssh host keys (``SHA256:…``), device id, developer certificate's name, when
+    (2026-01-01T00:00:00Z), and at which of the team's sites, empty where they have no names."""
 
     host_keys: tuple[str, ...] = ()
     device_id: str | None = None
     certificate: str | None = None
     seen: str = ""
+    site: str = ""
 
     @classmethod
-    def now(cls, host_keys: tuple[str, ...], device_id: str | None, certificate: str | None) -> Remembered:
-        return cls(host_keys, device_id, certificate, f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}")
+    def now(
+        cls, host_keys: tuple[str, ...], device_id: str | None, certificate: str | None, site: str = ""
+    ) -> Remembered:
+        return cls(host_keys, device_id, certificate, f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}", site)
 
     def tells_as_much_as(self, other: Remembered) -> bool:
         """Whether writing this over ``other`` would be for nothing."""
-        same = (self.host_keys, self.device_id, self.certificate) == (
-            other.host_keys,
-            other.device_id,
-            other.certificate,
-        )
-        return same and _time(self.seen) - _time(other.seen) < FRESH_FOR
+        return replace(self, seen=other.seen) == other and _time(self.seen) - _time(other.seen) < FRESH_FOR
 
 
 def read_fleet(store: Store) -> dict[str, Remembered]:

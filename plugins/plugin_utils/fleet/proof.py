@@ -19,7 +19,7 @@ class Claim:
 
     ``bootstrapped`` tells that it was made to bootstrap; ``bootstrapped_at`` is what the directory said of the
     device before that, None when it did not know it. ``timeout`` is how many seconds it may take the directory to
-    know; ``host_keys`` are the board's, see Remembered.
+    know; ``host_keys`` and ``site`` are the board's, see Remembered.
     """
 
     board: str
@@ -29,6 +29,7 @@ class Claim:
     bootstrapped_at: str | None = None
     timeout: int = 0
     host_keys: tuple[str, ...] = ()
+    site: str = ""
 
     @classmethod
     def from_json(cls, board: str, claim: Mapping[str, Any]) -> Claim:

@@ -42,7 +42,8 @@ class HeldCertificate:
 class BoardReport:
     """One board. ``state`` is the Device Directory's word; times are texts such as 2026-01-01T00:00:00Z.
 
-    ``reason`` says why the outcome is not ``ok``, ``next_step`` what to do about it.
+    ``reason`` says why the outcome is not ``ok``, ``next_step`` what to do about it. ``site`` is where the board is,
+    None where sites have no names.
     """
 
     name: str
@@ -56,6 +57,7 @@ class BoardReport:
     update_certificate: HeldCertificate | None = None
     last_registration: str | None = None
     last_seen: str | None = None
+    site: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,19 @@ class Place:
 
 
 @dataclass(frozen=True)
+class SiteRun:
+    """A site's part in a report of several: when its own report was made, None when it sent none."""
+
+    name: str
+    made_at: str | None
+
+
+@dataclass(frozen=True)
 class Report:
     """A run of ``playbook`` that ended at ``made_at``.
 
-    ``places`` are empty where the cloud was not asked; ``problems`` are those of the fleet as a whole.
+    ``places`` are empty where the cloud was not asked; ``problems`` are those of the fleet as a whole; ``sites`` are
+    those whose reports were put together in this one.
     """
 
     playbook: str
@@ -81,6 +92,7 @@ class Report:
     boards: Sequence[BoardReport]
     places: Sequence[Place] = ()
     problems: Sequence[str] = ()
+    sites: Sequence[SiteRun] = ()
 
     @property
     def success(self) -> bool:
@@ -102,6 +114,7 @@ class Report:
             "boards": [asdict(board) for board in self.boards],
             "places": [asdict(place) for place in self.places],
             "problems": list(self.problems),
+            "sites": [asdict(site) for site in self.sites],
         }
 
 

@@ -19,7 +19,7 @@ from .report_page import page
 COLUMNS = (
     *("name", "outcome", "reason", "next_step", "address", "device_id", "state"),
     *("developer_certificate", "developer_certificate_ends", "update_certificate", "update_certificate_ends"),
-    *("last_registration", "last_seen"),
+    *("last_registration", "last_seen", "site"),
 )
 
 

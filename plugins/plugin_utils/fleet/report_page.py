@@ -118,7 +118,7 @@ def _step(board: BoardReport) -> str:
 def _row(board: BoardReport) -> str:
     state = f" ({_text(board.state)})" if board.state else ""
     cells = (
-        ("", f"<b>{_text(board.name)}</b><br><small>{_text(board.address)}</small>"),
+        ("", f"<b>{_text(board.name)}</b><br><small>{_text(_where(board))}</small>"),
         ("State", f"{_text(OUTCOMES[board.outcome])}{state}"),
         ("Device", f"<code>{_text(board.device_id)}</code>" if board.device_id else ""),
         ("Developer certificate ends", _held(board.developer_certificate)),
@@ -126,6 +126,10 @@ def _row(board: BoardReport) -> str:
         ("Last seen", _text((board.last_seen or "").replace("T", " ").rstrip("Z"))),
     )
     return "<tr>" + "".join(f'<td data-label="{label}">{cell}</td>' for label, cell in cells) + "</tr>"
+
+
+def _where(board: BoardReport) -> str:
+    return ", ".join(part for part in (board.site, board.address) if part)
 
 
 def _held(held: HeldCertificate | None) -> str:

@@ -25,6 +25,7 @@ class _Seen:
     outcome: str = NOT_REACHED
     reason: str = ""
     device_id: str | None = None
+    site: str | None = None
     batch: int = 0
 
 
@@ -104,6 +105,7 @@ class Run:
             except ValueError:
                 return
             facts = {**board.describe(), "device_id": board.device_id}
+            seen.site = answer.get("wishes", {}).get("site") or None
         seen.device_id = answer.get("device_id") or facts.get("device_id") or seen.device_id
         held = {title: facts[title] for title in CERTIFICATES if isinstance(facts.get(title), Mapping)}
         self._held.setdefault(name, {}).update(held)
@@ -135,5 +137,6 @@ class Run:
             next_step,
             device_id=seen.device_id,
             last_seen=time_text(now) if seen.outcome in (OK, CHANGED) else None,
+            site=seen.site,
             **certificates,
         )

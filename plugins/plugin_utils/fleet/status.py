@@ -30,7 +30,8 @@ class Fleet:
 
     ``answers`` are the results of pelion.mbl.mbl_pelion_status by board, those of boards that failed or could
     not be reached included; ``addresses`` the boards' addresses. ``inventory`` are the names of all hosts there,
-    so that a board left out by a limit is not missing. ``devices`` are None where the cloud was not asked.
+    so that a board left out by a limit is not missing. ``devices`` are None where the cloud was not asked. With
+    ``site``, remembered boards of other sites are not expected.
     """
 
     answers: Mapping[str, Mapping[str, Any]]
@@ -40,6 +41,7 @@ class Fleet:
     remembered: Mapping[str, Remembered] = field(default_factory=dict)
     devices: Sequence[Device] | None = None
     certificates: Sequence[DeveloperCertificate] = ()
+    site: str = ""
 
 
 def status_report(
@@ -50,7 +52,8 @@ def status_report(
     boards = [judge.board(name) for name in sorted(fleet.answers, key=natural)]
     # An entry of a roster is a name, fingerprints, or a name with fingerprints behind it.
     words = (word for entry in fleet.roster for word in entry.split())
-    absent = {*fleet.remembered, *(word for word in words if not word.startswith(KEY_PREFIX))}
+    here = {name for name, before in fleet.remembered.items() if fleet.site in ("", before.site) or not before.site}
+    absent = {*here, *(word for word in words if not word.startswith(KEY_PREFIX))}
     absent -= {*fleet.inventory, *fleet.answers}
     boards += [judge.missing(name) for name in sorted(absent, key=natural)]
     counts = Counter(device.certificate_id for device in fleet.devices or ())
@@ -90,6 +93,7 @@ class _Judge:
             update_certificate=self._held(answer.get("update_certificate")),
             last_registration=answer.get("last_registration"),
             last_seen=time_text(self._now) if answered else before and before.seen,
+            site=self._fleet.site or (before and before.site) or None,
         )
 
     def missing(self, name: str) -> BoardReport:
@@ -105,6 +109,7 @@ class _Judge:
             device_id=before and before.device_id,
             state=device and device.state,
             last_seen=before and before.seen,
+            site=(before and before.site) or self._fleet.site or None,
         )
 
     def _device_id(self, name: str) -> str | None:

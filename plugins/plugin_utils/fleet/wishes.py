@@ -59,6 +59,7 @@ class Wishes:
     registration_timeout: int = 120
     roster: tuple[str, ...] = ()
     new_boards: str = ALLOW
+    site: str = ""
 
     @classmethod
     def from_json(cls, wishes: Mapping[str, Any]) -> Wishes:
