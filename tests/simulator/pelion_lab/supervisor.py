@@ -56,6 +56,7 @@ class Supervisor:
             )
             for number in range(1, plan.devices + 1)
         ]
+        self._sites = range(1, plan.sites + 1) if plan.sites > 1 else ()
         self._running: dict[int, tuple[BoardRecord, subprocess.Popen[str]]] = {}
         self._learned = LearnedValues(self._state) if plan.watch_utility else None
 
@@ -85,9 +86,7 @@ class Supervisor:
                 "ANSIBLE_SSH_CONTROL_PATH_DIR": self._make_socket_directory(),
             },
             boards=[],
-            sites=[self._network.settle(site) for site in range(1, self._plan.sites + 1)]
-            if self._plan.sites > 1
-            else [],
+            sites=[self._network.settle(site) for site in self._sites],
         )
         self._record.boards += self._boot(self._boards)
         self._record.write(self._state)
@@ -185,7 +184,7 @@ class Supervisor:
         directory = self._state / "cloud"
         directory.mkdir(mode=0o755)
         # Sites' own controllers have another loopback.
-        reached = ["--host", "::", "--name", network.CLOUD_IPV6] if self._plan.sites > 1 else []
+        reached = ["--host", "::", "--name", network.CLOUD_IPV6] if self._sites else []
         with (self._state / "log/cloud.log").open("w") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "cloud", "--state-dir", directory, *reached],
