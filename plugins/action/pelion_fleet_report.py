@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 from ..plugin_utils.cloud.api_answers import DEVELOPER_MODE
 from ..plugin_utils.fleet.memory import read_fleet
-from ..plugin_utils.fleet.report import summary, table
-from ..plugin_utils.fleet.report_files import write_report
 from ..plugin_utils.fleet.status import Fleet, status_report
 from ..plugin_utils.task.action import Action, plain
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
+from ..plugin_utils.task.reporting import result_of
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 
 
@@ -54,14 +52,4 @@ class ActionModule(Action):
             warn_days=arguments["warn_days"],
             problems=[plain(problem)] if (problem := self._task_vars.get("mbl_discovery_problem")) else [],
         )
-        files: list[Path] = []
-        if arguments["dest"]:
-            # Relative to where the command was given, as a file's name on a command line is.
-            files = write_report(report, Path(arguments["dest"]).absolute())
-        return {
-            "changed": False,
-            "report": report.to_json(),
-            "table": table(report),
-            "summary": summary(report),
-            "files": [str(file) for file in files],
-        }
+        return result_of(report, arguments["dest"])

@@ -5,9 +5,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, TypeVar
+
+from ..credentials.times import parse_time
+
+T = TypeVar("T")
 
 FORMAT = 1
 """Of the JSON: raised when a reader of the former one would misunderstand it. New fields do not raise it."""
@@ -117,6 +121,58 @@ class Report:
             "sites": [asdict(site) for site in self.sites],
         }
 
+    @classmethod
+    def from_json(cls, document: Any) -> Report:
+        """What ``to_json`` made. Fields that are not known are passed over. Raises ValueError for anything else."""
+        given = _mapping(document)
+        if given.get("format") != FORMAT:
+            raise ValueError(f"has the format {given.get('format')!r}, not {FORMAT}")
+        boards = [_read(BoardReport, board) for board in _list(given, "boards")]
+        for board in boards:
+            if board.outcome not in OUTCOMES:
+                raise ValueError(f"has a board with the outcome {board.outcome!r}")
+        texts = [given.get("playbook"), given.get("made_at"), *_list(given, "problems")]
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError("has something else than text where text should be")
+        playbook, made_at, *problems = texts
+        parse_time(made_at)
+        places = [_read(Place, place) for place in _list(given, "places")]
+        return cls(playbook, made_at, boards, places, problems, [_read(SiteRun, s) for s in _list(given, "sites")])
+
+
+_KINDS = {"str": str, "str | None": (str, type(None)), "int": int}
+
+
+def _read(kind: type[T], entry: Any) -> T:
+    """An instance of the dataclass ``kind`` from the JSON of one. Raises ValueError."""
+    given, entry = {}, _mapping(entry)
+    for field in fields(kind):
+        if field.name not in entry:
+            continue
+        value = entry[field.name]
+        if field.type == "HeldCertificate | None":
+            value = value and _read(HeldCertificate, value)
+        elif not isinstance(value, _KINDS[field.type]):
+            raise ValueError(f"has {value!r} as {field.name}")
+        given[field.name] = value
+    try:
+        return kind(**given)
+    except TypeError as error:
+        raise ValueError(f"has an incomplete entry: {error}") from None
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError("is not made of objects where it should be")
+    return value
+
+
+def _list(given: Mapping[str, Any], name: str) -> list[Any]:
+    value = given.get(name, [])
+    if not isinstance(value, list):
+        raise ValueError(f"has no list of {name}")
+    return value
+
 
 def summary(report: Report) -> list[str]:
     """Lines for a terminal: the counts, and each board that is not in order with what to do."""
@@ -125,7 +181,7 @@ def summary(report: Report) -> list[str]:
     for board in by_urgency(report.boards):
         if board.outcome in (OK, CHANGED):
             continue
-        words = (f"{printable(board.name)}: {OUTCOMES[board.outcome]}", board.reason, board.next_step)
+        words = (f"{named(board)}: {OUTCOMES[board.outcome]}", board.reason, board.next_step)
         lines.append(" | ".join(printable(part) for part in words if part))
     return lines
 
@@ -144,6 +200,11 @@ def table(report: Report) -> list[str]:
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) for row in rows]
+
+
+def named(board: BoardReport) -> str:
+    """The board's name, with its site where it has one."""
+    return printable(f"{board.name} at {board.site}" if board.site else board.name)
 
 
 def by_urgency(boards: Iterable[BoardReport]) -> list[BoardReport]:

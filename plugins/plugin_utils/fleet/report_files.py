@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 from ..errors import PelionError
 from ..store.durable_file import replace_file
-from .report import ATTENTION, BAD, OUTCOMES, BoardReport, Report, printable
+from .report import ATTENTION, BAD, OUTCOMES, BoardReport, Report, named, printable
 from .report_page import page
 
 COLUMNS = (
@@ -41,6 +41,23 @@ def write_report(report: Report, directory: Path) -> list[Path]:
     except OSError as error:
         raise PelionError(f"The report cannot be written to {directory}: {error.strerror}.") from error
     return [directory / name for name in forms]
+
+
+def read_report(directory: Path) -> Report:
+    """The report that write_report left there. Raises PelionError where there is none, or a damaged one."""
+    file = directory / "fleet.json"
+    try:
+        return Report.from_json(json.loads(file.read_bytes()))
+    except FileNotFoundError:
+        raise PelionError(f"There is no report in {directory}.") from None
+    except OSError as error:
+        raise PelionError(f"The report {file} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise PelionError(f"{file} is no report of this collection: it {_trouble(error)}.") from error
+
+
+def _trouble(error: Exception) -> str:
+    return "is no JSON" if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError, RecursionError)) else str(error)
 
 
 def as_json(report: Report) -> str:
@@ -78,7 +95,7 @@ def as_junit(report: Report) -> str:
     for problem in report.problems:
         _case(suite, "fleet", "the fleet", problem)
     for board in report.boards:
-        _case(suite, board.name, *_failure(board))
+        _case(suite, named(board), *_failure(board))
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(suite, encoding="unicode") + "\n"
 
 

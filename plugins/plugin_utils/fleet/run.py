@@ -49,7 +49,7 @@ class Run:
 
     def decided(self, action: str, answer: Mapping[str, Any]) -> None:
         """A task that stands for the whole batch was done; ``action`` is a plugin's name without its collection."""
-        if action == "pelion_fleet_report":
+        if action in ("pelion_fleet_report", "pelion_fleet_merge"):
             self.reported = True
         elif action == "pelion_fleet_decide":
             self._names.update(answer.get("parts") or {})

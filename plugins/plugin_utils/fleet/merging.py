@@ -1,0 +1,86 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One report of several sites: what each one's run told, and the boards of those that told nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from ..credentials.times import parse_time, time_text
+from .assignment import natural
+from .memory import Remembered
+from .report import MISSING, NOT_REACHED, BoardReport, Place, Report, SiteRun
+
+
+@dataclass(frozen=True)
+class Silence:
+    """A site that sent no report: why that is known, and the boards that should be there."""
+
+    reason: str
+    expected: Collection[str] = field(default_factory=frozenset)
+
+
+def merge(sites: Mapping[str, Report | Silence], now: datetime, remembered: Mapping[str, Remembered]) -> Report:
+    """The report of all ``sites``. Boards of a silent one are not reached: those that are expected or were
+    remembered there, unless another site has them now.
+
+    Each board is told with its site. A board that one site misses and another one has is not missing. Two boards of
+    one name are a problem, since memory, roster and host keys go by names.
+    """
+    heard = {site: report for site, report in sites.items() if isinstance(report, Report)}
+    boards = [replace(board, site=site) for site, report in heard.items() for board in report.boards]
+    where: dict[str, list[str]] = {}
+    for board in boards:
+        if board.outcome != MISSING:
+            where.setdefault(board.name, []).append(board.site or "")
+    boards = [board for board in boards if board.outcome != MISSING or board.name not in where]
+    problems = [f"{site}: {problem}" for site, report in heard.items() for problem in report.problems]
+    problems += [
+        f"{' and '.join(places)} have a board called {name} each. Tell them apart by name_template of the inventory "
+        "source (such as 'north-{name}')."
+        for name, places in where.items()
+        if len(places) > 1
+    ]
+    for site, silence in sites.items():
+        if isinstance(silence, Silence):
+            problems.append(f"{site}: {silence.reason}")
+            boards += _not_reached(site, silence, where, remembered)
+    return Report(
+        ", ".join(dict.fromkeys(report.playbook for report in heard.values())),
+        time_text(now) or "",
+        sorted(boards, key=lambda board: (natural(board.name), natural(board.site or ""))),
+        _places(heard.values()),
+        tuple(problems),
+        [SiteRun(site, heard[site].made_at if site in heard else None) for site in sites],
+    )
+
+
+def _not_reached(
+    site: str, silence: Silence, elsewhere: Collection[str], remembered: Mapping[str, Remembered]
+) -> list[BoardReport]:
+    here = {name for name, before in remembered.items() if before.site == site}
+    return [
+        BoardReport(
+            name,
+            NOT_REACHED,
+            "Its site sent no report.",
+            f"See why the run at {site} ended, and run it again; what is in order already is left as it is.",
+            device_id=before.device_id,
+            last_seen=before.seen or None,
+            site=site,
+        )
+        for name in {*silence.expected, *here}.difference(elsewhere)
+        if (before := remembered.get(name, Remembered()))
+    ]
+
+
+def _places(reports: Collection[Report]) -> list[Place]:
+    """The account is one for all sites: the newest word on each certificate."""
+    newest = {
+        place.name: place
+        for report in sorted(reports, key=lambda report: parse_time(report.made_at))
+        for place in report.places
+    }
+    return sorted(newest.values(), key=lambda place: natural(place.name))
