@@ -12,6 +12,7 @@ from ..plugin_utils.credentials.update_resources import UpdateResources
 from ..plugin_utils.errors import PelionError
 from ..plugin_utils.fleet.decision import Decision, Member, decide
 from ..plugin_utils.fleet.memory import Remembered, read_fleet, remember
+from ..plugin_utils.fleet.reservations import Reservations
 from ..plugin_utils.fleet.stock import Stock
 from ..plugin_utils.fleet.wishes import Wishes
 from ..plugin_utils.store.store import Store
@@ -39,7 +40,8 @@ class ActionModule(Action):
         with open_api(self, arguments, stores) if arguments["verify"] else contextlib.nullcontext() as api:
             remembered = read_fleet(stores.team)
             stock = Stock(stores.team, api, self._read_src, warn_days=arguments["warn_days"])
-            decision = decide(members, stock, remembered, unasked)
+            reservations = Reservations(stores.team) if api and not self.check_mode else None
+            decision = decide(members, stock, remembered, unasked, reservations)
         for warning in decision.warnings:
             self.warn(warning)
         if decision.common_refusal:

@@ -31,12 +31,26 @@ class Seeker:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A developer certificate as it is: how many devices it has, and whether devices can bootstrap with it."""
+    """A developer certificate as it is: how many devices it has, and whether devices can bootstrap with it.
+
+    ``reserved`` are the places that other runs are giving away. One that such a run is about to make has no fingerprint
+    yet.
+    """
 
     name: str
     fingerprint: str
     devices: int
     usable: bool = True
+    reserved: int = 0
+
+    @property
+    def room(self) -> int:
+        return DEVICES_PER_CERTIFICATE - self.devices - self.reserved if self.usable else 0
+
+    def __str__(self) -> str:
+        others = f" and {self.reserved} that other runs are adding" if self.reserved else ""
+        end = "" if self.usable else " and is inactive or expired"
+        return f"{self.name} has {self.devices} of {DEVICES_PER_CERTIFICATE} devices{others}{end}"
 
 
 @dataclass(frozen=True)
@@ -89,11 +103,8 @@ class _Houses:
 
     def __init__(self, certificates: list[Certificate], certificates_left: Callable[[], int]) -> None:
         self._certificates = {certificate.name: certificate for certificate in certificates}
-        self._names_by_fingerprint = {certificate.fingerprint: certificate.name for certificate in certificates}
-        self._room = defaultdict(
-            lambda: DEVICES_PER_CERTIFICATE,
-            {c.name: DEVICES_PER_CERTIFICATE - c.devices if c.usable else 0 for c in certificates},
-        )
+        self._names_by_fingerprint = {c.fingerprint: c.name for c in certificates if c.fingerprint}
+        self._room = defaultdict(lambda: DEVICES_PER_CERTIFICATE, {c.name: c.room for c in certificates})
         self._certificates_left = certificates_left
         self._open: dict[tuple[str, bool], list[str]] = {}
         self.made: list[str] = []
@@ -131,11 +142,7 @@ class _Houses:
                 f"There is no developer certificate {seeker.wish!r} in the cloud, and none may be made "
                 "(provision_pelion_create is false)."
             )
-        state = [
-            f"{c.name} has {c.devices} of {DEVICES_PER_CERTIFICATE} devices"
-            + ("" if c.usable else " and is inactive or expired")
-            for c in sorted(family, key=lambda c: natural(c.name))
-        ]
+        state = [str(c) for c in sorted(family, key=lambda c: natural(c.name))]
         text = f"There is no room for this board among the developer certificates ({'; '.join(state) or 'none yet'})"
         if not seeker.create:
             return f"{text}, and none may be made (provision_pelion_create is false)."

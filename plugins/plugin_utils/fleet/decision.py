@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ..board.board import Board
@@ -13,9 +14,11 @@ from ..board.device import DeviceError
 from ..board.items import Items
 from ..cloud.api_answers import Device
 from ..errors import PelionError
+from ..store.store import StoreError
 from . import update_guard
-from .assignment import Assignment, Seeker, assign
+from .assignment import Assignment, Certificate, Seeker, assign
 from .memory import Remembered
+from .reservations import Reservations
 from .roster import is_new, misspelt, why_refused
 from .stock import Stock
 from .update_guard import unknown_update
@@ -66,13 +69,14 @@ class Decision:
 
     ``dev_certs`` and ``updates`` are what the team store must be given first. ``proven`` are the boards that
     hold what they should and that the directory, where it was asked, has as registered, with their
-    certificates' names.
+    certificates' names. ``places`` are the boards that will be one device more of a certificate, with its name.
     """
 
     parts: Mapping[str, Part]
     dev_certs: Sequence[str] = ()
     updates: Sequence[UpdateWish] = ()
     proven: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
     warnings: Sequence[str] = ()
 
     @property
@@ -87,24 +91,45 @@ def decide(
     stock: Stock,
     remembered: Mapping[str, Remembered],
     unasked: Mapping[str, str] | None = None,
+    reservations: Reservations | None = None,
 ) -> Decision:
     """Decide for all ``members`` at once. ``unasked`` boards are refused for the reasons given.
 
-    What concerns one board, or the boards of one wish, refuses those alone. Raises ApiError or StoreError when
-    cloud or store cannot be read at all.
+    What concerns one board, or the boards of one wish, refuses those alone. With ``reservations``, places in
+    certificates are given to no more boards than there are, whoever else decides; a store that takes no notes is warned
+    of. Raises ApiError or StoreError when cloud or store cannot be read at all.
     """
-    return _Deciding(list(members), stock, remembered, unasked or {}).decide()
+    members = list(members)
+    decision = _Deciding(members, stock, remembered, unasked or {}, {}).decide()
+    if not decision.places or reservations is None:
+        return decision
+    try:
+        # Cloud and store have been read: others wait for a moment only.
+        with reservations.locked() as others:
+            decision = _Deciding(members, stock, remembered, unasked or {}, others).decide()
+            reservations.keep(decision.places)
+    except StoreError as error:
+        warning = f"Other runs may give away the same places in developer certificates: {error}"
+        return replace(decision, warnings=[*decision.warnings, warning])
+    return decision
 
 
 class _Deciding:
     """One decision on its way: boards are refused one reason at a time, and the rest go on."""
 
     def __init__(
-        self, members: list[Member], stock: Stock, remembered: Mapping[str, Remembered], unasked: Mapping[str, str]
+        self,
+        members: list[Member],
+        stock: Stock,
+        remembered: Mapping[str, Remembered],
+        unasked: Mapping[str, str],
+        others: Mapping[str, str],
     ) -> None:
         self._members = members
         self._stock = stock
         self._remembered = remembered
+        self._others = {board: name for board, name in others.items() if board not in {m.name for m in members}}
+        self._uncounted: set[str] = set()
         self._parts = {name: Part(refused=reason) for name, reason in unasked.items()}
         self._warnings: list[str] = []
         self._items: dict[tuple[str, UpdateWish], Items | PelionError | None] = {}
@@ -129,6 +154,7 @@ class _Deciding:
             dev_certs=sorted(name for name in names if not self._is_ready(name)),
             updates=sorted((wish for wish in wishes if not self._stock.update(wish).ready), key=lambda wish: wish.name),
             proven=proven,
+            places={m.name: self._parts[m.name].dev_cert for m in working if m.name in self._uncounted},
             warnings=list(dict.fromkeys([*self._warnings, *self._stock.warnings])),
         )
 
@@ -238,11 +264,24 @@ class _Deciding:
             return Assignment({member.name: self._stored_wish(member) for member in self._open()}, [], {})
         by_id = {c.id: c.fingerprint for c in self._stock.in_cloud.values()}
         seekers = [self._seeker(member, by_id) for member in self._open()]
-        assignment = assign(seekers, self._stock.certificates, lambda: self._stock.certificates_left)
+        self._uncounted = {seeker.board for seeker in seekers if not seeker.counted}
+        assignment = assign(seekers, self._certificates(), lambda: self._stock.certificates_left)
         for member in self._open():
             if member.name in assignment.homeless:
                 self._refuse(member, assignment.homeless[member.name])
         return assignment
+
+    def _certificates(self) -> list[Certificate]:
+        """Those of the cloud, and those that other runs are about to make, with the places that these give away."""
+        reserved = Counter(name for board, name in self._others.items() if not self._counts(board, name))
+        in_cloud = [replace(c, reserved=reserved.pop(c.name, 0)) for c in self._stock.certificates]
+        return in_cloud + [Certificate(name, "", 0, reserved=count) for name, count in reserved.items()]
+
+    def _counts(self, board: str, certificate: str) -> bool:
+        """Whether the cloud counts that board among the certificate's devices by now."""
+        before, in_cloud = self._remembered.get(board), self._stock.in_cloud.get(certificate)
+        device = self._stock.devices.get((before and before.device_id) or "")
+        return device is not None and in_cloud is not None and device.certificate_id == in_cloud.id
 
     def _seeker(self, member: Member, by_id: Mapping[str, str]) -> Seeker:
         held, board = member.board.developer_certificate, member.board

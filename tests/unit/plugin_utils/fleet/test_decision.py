@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_cert
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.decision import Decision, Member, Part, decide
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reservations import FILE, Reservations
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.stock import Stock
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import UpdateWish, Wishes
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
@@ -94,13 +98,14 @@ def deciding(cloud: Cloud, store: Store) -> Deciding:
         remembered: Mapping[str, Remembered] | None = None,
         src: UpdateResources | None = None,
         store: Store = store,
+        reservations: Reservations | None = None,
     ) -> Decision:
         members = [
             Member(name, wishes if isinstance(wishes, Wishes) else wishes[name], board)
             for name, board in boards.items()
         ]
         stock = Stock(store, api_of(cloud) if verify else None, lambda path: src)
-        return decide(members, stock, remembered or {})
+        return decide(members, stock, remembered or {}, reservations=reservations)
 
     return run
 
@@ -355,3 +360,101 @@ def test_parts_travel_small() -> None:
 def test_wishes_survive_the_way_from_task_to_task() -> None:
     wishes = replace(WISHES, roster=("a", "b"), spread=True)
     assert Wishes.from_json(wishes.to_json()) == wishes
+
+
+def fresh(*names: str) -> dict[str, Board]:
+    return dict.fromkeys(names, FRESH)
+
+
+@pytest.fixture
+def reservations(store: Store) -> Reservations:
+    return Reservations(store)
+
+
+def test_a_place_is_given_once_though_the_cloud_does_not_count_it_yet(
+    cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations
+) -> None:
+    have(cloud, store)
+    stored = store.read(DeveloperCredentials, "bench")
+    cloud.state.seed_devices(97, stored.certificate_id)
+    assert reasons(deciding(fresh("a", "b"), reservations=reservations)) == {}
+    other_site = reasons(deciding(fresh("c", "d"), reservations=reservations))
+    assert set(other_site) == {"d"}
+    assert "97 of 100 devices and 2 that other runs are adding" in other_site["d"]
+    assert reasons(deciding(fresh("a", "b"), reservations=reservations)) == {}, "its own places are in nobody's way"
+
+
+def test_a_board_that_the_cloud_counts_takes_one_place(
+    cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations
+) -> None:
+    have(cloud, store)
+    stored = store.read(DeveloperCredentials, "bench")
+    cloud.state.seed_devices(97, stored.certificate_id)
+    assert reasons(deciding(fresh("a", "b"), reservations=reservations)) == {}
+    remembered = {
+        name: Remembered((), device_under(cloud, store), "bench", "2026-01-01T00:00:00Z") for name in ("a", "b")
+    }
+    assert reasons(deciding(fresh("c"), reservations=reservations, remembered=remembered)) == {}
+    assert set(reasons(deciding(fresh("d"), reservations=reservations, remembered=remembered))) == {"d"}
+
+
+def test_two_runs_fill_a_certificate_that_neither_has_made_yet(deciding: Deciding, reservations: Reservations) -> None:
+    spread = replace(WISHES, spread=True)
+    one, two = (
+        deciding(fresh(*(f"{site}-{n}" for n in range(60))), spread, reservations=reservations) for site in "ns"
+    )
+    given = Counter(part.dev_cert for decision in (one, two) for part in decision.parts.values())
+    assert given == {"bench-01": 100, "bench-02": 20}
+    assert two.dev_certs == ["bench-01", "bench-02"]
+
+
+def test_what_is_held_ends(
+    cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have(cloud, store)
+    cloud.state.seed_devices(99, store.read(DeveloperCredentials, "bench").certificate_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(f"{Reservations.__module__}.HELD_FOR", timedelta(seconds=-1))
+        assert reasons(deciding(fresh("a"), reservations=reservations)) == {}
+    assert reasons(deciding(fresh("b"), reservations=reservations)) == {}
+    assert set(reasons(deciding(fresh("c"), reservations=reservations))) == {"c"}
+
+
+def test_boards_that_get_nothing_or_are_refused_hold_no_places(
+    cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations
+) -> None:
+    items = have(cloud, store)
+    deciding({"proven": board_with(items, device_under(cloud, store))}, reservations=reservations)
+    stubborn = board_with(items, device_under(cloud, store))
+    deciding({"stubborn": stubborn}, replace(WISHES, dev_cert="other"), reservations=reservations)
+    assert not (store.directory / FILE).exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"format": 2}', '{"format": 1, "boards": {"a": {}}}', "a directory"])
+def test_a_store_that_takes_no_notes_is_warned_of(
+    cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations, content: str
+) -> None:
+    have(cloud, store)
+    if content == "a directory":
+        (store.directory / FILE).mkdir()
+    else:
+        (store.directory / FILE).write_text(content)
+    decision = deciding(fresh("a"), reservations=reservations)
+    assert decision.parts["a"].dev_cert == "bench"
+    assert any("Other runs may give away" in warning and FILE in warning for warning in decision.warnings)
+
+
+def test_runs_that_decide_at_the_same_moment_overfill_nothing(
+    cloud: Cloud, store: Store, deciding: Deciding, tmp_path: Path
+) -> None:
+    have(cloud, store)
+    cloud.state.seed_devices(80, store.read(DeveloperCredentials, "bench").certificate_id)
+    stores = [store_at(tmp_path / "team") for _run in range(8)]
+
+    def run(number: int) -> int:
+        boards = fresh(*(f"{number}-{board}" for board in range(5)))
+        decision = deciding(boards, store=stores[number], reservations=Reservations(stores[number]))
+        return sum(not part.refused for part in decision.parts.values())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(run, range(8))) == 20
