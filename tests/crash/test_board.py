@@ -133,9 +133,11 @@ class Sets:
     def verdict(self, files: Files) -> str:
         """``old``, ``new``, ``between`` (completable), or what is wrong."""
         name = self.name(files)
-        if name == "nothing":
+        if "pal.old" in files and not has_items(items_of(files, "pal")):
             completable = self.name(files, "pal.old") == "old" and self.name(files, "pal.new") == "new"
             return "between" if completable else "no set"
+        if name == "nothing":
+            return "no set"
         if name == "a part":
             return "a mixture"
         if files.get(RECORD) not in self._records.values():
