@@ -4,8 +4,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +32,17 @@ def replace_utility(fleet, board: str, on_provision: str) -> None:
         board,
         f"mv {UTILITY} /opt/arm/genuine && cp -p /opt/arm/genuine {UTILITY} && printf '{octal}' >{UTILITY}",
     )
+
+
+def wait_for(condition, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.2)
+
+
+HOLD = "touch /tmp/at-work; while [ -e /tmp/at-work ]; do usleep 100000; done"
+"""What the utility's replacement does to be at work until the test has removed the file."""
 
 
 @pytest.fixture
@@ -130,11 +145,43 @@ def test_after_a_power_cut_the_board_itself_has_its_old_set(fleet, provisioned):
     assert provision_anew().recap[board].changed == 0
 
 
-def wait_for(condition, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.2)
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_controller_that_is_killed_leaves_one_whole_set(fleet, provisioned, home, moment):
+    """With all its processes, the connection's included, before or after the utility has done its work; KILLS times."""
+    board, provision_anew = provisioned
+    work = f"{HOLD}; exec $genuine --provision" if moment == "before" else f"$genuine --provision; {HOLD}"
+    for number in range(int(os.environ.get("KILLS", "1"))):
+        wish = ("-e", f"provision_pelion_update_resources=round-{number % 2}")
+        before = fleet.content(board)
+        replace_utility(fleet, board, work)
+        with ThreadPoolExecutor() as pool:
+            injection = pool.submit(provision_anew, *wish)
+            wait_for(lambda: fleet.on(board, "ls /tmp/at-work", check=False))
+            for process in processes_at_home(home):
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            assert injection.result().returncode != 0
+        assert not processes_at_home(home)
+        fleet.on(board, "rm /tmp/at-work")
+        wait_for(lambda: left_on(fleet, board) == TIDY)  # nobody's help is needed
+        fleet.on(board, f"mv /opt/arm/genuine {UTILITY}")
+        held = fleet.content(board)
+        assert held != before
+        assert fleet.on(board, "ls -A /scratch; grep scratch /proc/mounts", check=False) == ""
+        again = provision_anew(*wish)
+        assert again.returncode == 0, again.output
+        assert fleet.content(board) == held, number
+    assert provision_anew(*wish).recap[board].changed == 0
+
+
+def processes_at_home(home: Path) -> list[int]:
+    """Those that were started with this home directory, and still run."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if f"HOME={home}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                found.append(int(process.name))
+    return found
 
 
 def test_a_run_that_is_ended_from_outside_is_undone_and_its_utility_ended(fleet, provisioned):
@@ -150,9 +197,7 @@ def test_a_run_that_is_ended_from_outside_is_undone_and_its_utility_ended(fleet,
 
 def test_a_question_does_not_disturb_an_injection(fleet, provisioned):
     board, provision_anew = provisioned
-    # It is at work until the question has been answered.
-    hold = "touch /tmp/at-work; while [ -e /tmp/at-work ]; do sleep 1; done"
-    replace_utility(fleet, board, f"{hold}; exec $genuine --provision")
+    replace_utility(fleet, board, f"{HOLD}; exec $genuine --provision")
     with ThreadPoolExecutor() as pool:
         injection = pool.submit(provision_anew)
         wait_for(lambda: fleet.on(board, "ls /tmp/at-work", check=False))
