@@ -126,25 +126,27 @@ EXAMPLES = r"""
     src: update_default_resources.c
     private_key_src: .update-certificates/default.key.pem
   run_once: true
-  delegate_to: localhost
 
 - name: Make update resources for a device class, and a new certificate half a year before the old one ends
   pelion.mbl.mbl_update_resources:
-    name: gateway
+    name: sensor
     vendor_domain: example.com
-    device_class: gateway
+    device_class: sensor
     valid_days: 3650
     renew_before_days: 180
+  run_once: true
 
 - name: Make a new certificate now, unless that was done already
   pelion.mbl.mbl_update_resources:
     name: gateway
     renew_if_made_before: "2026-11-24T15:00:00Z"
+  run_once: true
 
 - name: Write what manifest-tool needs to sign an update
   pelion.mbl.mbl_update_resources:
     name: gateway
     export_dir: ~/signing/gateway
+  run_once: true
 """
 
 RETURN = r"""

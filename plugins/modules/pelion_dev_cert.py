@@ -72,17 +72,18 @@ EXAMPLES = r"""
     name: bench
     description: Boards on the bench
   run_once: true
-  delegate_to: localhost
 
 - name: Use what is in the team store, without asking the cloud
   pelion.mbl.pelion_dev_cert:
     name: bench
     verify: false
+  run_once: true
 
 - name: Delete a certificate that no registered device holds any more
   pelion.mbl.pelion_dev_cert:
     name: bench-2019
     state: absent
+  run_once: true
 """
 
 RETURN = r"""

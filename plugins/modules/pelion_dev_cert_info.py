@@ -30,7 +30,6 @@ seealso:
 EXAMPLES = r"""
 - name: See all developer certificates
   pelion.mbl.pelion_dev_cert_info:
-  delegate_to: localhost
   run_once: true
   register: overview
 

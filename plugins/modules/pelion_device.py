@@ -108,17 +108,20 @@ EXAMPLES = r"""
     custom_attributes:
       shelf: "3"
     groups: [Bench]
+  run_once: true
 
 - name: Take two boards out of service for a while
   pelion.mbl.pelion_device:
     ids: [0167d7b9a5c700000000000100100456, 0167d7b9a5c700000000000100100457]
     suspended: true
     reason: Being rebuilt
+  run_once: true
 
 - name: Remove the entry of a board that was scrapped
   pelion.mbl.pelion_device:
     ids: [0167d7b9a5c700000000000100100456]
     state: absent
+  run_once: true
 """
 
 RETURN = r"""

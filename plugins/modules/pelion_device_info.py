@@ -56,7 +56,6 @@ EXAMPLES = r"""
   pelion.mbl.pelion_device_info:
     certificate: bench
     states: [registered]
-  delegate_to: localhost
   run_once: true
 
 - name: Wait until the whole fleet is registered

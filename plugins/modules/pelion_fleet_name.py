@@ -75,13 +75,11 @@ EXAMPLES = r"""
       - board: mbed-linux-os-9710
         groups: [Bench]
         description: Third shelf
-  delegate_to: localhost
   run_once: true
 
 - name: Name the devices of a table
   pelion.mbl.pelion_fleet_name:
     src: devices.csv
-  delegate_to: localhost
   run_once: true
 """
 

@@ -52,11 +52,11 @@ EXAMPLES = r"""
   pelion.mbl.pelion_store_import:
   register: import
   run_once: true
-  delegate_to: localhost
 
 - name: Take over a store that was copied from another machine
   pelion.mbl.pelion_store_import:
     src: /srv/old/team
+  run_once: true
 """
 
 RETURN = r"""

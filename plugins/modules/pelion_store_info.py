@@ -44,7 +44,6 @@ EXAMPLES = r"""
   pelion.mbl.pelion_store_info:
   register: stores
   run_once: true
-  delegate_to: localhost
 
 - name: Show which certificates end this year
   ansible.builtin.debug:

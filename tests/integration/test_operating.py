@@ -4,83 +4,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 import yaml
 from credential_samples import developer_values
 from fleet import ROOT, Fleet, Play
+from own_directory import Bench
 
 PAGE = (ROOT / "docs/operating.md").read_text()
 COMMANDS = [
     line for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL) for line in block.splitlines()
 ]
-NAMES = ["mbed-linux-os-9709", "mbed-linux-os-9710", "mbed-linux-os-9711"]
-"""The boards of the page, in the order of the lab's."""
-VARIABLES = {
-    "provision_pelion_dev_cert": "bench-2026",
-    "provision_pelion_update_resources": "bench-update",
-    "provision_pelion_vendor_domain": "example.com",
-    "provision_pelion_device_class": "bench-board",
-}
-
-
-class Bench:
-    """A directory as a user has it: ``inventory/`` with the lab's boards by hand."""
-
-    def __init__(self, fleet: Fleet, directory: Path) -> None:
-        self.fleet = fleet
-        self.directory = directory
-        self.home = directory / "home"
-        (directory / "inventory/group_vars").mkdir(parents=True)
-        self.home.mkdir()
-        (self.home / "vault-password").write_text("a test's vault password\n")
-        self.addresses = {board["name"]: board["ipv6"] for board in fleet.status()["boards"]}
-        (directory / "inventory/group_vars/mbl.yml").write_text(
-            yaml.safe_dump(
-                {
-                    **VARIABLES,
-                    "ansible_user": "root",
-                    "ansible_shell_type": "sh",
-                    "mbl_known_hosts": str(self.home / "known_hosts"),
-                    "ansible_ssh_common_args": "-o HostKeyAlgorithms=+ssh-rsa -o StrictHostKeyChecking=accept-new "
-                    "-o HostKeyAlias={{ inventory_hostname }} -o UserKnownHostsFile={{ mbl_known_hosts }}",
-                }
-            )
-        )
-        self.lists(self.addresses)
-
-    def named(self, text: str) -> str:
-        """``text`` of the page with the lab's names."""
-        for name, board in zip(NAMES, sorted(self.addresses), strict=True):
-            text = text.replace(name, board)
-        return text
-
-    def lists(self, addresses: dict[str, str]) -> None:
-        """Have these boards in the inventory."""
-        hosts = {name: {"ansible_host": address} for name, address in addresses.items()}
-        (self.directory / "inventory/hosts.yml").write_text(yaml.safe_dump({"mbl": {"hosts": hosts}}))
-
-    def run(self, command: str) -> Play:
-        script = f"unset ANSIBLE_INVENTORY; cd {self.directory}; {command}"
-        environment = {
-            "HOME": str(self.home),
-            "ANSIBLE_VAULT_PASSWORD_FILE": str(self.home / "vault-password"),
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build"),
-            "ANSIBLE_NOCOLOR": "1",
-        }
-        return self.fleet.run("sh", "-c", script, environment=environment)
-
-    def play(self, name: str, *options: str) -> Play:
-        return self.run(f"ansible-playbook -i inventory/ pelion.mbl.{name} {' '.join(options)}")
-
-    def report(self, directory: str = "reports") -> dict[str, Any]:
-        return json.loads((self.directory / directory / "fleet.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +132,17 @@ def test_every_playbook_is_on_the_page():
     assert playbooks == {
         name for command in COMMANDS for name in re.findall(r"ansible-playbook .*pelion\.mbl\.(\w+)", command)
     }
+
+
+def test_the_commands_for_those_who_come_from_mbl_cli(bench):
+    page = (ROOT / "docs/coming-from-mbl-cli.md").read_text()
+    blocks = re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert {line for block in blocks for line in block.splitlines()} <= set(COMMANDS)
+    graph, shell = re.findall(r"`(ansible(?:-inventory)? -i [^`]*)`", page)
+    shown = bench.run(graph)
+    assert shown.returncode == 0 and all(board in shown.stdout for board in bench.addresses), shown.output
+    answers = bench.run(shell.replace("COMMAND", "'echo $((6 * 7))'"))
+    assert answers.returncode == 0 and answers.stdout.count("\n42\n") == len(bench.addresses), answers.output
 
 
 def test_a_certificate_that_ends_is_an_exit_code(bench):
