@@ -47,7 +47,8 @@ class ActionModule(Action):
 
     def _sources(self, src: str | None, stores: Stores) -> list[Path]:
         if src:
-            return [Path(self._loader.path_dwim(src))]
+            # Relative to where the command was given, as a directory's name on a command line is.
+            return [Path(src).absolute()]
         # mbl-cli has its stores at the same places.
         places = dict.fromkeys((stores.team.directory, stores.user.directory))
         found = [place for place in places if is_mbl_cli_store(place)]

@@ -23,7 +23,7 @@ author:
 options:
   src:
     description:
-      - The directory of the old store. A relative path is relative to the playbook.
+      - The directory of the old store. A relative path is relative to where Ansible was started.
       - Without it, the directories of the team store and the user store, because mbl-cli had its stores there. It is
         an error when neither of them has anything of mbl-cli.
     type: path

@@ -138,6 +138,9 @@ def test_the_commands_for_those_who_come_from_mbl_cli(bench):
     page = (ROOT / "docs/coming-from-mbl-cli.md").read_text()
     blocks = re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     assert {line for block in blocks for line in block.splitlines()} <= set(COMMANDS)
+    # A relative path is one of the directory that the command is given in.
+    relative = bench.run("ansible-playbook pelion.mbl.import_mbl_cli -e src=home/old-store")
+    assert relative.returncode == 0, relative.output
     graph, shell = re.findall(r"`(ansible(?:-inventory)? -i [^`]*)`", page)
     shown = bench.run(graph)
     assert shown.returncode == 0 and all(board in shown.stdout for board in bench.addresses), shown.output
