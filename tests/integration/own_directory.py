@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import yaml
-from fleet import ROOT, Fleet, Play
+from fleet import LAB, ROOT, Fleet, Play
+from terminal import at_a_terminal
 
 NAMES = ["mbed-linux-os-9709", "mbed-linux-os-9710", "mbed-linux-os-9711"]
 """The boards of pages and examples, in the order of the lab's."""
@@ -57,15 +59,26 @@ class Bench:
         hosts = {name: {"ansible_host": address} for name, address in addresses.items()}
         (self.directory / "inventory/hosts.yml").write_text(yaml.safe_dump({"mbl": {"hosts": hosts}}))
 
-    def run(self, command: str) -> Play:
-        script = f"unset ANSIBLE_INVENTORY; cd {self.directory}; {command}"
-        environment = {
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
             "HOME": str(self.home),
             "ANSIBLE_VAULT_PASSWORD_FILE": str(self.home / "vault-password"),
             "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build"),
             "ANSIBLE_NOCOLOR": "1",
         }
-        return self.fleet.run("sh", "-c", script, environment=environment)
+
+    def script(self, command: str) -> str:
+        """``command`` in this directory, which alone says what the inventory is."""
+        return f"unset ANSIBLE_INVENTORY; cd {self.directory}; {command}"
+
+    def run(self, command: str) -> Play:
+        return self.fleet.run("sh", "-c", self.script(command), environment=self.environment)
+
+    def type(self, command: str, answers: dict[str, str]) -> tuple[str, int]:
+        """Run ``command`` at a terminal, see there."""
+        arguments = [LAB, "run", "--state", self.fleet.state, "--", "sh", "-c", self.script(command)]
+        return at_a_terminal(arguments, self.directory, os.environ | self.environment, answers)
 
     def play(self, name: str, *options: str) -> Play:
         return self.run(f"ansible-playbook -i inventory/ pelion.mbl.{name} {' '.join(options)}")

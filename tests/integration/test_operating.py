@@ -148,6 +148,28 @@ def test_the_commands_for_those_who_come_from_mbl_cli(bench):
     assert answers.returncode == 0 and answers.stdout.count("\n42\n") == len(bench.addresses), answers.output
 
 
+def test_an_api_key_is_typed_unseen(bench):
+    key = bench.run("printenv PELION_API_KEY").stdout.strip()
+    saved = bench.home / "typed/pelion.api-key.yml"
+    command = (
+        "env -u PELION_API_KEY -u MBED_CLOUD_SDK_API_KEY ansible-playbook pelion.mbl.save_api_key "
+        f"-e provision_pelion_user_store={saved.parent}"
+    )
+    for typed, status in ((key[:-1] + "~", 2), (key, 0)):
+        seen, ended = bench.type(command, {"API key (": typed})
+        assert ended == status, seen
+        assert typed not in seen and "Bearer" not in seen
+        assert saved.exists() == (status == 0)
+    assert "The key is for the account Lab" in seen
+    view = bench.run(f"ansible-vault view {saved}")
+    assert key in view.stdout, view.output
+
+
+def test_a_store_is_not_put_into_the_collection(bench):
+    play = bench.play("list", "-e provision_pelion_team_store=team-store")
+    assert play.returncode == 2 and "inventory_dir" in play.output, play.output
+
+
 def test_a_certificate_that_ends_is_an_exit_code(bench):
     play = bench.play("check_certificates", "-e", "days=100000")
     assert play.returncode == 2

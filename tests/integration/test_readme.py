@@ -5,16 +5,15 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
 import shutil
 import subprocess
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
 from fleet import LAB, ROOT, TIMEOUT, Fleet
+from terminal import at_a_terminal
 
 BLOCKS = [
     textwrap.dedent(block)
@@ -75,7 +74,10 @@ def test_a_command(reader, lab, command):
     gone = [earlier for earlier in COMMANDS[: COMMANDS.index(command)] if earlier.startswith("cd ")]
     script = "\n".join(["unset ANSIBLE_INVENTORY", *gone, command])
     output, status = at_a_terminal(
-        [LAB, "run", "--state", lab.state, "--", "sh", "-c", script], reader / "mbl", environment
+        [LAB, "run", "--state", lab.state, "--", "sh", "-c", script],
+        reader / "mbl",
+        environment,
+        {"Vault password:": PASSWORD},
     )
     assert status == 0, output
     if "pelion.mbl.provision" in command:
@@ -85,28 +87,6 @@ def test_a_command(reader, lab, command):
         assert output.count(" registered") == len(lab.boards)
     elif "--graph" in command:
         assert all(board in output for board in lab.boards)
-
-
-def at_a_terminal(arguments: list[str | Path], directory: Path, environment: dict[str, str]) -> tuple[str, int]:
-    """Run with a terminal, typing the vault password where it is asked for; all output and the exit status."""
-    process, terminal = pty.fork()
-    if process == 0:
-        os.chdir(directory)
-        os.execvpe(arguments[0], [str(argument) for argument in arguments], environment)
-    output, answered, end = b"", 0, time.monotonic() + TIMEOUT
-    while time.monotonic() < end:
-        try:
-            part = os.read(terminal, 4096)
-        except OSError:  # what Linux says at the end
-            break
-        if not part:
-            break
-        output += part
-        if output.count(b"Vault password:") > answered:
-            os.write(terminal, PASSWORD.encode() + b"\n")
-            answered += 1
-    os.close(terminal)
-    return output.decode(errors="replace"), os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
 def test_all_commands_are_covered():

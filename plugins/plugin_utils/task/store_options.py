@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import PelionError
 from ..store.places import find_places, write_places
 from ..store.store import Store
 from ..store.vault import Vault
@@ -19,6 +20,10 @@ STORE_ARGUMENTS: dict[str, Any] = {
     "user_store": {"type": "path"},
     "vault_id": {"type": "str"},
 }
+
+
+COLLECTION = Path(__file__).resolve().parents[3]
+"""The root of this collection, where it is installed or cloned."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,16 @@ def open_stores(action: Action, arguments: dict[str, Any]) -> Stores:
 
     def place(option: str) -> Path | None:
         value = arguments[option]
-        # Relative to the playbook, as the paths in a playbook are.
-        return Path(os.path.abspath(action._loader.path_dwim(value))) if value else None
+        if not value:
+            return None
+        # Relative to the playbook, as the paths in a playbook are. Keys must not lie where the next release does.
+        path = Path(os.path.abspath(action._loader.path_dwim(value)))
+        if not os.path.isabs(value) and COLLECTION in path.resolve().parents:
+            raise PelionError(
+                f"{option}: {value!r} is relative to the playbook, which is the collection's own. Give an absolute path, "
+                f"such as {{{{ inventory_dir }}}}/{value}, or set PELION_{option.upper()}."
+            )
+        return path
 
     home = Path.home()
     places = find_places(home, os.environ, team=place("team_store"), user=place("user_store"))
