@@ -48,8 +48,8 @@ def open_stores(action: Action, arguments: dict[str, Any]) -> Stores:
         path = Path(os.path.abspath(action._loader.path_dwim(value)))
         if not os.path.isabs(value) and COLLECTION in path.resolve().parents:
             raise PelionError(
-                f"{option}: {value!r} is relative to the playbook, which is the collection's own. Give an absolute path, "
-                f"such as {{{{ inventory_dir }}}}/{value}, or set PELION_{option.upper()}."
+                f"{option}: {value!r} is relative to the playbook, which is the collection's own. Give an absolute "
+                f"path, such as {{{{ inventory_dir }}}}/{value}, or set PELION_{option.upper()}."
             )
         return path
 
