@@ -55,6 +55,7 @@ EXAMPLES = r"""
     expected:
       south: [mbed-linux-os-9709, mbed-linux-os-9710]
     dest: reports/all
+  run_once: true
   register: fleet
 """
 

@@ -31,6 +31,7 @@ ORDER = [
     "pelion_fleet_info",
     "pelion_fleet_name",
     "pelion_fleet_report",
+    "pelion_fleet_merge",
     "pelion_certificate_check",
     "mbl_kcm_inject",
     "mbl_pelion_status",
