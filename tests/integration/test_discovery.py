@@ -246,7 +246,16 @@ def test_a_routed_address_is_used_when_that_is_allowed(street: Street) -> None:
     assert addresses(seek(street, rules={"allow_routed": True})) == {"mbed-linux-os-0": ["192.0.2.5"]}
 
 
-@pytest.mark.xfail(strict=False, reason="in some runs one link's answer is heard on the other, and the ports mix")
+def test_what_is_told_on_one_link_is_not_heard_on_another(two_links: Street) -> None:
+    """The kernel chooses a socket by the sender's address, so several are needed."""
+    two_links.inhabit([board(number, cable=number // 10, ipv6=None) for number in range(20)])
+    found = seek(two_links)
+    assert {(each["name"], each["interface"]) for each in found["boards"]} == {
+        (f"mbed-linux-os-{number}", f"eth{number // 10}") for number in range(20)
+    }
+    assert found["warnings"] == []
+
+
 def test_one_name_on_two_links_is_two_boards(two_links: Street) -> None:
     """Also with IPv4 alone, each with its own port, and beside one that is really called so."""
     only = {"ipv6": None}

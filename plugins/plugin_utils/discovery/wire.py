@@ -167,7 +167,10 @@ def _socket(link: Link, version: int) -> socket.socket:
 
 def _join(group: socket.socket, link: Link, version: int) -> None:
     group.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    group.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if sys.platform != "linux":
+        # BSD shares a port on this only. Linux makes one group of the sockets that have it, and hands what only one of
+        # them should get to another one (udp_v4_early_demux finds the right one, inet_steal_sock chooses anew).
+        group.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     if version == 4:
         if sys.platform == "linux":
             # What other sockets joined the group for on other interfaces is not for this one, from its first moment on.
