@@ -83,10 +83,10 @@ def files_below(*places: Path) -> Iterator[tuple[Path, bytes]]:
                     yield path, path.read_bytes()
 
 
-def stored_keys(home: Path) -> Iterator[str]:
-    """All private keys of the team store, as PEM."""
-    for entry in (home / ".mbl-store/team").glob("*.yml"):
-        command = [ROOT / ".venv/bin/ansible-vault", "view", "--vault-password-file", home / "vault-password", entry]
+def stored_keys(team: Path, password: Path) -> Iterator[str]:
+    """All private keys of a team store, as PEM."""
+    for entry in team.glob("*.yml"):
+        command = [ROOT / ".venv/bin/ansible-vault", "view", "--vault-password-file", password, entry]
         text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         yield from _pems(yaml.safe_load(text))
 
@@ -124,7 +124,7 @@ def test_no_secret_is_found_where_it_must_not_be(fleet, provision, home, tmp_pat
     assert plays[0].returncode == 0, plays[0].output[-3000:]
     assert plays[1].recap[board].failed == 1
 
-    keys = list(stored_keys(home))
+    keys = list(stored_keys(home / ".mbl-store/team", home / "vault-password"))
     assert len(keys) == 3, "a developer key and two signing keys"
     secrets = {form for key in keys for form in forms_of_key(key)}
     password = (home / "vault-password").read_bytes().strip()

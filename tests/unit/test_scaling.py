@@ -1,0 +1,95 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What docs/scaling.md shows for more than one controller. Its commands are run by tests/integration/test_sites.py."""
+
+from __future__ import annotations
+
+import random
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/scaling.md").read_text()
+SOURCE = next(block for block in re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.M | re.S) if "prefix: slice" in block)
+SLICES = 5
+
+# --- slices ---
+
+Sliced = Callable[[list[str]], dict[str, list[str]]]
+
+
+@pytest.fixture
+def sliced(tmp_path: Path) -> Sliced:
+    """The slices of each board, from an inventory with boards of these names in this order."""
+    (tmp_path / "slices.yml").write_text(SOURCE)
+
+    def slices(names: list[str]) -> dict[str, list[str]]:
+        (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"mbl": {"hosts": dict.fromkeys(names)}}, sort_keys=False))
+        inventory = InventoryManager(loader=DataLoader(), sources=[str(tmp_path)])
+        return {
+            name: [group.name for group in inventory.get_host(name).get_groups() if group.name.startswith("slice_")]
+            for name in names
+        }
+
+    return slices
+
+
+names = st.lists(st.from_regex("(north-)?mbed-linux-os-[0-9]{1,4}", fullmatch=True), min_size=1, unique=True)
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(names, st.randoms(use_true_random=False))
+def test_a_board_is_in_one_slice_whatever_else_was_found_in_whatever_order(
+    sliced: Sliced, boards: list[str], chance: random.Random
+) -> None:
+    slices = sliced(boards)
+    assert all(len(of_board) == 1 for of_board in slices.values())
+    assert {of_board[0] for of_board in slices.values()} <= {f"slice_{number}" for number in range(1, SLICES + 1)}
+    others = chance.sample(boards, chance.randint(1, len(boards)))
+    assert sliced(others) == {name: slices[name] for name in others}
+
+
+def test_slices_are_about_as_large_as_the_page_says(sliced: Sliced) -> None:
+    slices = sliced([f"mbed-linux-os-{number}" for number in range(1000)])
+    sizes = [sum(of_board == [f"slice_{number}"] for of_board in slices.values()) for number in range(1, SLICES + 1)]
+    assert sum(sizes) == 1000
+    assert all(abs(size - 200) < 4 * 13 for size in sizes)
+
+
+# --- execution environment ---
+
+DEFINITION = next(block for block in re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.M | re.S) if "base_image" in block)
+
+
+def names_of(requirements: Path) -> set[str]:
+    lines = (line.partition("#")[0].strip() for line in requirements.read_text().splitlines())
+    return {re.split(r"[ <>=\[]", line)[0] for line in lines if line}
+
+
+def test_ansible_builder_finds_what_the_collection_needs(tmp_path: Path) -> None:
+    written = {name: tmp_path / name for name in ("pip", "bindep")}
+    options = [part for name, file in written.items() for part in (f"--write-{name}", file)]
+    subprocess.run(["ansible-builder", "introspect", *options, ROOT / ".build"], check=True, capture_output=True)
+    assert names_of(written["pip"]) == names_of(ROOT / "requirements.txt") >= {"zeroconf", "cryptography"}
+    assert names_of(written["bindep"]) == {"openssh-client", "openssh-clients"}
+
+
+def test_ansible_builder_takes_the_page_s_definition(tmp_path: Path) -> None:
+    version = yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
+    archive = f"pelion-mbl-{version}.tar.gz"
+    assert archive in DEFINITION
+    (tmp_path / archive).touch()
+    (tmp_path / "execution-environment.yml").write_text(DEFINITION)
+    subprocess.run(["ansible-builder", "create"], cwd=tmp_path, check=True, capture_output=True)
+    context = tmp_path / "context"
+    assert (context / "_build/galaxy" / archive).is_file()
+    assert "update-crypto-policies" in next(context.glob("*file")).read_text()
