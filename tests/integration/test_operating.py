@@ -88,6 +88,32 @@ def test_a_bench_that_is_switched_off_is_missing(bench):
     assert "3 boards: 3 missing" in play.stdout
 
 
+def test_a_limit_means_the_same_to_every_playbook(bench):
+    """Under a limit there is no localhost: what runs once for the fleet runs then, too, for its boards."""
+    one, other, _third = sorted(bench.addresses)
+    limited = {
+        "list": "",
+        "check_certificates": "",
+        "name_devices": "--check --diff",
+        "remove_gone": "-e boards=gone --check",
+        "forget_host": f"-e boards={other}",
+        "provision": "-e report=limited",
+    }
+    shown = {}
+    for name, options in limited.items():
+        play = bench.play(name, options, f"--limit {one}")
+        assert play.returncode == 0 and "skipping: no hosts matched" not in play.stdout.split("PLAY [")[-1], play.output
+        assert "not reached" not in play.output
+        shown[name] = play.stdout
+    for name in ("list", "name_devices"):
+        assert one in shown[name] and other not in shown[name]
+    assert other not in (bench.home / "known_hosts").read_text()
+    assert [board["name"] for board in bench.report("limited")["boards"]] == [one]
+    refused = bench.play("deprovision", f"-e boards={one},{other} --limit {one}")
+    assert refused.returncode == 2 and f"{other} cannot be seen, or --limit leaves them out" in refused.output
+    assert bench.fleet.content(one)
+
+
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("ansible-playbook")])
 def test_a_command_of_the_page(bench, command):
     """One after the other: tried, done, and done again, when nothing is left to do."""
@@ -206,8 +232,11 @@ def test_a_certificate_goes_with_its_last_board(bench):
 
     *others, last = sorted(bench.addresses)
     (stored,) = (bench.home / ".mbl-store/team").glob(f"{name}.dev*.yml")
-    play = bench.play("deprovision", "-e certificate=inactive", "-e", f"boards={','.join(others)}")
+    play = bench.play("deprovision", "-e certificate=inactive", "-e", f"boards={','.join(others)}", "-e report=left")
     assert (play.returncode, status()) == (0, "ACTIVE"), play.output
+    assert {board["name"]: board["outcome"] for board in bench.report("left")["boards"]} == dict.fromkeys(
+        others, "changed"
+    )
     options = f"-e device=suspended -e certificate=removed -e boards={last}"
     tried = bench.play("deprovision", options, "--check")
     assert (tried.returncode, status()) == (0, "ACTIVE"), tried.output

@@ -31,6 +31,8 @@ OUTCOMES = {
 """What can become of a board, the worst first, with the words for people."""
 BAD = frozenset({FAILED, UNREACHABLE, MISSING, NOT_REACHED})
 """Those that make a run's exit code differ from 0."""
+MOST_NAMES, MOST_LINES = 20, 40
+"""In one line of a summary, and of lines about boards. A report in files has all."""
 
 
 @dataclass(frozen=True)
@@ -175,15 +177,25 @@ def _list(given: Mapping[str, Any], name: str) -> list[Any]:
 
 
 def summary(report: Report) -> list[str]:
-    """Lines for a terminal: the counts, and each board that is not in order with what to do."""
+    """Lines for a terminal: the counts, and the boards that are not in order with what to do. Boards of which the same
+    is to be said share a line, so that a cause that all have in common does not flood it."""
     counts = ", ".join(f"{count} {OUTCOMES[outcome]}" for outcome, count in report.counts.items())
     lines = [f"{len(report.boards)} boards: {counts or 'none'}", *map(printable, report.problems)]
+    alike: dict[tuple[str, ...], list[str]] = {}
     for board in by_urgency(report.boards):
-        if board.outcome in (OK, CHANGED):
-            continue
-        words = (f"{named(board)}: {OUTCOMES[board.outcome]}", board.reason, board.next_step)
-        lines.append(" | ".join(printable(part) for part in words if part))
+        if board.outcome not in (OK, CHANGED):
+            alike.setdefault((OUTCOMES[board.outcome], board.reason, board.next_step), []).append(named(board))
+    for (outcome, *words), names in list(alike.items())[:MOST_LINES]:
+        lines.append(" | ".join([f"{_some(names)}: {outcome}", *(printable(part) for part in words if part)]))
+    if more := sum(len(names) for names in list(alike.values())[MOST_LINES:]):
+        lines.append(f"… and {more} more boards that are not in order; -e report=DIR writes of all.")
     return lines
+
+
+def _some(names: Sequence[str]) -> str:
+    if len(names) <= MOST_NAMES:
+        return ", ".join(names)
+    return f"{', '.join(names[: MOST_NAMES - 1])} and {len(names) - MOST_NAMES + 1} others"
 
 
 def table(report: Report) -> list[str]:

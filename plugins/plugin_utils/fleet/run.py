@@ -36,16 +36,17 @@ class Run:
         self.playbook = playbook
         self.reported = False
         self._batch = 0
+        self._play: tuple[str, ...] = ()
         self._boards: dict[str, _Seen] = {}
         self._held: dict[str, dict[str, Mapping[str, Any]]] = {}
         self._names: dict[str, Mapping[str, str]] = {}
         self._problems: list[str] = []
 
     def begin_batch(self, boards: Iterable[str]) -> None:
-        """A play, or a batch of it, begins; ``boards`` are all of the play."""
+        """A play, or a batch of it, begins; ``boards`` are all of the play. It is about them from the first answer of
+        one of them on: plays that only decide for the fleet have its boards as hosts, too."""
         self._batch += 1
-        for name in boards:
-            self._boards.setdefault(name, _Seen())
+        self._play = tuple(boards)
 
     def decided(self, action: str, answer: Mapping[str, Any]) -> None:
         """A task that stands for the whole batch was done; ``action`` is a plugin's name without its collection."""
@@ -56,6 +57,7 @@ class Run:
 
     def succeeded(self, name: str, answer: Mapping[str, Any]) -> None:
         """A task was done on the board."""
+        self._expect()
         if name in self._boards:
             seen = self._see(name)
             if answer.get("changed"):
@@ -66,12 +68,14 @@ class Run:
 
     def failed(self, name: str, reason: str, answer: Mapping[str, Any]) -> None:
         """A task failed on the board, and so the run on it."""
+        self._expect()
         if name in self._boards:
             seen = self._see(name)
             seen.outcome, seen.reason = FAILED, reason
             self._note(name, seen, answer)
 
     def unreachable(self, name: str, reason: str) -> None:
+        self._expect()
         if name in self._boards:
             seen = self._see(name)
             seen.outcome, seen.reason = UNREACHABLE, reason
@@ -79,6 +83,7 @@ class Run:
     def stopped(self, reason: str) -> None:
         """A task that stands for the whole batch failed: what was begun in it stays unfinished."""
         self._problems.append(reason)
+        self._expect()
         for seen in self._boards.values():
             if seen.batch == self._batch and seen.outcome in (OK, CHANGED):
                 seen.outcome, seen.reason = FAILED, "A task for the whole fleet failed."
@@ -90,6 +95,10 @@ class Run:
             [self._report(name, now) for name in sorted(self._boards, key=natural)],
             problems=tuple(dict.fromkeys(self._problems)),
         )
+
+    def _expect(self) -> None:
+        for name in self._play:
+            self._boards.setdefault(name, _Seen())
 
     def _see(self, name: str) -> _Seen:
         seen = self._boards[name]

@@ -69,7 +69,7 @@ def test_the_boards_of_a_silent_site_are_not_reached() -> None:
     assert merged.problems == (f"south: {GONE.reason}",)
     assert not merged.success
     assert merged.sites[1] == SiteRun("south", None)
-    assert "b-2 at south: not reached" in "\n".join(summary(merged))
+    assert "b-2 at south, new at south: not reached" in "\n".join(summary(merged))
 
 
 def test_a_silent_site_without_known_boards_is_still_a_problem() -> None:

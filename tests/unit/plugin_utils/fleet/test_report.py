@@ -135,6 +135,17 @@ def test_nothing_controls_the_terminal(text: str) -> None:
         assert line.isprintable()
 
 
+def test_the_summary_does_not_flood() -> None:
+    alike = [BoardReport(f"a-{number}", "unreachable", "No route.", "Is it on?") for number in range(300)]
+    shown = summary(Report("status", "2026-11-25T00:00:00Z", alike))
+    assert shown[0] == "300 boards: 300 no answer"
+    assert shown[1].startswith("a-0, a-1, ") and shown[1].endswith(" and 281 others: no answer | No route. | Is it on?")
+    assert len(shown) == 2
+    unlike = [BoardReport(f"b-{number}", "failed", f"Error {number}.") for number in range(300)]
+    shown = summary(Report("status", "2026-11-25T00:00:00Z", [*alike, *unlike]))
+    assert len(shown) == 42 and "b-39: failed" in shown[40] and "… and 560 more boards" in shown[41]
+
+
 def test_the_summary_tells_the_worst_first_and_what_to_do() -> None:
     lines = summary(report("b"))
     assert lines[0].startswith("7 boards: 1 failed, 1 no answer, 1 missing")

@@ -51,6 +51,16 @@ def test_a_failure_for_all_leaves_earlier_batches_as_they_were() -> None:
     assert report.problems == ("The API key is not accepted.",)
 
 
+def test_a_play_that_only_decides_is_about_no_board() -> None:
+    run = Run("deprovision")
+    run.begin_batch(["a", "b"])
+    run.decided("assert", {"changed": False})
+    assert not run.report(NOW).boards
+    run.begin_batch(["a"])
+    run.succeeded("a", {"changed": True})
+    assert outcomes(run.report(NOW)) == {"a": "changed"}
+
+
 def test_names_are_those_of_the_decision() -> None:
     run = Run("provision")
     run.begin_batch(["a"])
