@@ -181,15 +181,32 @@ def summary(report: Report) -> list[str]:
     is to be said share a line, so that a cause that all have in common does not flood it."""
     counts = ", ".join(f"{count} {OUTCOMES[outcome]}" for outcome, count in report.counts.items())
     lines = [f"{len(report.boards)} boards: {counts or 'none'}", *map(printable, report.problems)]
-    alike: dict[tuple[str, ...], list[str]] = {}
-    for board in by_urgency(report.boards):
-        if board.outcome not in (OK, CHANGED):
-            alike.setdefault((OUTCOMES[board.outcome], board.reason, board.next_step), []).append(named(board))
-    for (outcome, *words), names in list(alike.items())[:MOST_LINES]:
-        lines.append(" | ".join([f"{_some(names)}: {outcome}", *(printable(part) for part in words if part)]))
-    if more := sum(len(names) for names in list(alike.values())[MOST_LINES:]):
+    steps = alike(report.boards)
+    for step in steps[:MOST_LINES]:
+        words = (f"{_some(step.names)}: {OUTCOMES[step.outcome]}", printable(step.reason), printable(step.next_step))
+        lines.append(" | ".join(word for word in words if word))
+    if more := sum(len(step.names) for step in steps[MOST_LINES:]):
         lines.append(f"… and {more} more boards that are not in order; -e report=DIR writes of all.")
     return lines
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Boards of which the same is to be said; ``names`` have their sites with them."""
+
+    outcome: str
+    reason: str
+    next_step: str
+    names: Sequence[str]
+
+
+def alike(boards: Iterable[BoardReport]) -> list[Alike]:
+    """The boards that are not in order, the worst first."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for board in by_urgency(boards):
+        if board.outcome not in (OK, CHANGED):
+            found.setdefault((board.outcome, board.reason, board.next_step), []).append(named(board))
+    return [Alike(*key, names) for key, names in found.items()]
 
 
 def _some(names: Sequence[str]) -> str:

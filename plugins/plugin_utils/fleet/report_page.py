@@ -15,11 +15,12 @@ from datetime import datetime
 from html import escape
 
 from ..credentials.times import parse_time
-from .report import OUTCOMES, BoardReport, HeldCertificate, Report, by_urgency, printable
+from .report import OUTCOMES, Alike, BoardReport, HeldCertificate, Place, Report, alike, by_urgency, printable
 
 YEAR = 365.25
 MARKS = {"now": 0.0, "1 week": 7, "1 month": 30.4, "1 year": YEAR, "5 years": 5 * YEAR, "20 years": 20 * YEAR}
 """Of the time line, in days. It is logarithmic: what ends next week matters more than what ends in ten years."""
+ACTIVE = "ACTIVE"
 SOON = 30
 """Days before its end from which a certificate is shown in the colour of warnings."""
 
@@ -36,7 +37,7 @@ h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .5rem}p{margin:.
 .step{border-left:.3rem solid;margin:.6rem 0;padding:.1rem .8rem}
 table{border-collapse:collapse;width:100%;font-size:.92rem}
 th,td{text-align:left;vertical-align:top;padding:.35rem .6rem .35rem 0;border-bottom:1px solid var(--line)}
-code{font-size:.78em}small{opacity:.75}
+code{font-size:.78em}small{opacity:.75}td:first-child,td code{white-space:nowrap}
 .bar{background:var(--dim);height:.7rem;border-radius:.35rem;position:relative;min-width:6rem}
 .bar i{position:absolute;left:0;top:0;bottom:0;border-radius:.35rem;background:var(--good)}
 .bar.warn i{background:var(--warn)}.bar.bad i{background:var(--bad)}
@@ -44,11 +45,12 @@ code{font-size:.78em}small{opacity:.75}
 .scale span{position:absolute;transform:translateX(-50%);white-space:nowrap}
 .scale span:first-child{transform:none}.scale span:last-child{transform:translateX(-100%)}
 .row{margin:.55rem 0}
-@media(max-width:45rem){thead{display:none}tr{display:block;border-bottom:1px solid var(--line);padding:.4rem 0}
+@media screen and (max-width:54rem){thead{display:none}tr{display:block;border-bottom:1px solid var(--line);padding:.4rem 0}
 td{display:block;border:0;padding:.1rem 0}
 td:not(:empty):not([data-label=""]):before{content:attr(data-label)": ";opacity:.7}
 .scale span:nth-child(even){display:none}}
-@media print{body{font-size:10pt;max-width:none;padding:0}.step,tr,.row{break-inside:avoid}
+@media print{body{font-size:9pt;max-width:none;padding:0}.step,tr,.row{break-inside:avoid}h2{break-after:avoid}
+table{font-size:8pt}
 .bar,.bar i{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
 """
 
@@ -75,7 +77,7 @@ def _parts(report: Report) -> Iterator[str]:
     )
     yield f'<ul class="tiles">{"".join(tiles)}</ul>'
     yield "".join(f'<div class="step failed"><p>{_text(problem)}</p></div>' for problem in report.problems)
-    steps = [_step(board) for board in by_urgency(report.boards) if board.reason]
+    steps = [_step(step) for step in alike(report.boards) if step.reason]
     if steps:
         yield f'<section id="steps"><h2>What to do</h2>{"".join(steps)}</section>'
     now = parse_time(report.made_at)
@@ -93,7 +95,7 @@ def _parts(report: Report) -> Iterator[str]:
                 _bar(
                     f"{place.name} ({place.status.lower()}): {place.devices} of {place.limit} devices",
                     100 * place.devices / place.limit,
-                    "bad" if place.devices >= place.limit else "warn" if place.devices >= 0.9 * place.limit else "",
+                    _fullness(place),
                 )
                 for place in report.places
             )
@@ -107,12 +109,18 @@ def _parts(report: Report) -> Iterator[str]:
     )
 
 
-def _step(board: BoardReport) -> str:
-    next_step = f"<p>→ {_text(board.next_step)}</p>" if board.next_step else ""
+def _step(step: Alike) -> str:
+    next_step = f"<p>→ {_text(step.next_step)}</p>" if step.next_step else ""
     return (
-        f'<div class="step {board.outcome}"><p><b>{_text(board.name)}</b>: {_text(OUTCOMES[board.outcome])}. '
-        f"{_text(board.reason)}</p>{next_step}</div>"
+        f'<div class="step {step.outcome}"><p><b>{_text(", ".join(step.names))}</b>: {_text(OUTCOMES[step.outcome])}. '
+        f"{_text(step.reason)}</p>{next_step}</div>"
     )
+
+
+def _fullness(place: Place) -> str:
+    if place.status != ACTIVE or place.devices < 0.9 * place.limit:
+        return ""
+    return "bad" if place.devices >= place.limit else "warn"
 
 
 def _row(board: BoardReport) -> str:
@@ -147,7 +155,7 @@ class _End:
 
 
 def _ends(report: Report) -> list[_End]:
-    """Each certificate once, the first to end first: those on boards, and those of the account that no board has."""
+    """Each certificate once, the first to end first: those on boards, and those of the account that boards may get."""
     held: dict[tuple[str, str, str], int] = {}
     for board in report.boards:
         for kind, certificate in (
@@ -158,7 +166,8 @@ def _ends(report: Report) -> list[_End]:
                 key = (kind, certificate.name or certificate.fingerprint[:16], certificate.not_after)
                 held[key] = held.get(key, 0) + 1
     for place in report.places:
-        held.setdefault(("developer", place.name, place.not_after), 0)
+        if place.status == ACTIVE:
+            held.setdefault(("developer", place.name, place.not_after), 0)
     ends: Iterable[_End] = (_End(*key, boards) for key, boards in held.items() if key[2])
     return sorted(ends, key=lambda end: parse_time(end.not_after))
 
