@@ -17,13 +17,9 @@ description:
   - It is done by one rename, so that a power cut leaves the whole set or none. What is left of files then is deleted at
     the next contact.
   - The Device Directory is not touched; see M(pelion.mbl.pelion_device) with C(state=absent).
-options:
-  lock_timeout:
-    description: How long to wait for another provisioning run on the same board, in seconds.
-    type: int
-    default: 60
 extends_documentation_fragment:
   - pelion.mbl.attributes
+  - pelion.mbl.board
 attributes:
   check_mode:
     support: full

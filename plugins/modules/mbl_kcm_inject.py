@@ -52,12 +52,9 @@ options:
     description: How long to wait for the registration after the client was started, in seconds; V(0) to not wait.
     type: int
     default: 120
-  lock_timeout:
-    description: How long to wait for another provisioning run on the same board, in seconds.
-    type: int
-    default: 60
 extends_documentation_fragment:
   - pelion.mbl.attributes
+  - pelion.mbl.board
   - pelion.mbl.store
 attributes:
   check_mode:

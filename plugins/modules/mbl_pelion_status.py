@@ -30,12 +30,9 @@ options:
     description: How long to ask again, in seconds.
     type: int
     default: 120
-  lock_timeout:
-    description: How long to wait for a provisioning run on the same board, in seconds.
-    type: int
-    default: 60
 extends_documentation_fragment:
   - pelion.mbl.attributes
+  - pelion.mbl.board
 attributes:
   check_mode:
     support: full

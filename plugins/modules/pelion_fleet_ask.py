@@ -95,12 +95,9 @@ options:
     description: The stores and the account of this board, which have to be the same for all boards of a play.
     type: dict
     default: {}
-  lock_timeout:
-    description: How long to wait for another provisioning run on the same board, in seconds.
-    type: int
-    default: 60
 extends_documentation_fragment:
   - pelion.mbl.attributes
+  - pelion.mbl.board
 attributes:
   check_mode:
     support: full

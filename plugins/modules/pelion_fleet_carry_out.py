@@ -23,12 +23,9 @@ options:
     description: What the board was found to hold, RV(pelion.mbl.pelion_fleet_ask#module:found).
     type: dict
     required: true
-  lock_timeout:
-    description: How long to wait for another provisioning run on the same board, in seconds.
-    type: int
-    default: 60
 extends_documentation_fragment:
   - pelion.mbl.attributes
+  - pelion.mbl.board
   - pelion.mbl.store
 attributes:
   check_mode:

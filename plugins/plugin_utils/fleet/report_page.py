@@ -45,7 +45,8 @@ code{font-size:.78em}small{opacity:.75}td:first-child,td code{white-space:nowrap
 .scale span{position:absolute;transform:translateX(-50%);white-space:nowrap}
 .scale span:first-child{transform:none}.scale span:last-child{transform:translateX(-100%)}
 .row{margin:.55rem 0}
-@media screen and (max-width:54rem){thead{display:none}tr{display:block;border-bottom:1px solid var(--line);padding:.4rem 0}
+@media screen and (max-width:54rem){thead{display:none}
+tr{display:block;border-bottom:1px solid var(--line);padding:.4rem 0}
 td{display:block;border:0;padding:.1rem 0}
 td:not(:empty):not([data-label=""]):before{content:attr(data-label)": ";opacity:.7}
 .scale span:nth-child(even){display:none}}

@@ -7,6 +7,7 @@ from __future__ import annotations
 from ..board.device import Device, DeviceError
 from .action import Action
 
+# Documented in plugins/doc_fragments/board.py.
 DEVICE_ARGUMENTS = {
     "lock_timeout": {"type": "int", "default": 60},
 }
