@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 from typing import Any
 
 from ..plugin_utils.errors import PelionError
+from ..plugin_utils.fleet.roster import concerning
 from ..plugin_utils.fleet.wishes import ALLOW, NEW_BOARDS, REFUSE, WHEN_BOOTSTRAPPED, WHEN_UPDATE_UNKNOWN, Wishes
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.board import DEVICE_ARGUMENTS, device_of
@@ -59,12 +61,15 @@ class ActionModule(Action):
             # Often that of all boards: the decision tells it once.
             return {"changed": False, "problem": str(error)}
         board = device_of(self, arguments["lock_timeout"]).inspect(may_change=not self.check_mode)
+        host_keys = host_keys_of(self._task_vars)
+        name = str(self._task_vars["inventory_hostname"])
+        wishes = replace(wishes, roster=concerning(name, host_keys, wishes.roster))
         return {
             "changed": board.recovered,
             "wishes": wishes.to_json(),
             "team": arguments["team"],
             "found": board.to_json(),
-            "host_keys": host_keys_of(self._task_vars),
+            "host_keys": host_keys,
         }
 
     def _require_fit(self, wishes: Wishes) -> None:

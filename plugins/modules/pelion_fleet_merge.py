@@ -64,7 +64,29 @@ report:
   description: What C(fleet.json) holds; its form is described by C(docs/fleet-report.schema.json) of the collection.
   type: dict
   returned: success
-  sample: {format: 1, success: true, counts: {ok: 20}, sites: [{name: north, made_at: "2026-11-25T00:00:00Z"}]}
+  contains:
+    success:
+      description: Whether every site sent a report, every board answered, and none that is expected is missing.
+      type: bool
+    counts:
+      description: How many boards there are of each outcome.
+      type: dict
+      sample: {ok: 20}
+    sites:
+      description: The sites, and when each one's report was made; null where there is none.
+      type: list
+      elements: dict
+      sample: [{name: north, made_at: "2026-11-25T00:00:00Z"}]
+    boards:
+      description: The boards; each has its C(site).
+      type: list
+      elements: dict
+      sample: [{name: mbed-linux-os-9709, outcome: ok, site: north}]
+    problems:
+      description: What is wrong with the fleet as a whole.
+      type: list
+      elements: str
+      sample: ["south: There is no report in reports/south."]
 table:
   description: The boards as lines of a table.
   type: list

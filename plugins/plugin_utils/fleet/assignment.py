@@ -107,6 +107,9 @@ class _Houses:
         self._room = defaultdict(lambda: DEVICES_PER_CERTIFICATE, {c.name: c.room for c in certificates})
         self._certificates_left = certificates_left
         self._open: dict[tuple[str, bool], list[str]] = {}
+        self._taken = set(self._certificates)
+        self._numbers: dict[str, Iterator[int]] = defaultdict(lambda: count(1))
+        self._reasons: dict[tuple[str, bool, bool, int], str] = {}
         self.made: list[str] = []
 
     def held_by(self, seeker: Seeker) -> str | None:
@@ -126,16 +129,26 @@ class _Houses:
             return places[-1]
         if not seeker.create:
             return None
-        new = next(self._new_names(seeker), None)
-        if new is None or self._certificates_left() <= len(self.made):
+        if self._certificates_left() <= len(self.made):
+            return None
+        new = self._new_name(seeker)
+        if new is None:
             return None
         self.made.append(new)
+        self._taken.add(new)
         for (wish, spread), others in self._open.items():
             if (wish == new and not spread) or (spread and _number(wish, new)):
                 others.insert(0, new)
         return new
 
     def why_none(self, seeker: Seeker) -> str:
+        # Those that find no place are often many, and of one wish.
+        key = (seeker.wish, seeker.spread, seeker.create, len(self.made))
+        if key not in self._reasons:
+            self._reasons[key] = self._why_none(seeker)
+        return self._reasons[key]
+
+    def _why_none(self, seeker: Seeker) -> str:
         family = [c for c in self._certificates.values() if c.name == seeker.wish or self._serves(seeker, c.name)]
         if not family and not seeker.create:
             return (
@@ -168,12 +181,11 @@ class _Houses:
         """Whether newcomers get a place there: NAME itself belongs to the time before the fleet was spread."""
         return _number(seeker.wish, name) is not None if seeker.spread else name == seeker.wish
 
-    def _new_names(self, seeker: Seeker) -> Iterator[str]:
-        taken = {*self._certificates, *self.made}
-        if seeker.spread:
-            yield from (name for number in count(1) if (name := f"{seeker.wish}-{number:02}") not in taken)
-        elif seeker.wish not in taken:
-            yield seeker.wish
+    def _new_name(self, seeker: Seeker) -> str | None:
+        if not seeker.spread:
+            return None if seeker.wish in self._taken else seeker.wish
+        names = (f"{seeker.wish}-{number:02}" for number in self._numbers[seeker.wish])
+        return next(name for name in names if name not in self._taken)
 
 
 def _number(wish: str, name: str) -> int | None:

@@ -128,7 +128,10 @@ class _Deciding:
         self._members = members
         self._stock = stock
         self._remembered = remembered
-        self._others = {board: name for board, name in others.items() if board not in {m.name for m in members}}
+        here = {member.name for member in members}
+        self._others = {board: name for board, name in others.items() if board not in here}
+        self._wished: dict[tuple[str, bool], bool] = {}
+        self._stored: dict[str, dict[str, str]] = {}
         self._uncounted: set[str] = set()
         self._parts = {name: Part(refused=reason) for name, reason in unasked.items()}
         self._warnings: list[str] = []
@@ -239,7 +242,7 @@ class _Deciding:
             wishes, held = member.wishes, member.board.developer_certificate
             if wishes.when_bootstrapped != REFUSE or not member.board.bootstrapped or held is None:
                 continue
-            if self._wished(wishes.dev_cert, spread=wishes.spread):
+            if self._is_there(wishes.dev_cert, spread=wishes.spread):
                 continue
             self._refuse(
                 member,
@@ -248,14 +251,16 @@ class _Deciding:
                 f"provision_pelion_when_bootstrapped to {KEEP_IDENTITY} or {NEW_IDENTITY}.",
             )
 
-    def _wished(self, name: str, *, spread: bool) -> bool:
+    def _is_there(self, name: str, *, spread: bool) -> bool:
         """Whether there is a certificate that such a wish can mean."""
         if not self._stock.asks_cloud:
             return True
-        return any(
-            certificate == name or (spread and certificate.startswith(f"{name}-"))
-            for certificate in self._stock.in_cloud
-        )
+        if (name, spread) not in self._wished:
+            self._wished[name, spread] = any(
+                certificate == name or (spread and certificate.startswith(f"{name}-"))
+                for certificate in self._stock.in_cloud
+            )
+        return self._wished[name, spread]
 
     def _assign(self) -> Assignment:
         if not self._open():
@@ -300,12 +305,12 @@ class _Deciding:
     def _stored_wish(self, member: Member) -> str:
         """Without the cloud: the stored certificate that the board holds, of those that its wish can mean."""
         wishes, held = member.wishes, member.board.developer_certificate
-        if wishes.spread and held:
-            for name in self._stock.stored_family(wishes.dev_cert):
-                stored = self._stock.developer(name)
-                if stored and stored.fingerprint == held["fingerprint"]:
-                    return name
-        return wishes.dev_cert
+        if not wishes.spread or not held:
+            return wishes.dev_cert
+        if wishes.dev_cert not in self._stored:
+            family = ((name, self._stock.developer(name)) for name in self._stock.stored_family(wishes.dev_cert))
+            self._stored[wishes.dev_cert] = {stored.fingerprint: name for name, stored in family if stored}
+        return self._stored[wishes.dev_cert].get(held["fingerprint"], wishes.dev_cert)
 
     def _decide_for(self, member: Member, dev_cert: str) -> None:
         wishes, board, device = member.wishes, member.board, self._device(member)

@@ -12,6 +12,8 @@ from .wishes import REFUSE
 KEY_PREFIX = "SHA256:"
 """Begins a host key's fingerprint, as `ssh-keygen -l` prints it; what begins otherwise is a name."""
 
+MISSPELT_TOLD = 10
+
 
 def why_refused(
     name: str, host_keys: Iterable[str], roster: Iterable[str], new_boards: str, known: Mapping[str, Remembered]
@@ -42,6 +44,18 @@ def why_refused(
     return None
 
 
+def concerning(name: str, host_keys: Iterable[str], roster: Iterable[str]) -> tuple[str, ...]:
+    """A roster of one entry, or none, by which that board is judged as by the whole one, with what is misspelt in it.
+
+    The decision takes all boards' rosters, and each as long as the fleet would be too much.
+    """
+    entries, keys = list(roster), set(host_keys)
+    # Few entries have the name or a key in them at all, and that is told fastest.
+    near = (entry for entry in entries if name in entry or any(key in entry for key in keys))
+    meant = [entry for entry in near if _is_meant(entry.split(), name, keys)][:1]
+    return tuple(dict.fromkeys([*(meant or entries[:1]), *misspelt(entries)[:MISSPELT_TOLD]]))
+
+
 def is_new(name: str, host_keys: Iterable[str], known: Mapping[str, Remembered]) -> bool:
     """Whether the team has not provisioned a board of that name and host key before."""
     before, keys = known.get(name), set(host_keys)
@@ -50,7 +64,7 @@ def is_new(name: str, host_keys: Iterable[str], known: Mapping[str, Remembered])
 
 def misspelt(roster: Iterable[str]) -> list[str]:
     """Entries that can match nothing: a fingerprint that is none."""
-    words = (word for entry in roster for word in entry.split())
+    words = (word for entry in roster if KEY_PREFIX in entry for word in entry.split())
     return [word for word in words if word.startswith(KEY_PREFIX) and len(word) != len(KEY_PREFIX) + 43]
 
 

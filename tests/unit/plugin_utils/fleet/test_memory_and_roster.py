@@ -8,10 +8,17 @@ from pathlib import Path
 
 import pytest
 from ansible.parsing.vault import VaultSecret
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import FILE, Remembered, read_fleet, remember
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.roster import is_new, misspelt, why_refused
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.roster import (
+    concerning,
+    is_new,
+    misspelt,
+    why_refused,
+)
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.vault import Vault
 
@@ -64,6 +71,20 @@ def test_the_file_is_readable_without_a_secret(store: Store) -> None:
 @pytest.mark.parametrize("entry", ["bench-1", KEY])
 def test_a_roster_names_boards_or_their_keys(entry: str) -> None:
     assert why_refused("bench-1", [KEY], ["other", entry], "allow", {}) is None
+
+
+words = st.sampled_from(["bench-1", "bench-11", "other", KEY, "SHA256:" + "b" * 43, "SHA256:short"])
+entries = st.lists(words, max_size=3).map(" ".join)
+
+
+@given(st.lists(entries, max_size=6), st.sets(st.sampled_from([KEY, "SHA256:" + "b" * 43])), st.booleans())
+def test_the_part_of_a_roster_that_concerns_a_board_judges_it_as_the_whole_one(roster, keys, known) -> None:
+    part = concerning("bench-1", keys, roster)
+    memory = {"bench-1": BOARD} if known else {}
+    reasons = [why_refused("bench-1", keys, each, "refuse", memory) for each in (part, roster)]
+    assert reasons[0] == reasons[1]
+    assert set(misspelt(part)) == set(misspelt(roster))
+    assert len(part) <= 2
 
 
 def test_a_name_with_keys_is_both() -> None:
