@@ -163,6 +163,7 @@ class Company:
 
 
 SAVE_KEY = ("ansible-playbook", str(ROOT / "playbooks/save_api_key.yml"))
+FORGET_HOST = ROOT / "playbooks/forget_host.yml"
 WISHES = {
     "provision_pelion_dev_cert": "all-sites",
     "provision_pelion_update_resources": "all-sites-update",
@@ -310,3 +311,38 @@ def test_two_controllers_of_the_same_boards_harm_nothing(fresh: Company) -> None
     again = company.at("north", *command)
     assert again.returncode == 0, again.output
     assert not any(recap.changed for recap in again.recap.values())
+
+
+def test_a_timer_provisions_what_is_new_and_nothing_else(fresh: Company) -> None:
+    company = fresh
+    unit = (ROOT / "docs/pelion-provision.service").read_text()
+    command = re.search(r"^ExecStart=\S+/ansible-playbook (.*)$", unit, re.M)[1]
+    # The site's directory is /srv/pelion there.
+    run = ["sh", "-c", f"cd {company.directory}/sites/north && ansible-playbook {command}"]
+    new, old = company.boards["north"]
+    (company.store / "fleet.json").unlink(missing_ok=True)
+    first = company.at("north", *run)
+    assert first.returncode == 0, first.output
+    assert set(first.recap) == {new, old}
+    assert json.loads((company.directory / "sites/north/reports/fleet.json").read_text())["counts"] == {"changed": 2}
+
+    before = company.fleet.counts()
+    nothing = company.at("north", *run)
+    assert nothing.returncode == 0, nothing.output
+    assert company.fleet.counts() == before, "no board was spoken to"
+
+    company.fleet.make_fresh(new)
+    forgotten = company.at(
+        "north",
+        "ansible-playbook",
+        "-i",
+        company.directory / "sites/north/inventory",
+        FORGET_HOST,
+        "-e",
+        f"boards={new}",
+    )
+    assert forgotten.returncode == 0, forgotten.output
+    again = company.at("north", *run)
+    assert again.returncode == 0, again.output
+    assert {board for board, recap in again.recap.items() if recap.changed} == {new}
+    assert company.fleet.counts()[old] == before[old]

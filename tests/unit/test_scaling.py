@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import configparser
 import random
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -93,3 +95,35 @@ def test_ansible_builder_takes_the_page_s_definition(tmp_path: Path) -> None:
     context = tmp_path / "context"
     assert (context / "_build/galaxy" / archive).is_file()
     assert "update-crypto-policies" in next(context.glob("*file")).read_text()
+
+
+# --- systemd ---
+
+UNITS = sorted((ROOT / "docs").glob("pelion-provision.*"))
+
+
+def test_systemd_takes_the_units(tmp_path: Path) -> None:
+    parts = {unit.name: configparser.ConfigParser(strict=False, interpolation=None) for unit in UNITS}
+    for unit in UNITS:
+        parts[unit.name].optionxform = str
+        parts[unit.name].read_string(unit.read_text())
+        # Installed where it looks for it.
+        (tmp_path / unit.name).write_text(
+            unit.read_text().replace("/srv/pelion/venv/bin/ansible-playbook", "/bin/true")
+        )
+    assert set(parts) == {"pelion-provision.service", "pelion-provision.timer"}
+    command = parts["pelion-provision.service"]["Service"]["ExecStart"]
+    playbook = re.search(r"pelion\.mbl\.(\w+)", command)
+    assert playbook and (ROOT / "playbooks" / f"{playbook[1]}.yml").is_file()
+    assert parts["pelion-provision.timer"]["Timer"]["OnUnitInactiveSec"]
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("no systemd-analyze here")
+    verify = ["systemd-analyze", "verify", "--man=no", *(tmp_path / unit.name for unit in UNITS)]
+    done = subprocess.run(verify, capture_output=True, text=True, check=False)
+    assert (done.returncode, [line for line in done.stderr.splitlines() if "pelion-provision" in line]) == (0, [])
+
+
+def test_no_secret_is_in_the_environment_of_the_service() -> None:
+    text = (ROOT / "docs/pelion-provision.service").read_text()
+    environment = re.findall(r"^Environment=(.*)$", text, re.M)
+    assert environment and not re.search("API_KEY|PASSWORD=|SECRET", " ".join(environment))
