@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What Ansible itself costs for a rerun of provision over so many boards, without boards.
 
-The play has the steps of the role and results of their sizes: a task for each board, a decision over the results of all,
+The play has the steps of the role and results of their sizes: a task for each board, a decision over all the results,
 and a question to each board whether it has a part in it. Prints wall and CPU time for each board, and the memory of the
 largest process. Usage: .venv/bin/python tests/bench/controller.py [--boards 100,400,1600] [--forks 20]
 """
