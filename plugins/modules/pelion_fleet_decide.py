@@ -19,8 +19,9 @@ description:
     certificate has no room, since it has bootstrapped with another one, or since it holds an update certificate that
     the team store does not know. What is refused for one board does not keep the others from theirs."
   - Fails when all boards are refused for one and the same reason, which is then said once.
-  - Nothing is made or changed but the file C(fleet.json) of the team store, which remembers the boards that were
-    proven.
+  - Nothing is made or changed but two files of the team store. C(fleet.json) remembers the boards that were proven.
+    C(reserved.json) holds, for an hour, the places in developer certificates that were given to boards which the cloud
+    does not count yet, so that runs that decide at the same time do not give them away twice.
 options:
   asked:
     description: What M(pelion.mbl.pelion_fleet_ask) returned, by board. Entries without its results are passed over.

@@ -47,6 +47,9 @@ def test_nothing_is_written_for_nothing(store: Store) -> None:
     assert (store.directory / FILE).stat().st_ino == before
     remember(store, {"one": Remembered(BOARD.host_keys, BOARD.device_id, "other", BOARD.seen)})
     assert (store.directory / FILE).stat().st_ino != before
+    inode = (store.directory / FILE).stat().st_ino
+    remember(store, {"one": Remembered(BOARD.host_keys, BOARD.device_id, "other", BOARD.seen, "north")})
+    assert (store.directory / FILE).stat().st_ino != inode, "it was moved"
     tomorrow = datetime.now(timezone.utc) + timedelta(days=2)
     remember(store, {"one": Remembered(BOARD.host_keys, BOARD.device_id, "other", f"{tomorrow:%Y-%m-%dT%H:%M:%SZ}")})
     assert read_fleet(store)["one"].seen.startswith(f"{tomorrow:%Y-%m-%d}")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report import Report
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.run import Run
 
@@ -59,6 +60,15 @@ def test_a_play_that_only_decides_is_about_no_board() -> None:
     run.begin_batch(["a"])
     run.succeeded("a", {"changed": True})
     assert outcomes(run.report(NOW)) == {"a": "changed"}
+
+
+def test_a_board_is_told_with_the_site_of_its_variables() -> None:
+    run = Run("provision")
+    run.begin_batch(["a", "b"])
+    found = Board(has_utility=True).to_json()
+    run.succeeded("a", {"changed": False, "found": found, "wishes": {"site": "north"}})
+    run.succeeded("b", {"changed": False, "found": found, "wishes": {"site": ""}})
+    assert [board.site for board in run.report(NOW).boards] == ["north", None]
 
 
 def test_names_are_those_of_the_decision() -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -100,6 +101,15 @@ def test_expected_boards_that_the_inventory_lacks_are_missing_by_name() -> None:
     assert (gone.outcome, gone.device_id, gone.state) == ("missing", ID, "deregistered")
     assert gone.last_seen == "2026-11-01T00:00:00Z"
     assert not report.success
+
+
+def test_a_site_expects_its_own_boards() -> None:
+    remembered = {name: Remembered((), ID, "bench", "2026-11-01T00:00:00Z", name) for name in ("north", "south", "")}
+    fleet = Fleet({"here": answer()}, remembered=remembered, devices=[device()], site="north")
+    told = {board.name: (board.outcome, board.site) for board in status_report(fleet, NOW, playbook="status").boards}
+    assert told == {"here": ("ok", "north"), "north": ("missing", "north"), "": ("missing", "north")}
+    told = status_report(replace(fleet, site=""), NOW, playbook="status").boards
+    assert {board.name: board.site for board in told} == {"here": None, "north": "north", "south": "south", "": None}
 
 
 def test_boards_that_need_attention_are_no_failed_run_but_problems_of_the_fleet_are() -> None:
