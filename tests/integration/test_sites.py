@@ -351,3 +351,10 @@ def test_a_timer_provisions_what_is_new_and_nothing_else(fresh: Company) -> None
     assert again.returncode == 0, again.output
     assert {board for board, recap in again.recap.items() if recap.changed} == {new}
     assert company.fleet.counts()[old] == before[old]
+
+
+def test_a_place_that_is_none_is_told(company: Company) -> None:
+    command = [LAB, "run", "--state", company.fleet.state, "--site", "3", "--", "true"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    assert done.returncode == 1
+    assert "there is no site 3" in done.stderr

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import configparser
+import json
+import os
 import random
 import re
 import shutil
@@ -18,6 +20,9 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report import BoardReport, Report
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report_files import read_report, write_report
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/scaling.md").read_text()
@@ -89,11 +94,19 @@ def test_ansible_builder_takes_the_page_s_definition(tmp_path: Path) -> None:
     version = yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
     archive = f"pelion-mbl-{version}.tar.gz"
     assert archive in DEFINITION
-    (tmp_path / archive).touch()
+    collection = tmp_path / "collection"
+    collection.mkdir()
+    (collection / "README.md").touch()
+    shutil.copy(ROOT / "galaxy.yml", collection)
+    subprocess.run(["ansible-galaxy", "collection", "build", collection], cwd=tmp_path, check=True, capture_output=True)
     (tmp_path / "execution-environment.yml").write_text(DEFINITION)
     subprocess.run(["ansible-builder", "create"], cwd=tmp_path, check=True, capture_output=True)
     context = tmp_path / "context"
-    assert (context / "_build/galaxy" / archive).is_file()
+    # As the image's build does.
+    install = ["ansible-galaxy", "collection", "install", "-r", "requirements.yml", "--force"]
+    install += ["-p", tmp_path / "installed"]
+    subprocess.run(install, cwd=context / "_build", check=True, capture_output=True)
+    assert (tmp_path / "installed/ansible_collections/pelion/mbl/MANIFEST.json").is_file()
     assert "update-crypto-policies" in next(context.glob("*file")).read_text()
 
 
@@ -127,3 +140,32 @@ def test_no_secret_is_in_the_environment_of_the_service() -> None:
     text = (ROOT / "docs/pelion-provision.service").read_text()
     environment = re.findall(r"^Environment=(.*)$", text, re.M)
     assert environment and not re.search("API_KEY|PASSWORD=|SECRET", " ".join(environment))
+
+
+# --- one report ---
+
+
+def test_the_playbook_tells_the_boards_that_should_be_at_a_silent_site(tmp_path: Path) -> None:
+    write_report(Report("provision", "2026-11-25T00:00:00Z", [BoardReport("a", "ok")]), tmp_path / "all/north")
+    extra = {
+        "sites": "north, south",
+        "reports": str(tmp_path / "all"),
+        "expected": {"south": ["b"]},
+        "report": str(tmp_path / "merged"),
+        "provision_pelion_team_store": str(tmp_path / "team"),
+    }
+    merge = ["ansible-playbook", ROOT / "playbooks/merge_reports.yml", "-e", json.dumps(extra)]
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build"), "HOME": str(tmp_path)}
+    done = subprocess.run(merge, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    merged = read_report(tmp_path / "merged")
+    assert {board.name: (board.site, board.outcome) for board in merged.boards} == {
+        "a": ("north", "ok"),
+        "b": ("south", "not_reached"),
+    }
+    assert not (tmp_path / "team").exists()
+    for half, words in ({"reports": ""}, "-e sites="), ({"sites": "north"}, "-e reports="):
+        lacking = [*merge[:-1], json.dumps(half)]
+        done = subprocess.run(lacking, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode != 0
+        assert words in done.stdout + done.stderr
