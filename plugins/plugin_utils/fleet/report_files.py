@@ -28,19 +28,18 @@ def write_report(report: Report, directory: Path) -> list[Path]:
 
     Each file is replaced as a whole. Raises PelionError.
     """
-    forms: dict[str, Callable[[Report], str]] = {
-        "fleet.json": as_json,
-        "fleet.csv": as_csv,
-        "fleet.junit.xml": as_junit,
-        "fleet.html": page,
-    }
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for name, form in forms.items():
+        for name, form in _FORMS.items():
             replace_file(directory / name, form(report).encode(), 0o644)
     except OSError as error:
         raise PelionError(f"The report cannot be written to {directory}: {error.strerror}.") from error
-    return [directory / name for name in forms]
+    return [directory / name for name in _FORMS]
+
+
+def is_written(directory: Path) -> bool:
+    """Whether write_report has come to its end there."""
+    return all((directory / name).exists() for name in _FORMS)
 
 
 def read_report(directory: Path) -> Report:
@@ -117,3 +116,12 @@ def _cell(value: str | None) -> str:
     """Spreadsheets take what begins like a formula for one, and boards and networks chose parts of the texts."""
     text = printable(value or "")
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+
+
+_FORMS: dict[str, Callable[[Report], str]] = {
+    "fleet.json": as_json,
+    "fleet.csv": as_csv,
+    "fleet.junit.xml": as_junit,
+    "fleet.html": page,
+}
+"""The files, in the order in which they are written."""

@@ -33,6 +33,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report_files impo
     as_csv,
     as_json,
     as_junit,
+    is_written,
     write_report,
 )
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report_page import page
@@ -165,6 +166,14 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(PelionError, match=r"file.* File exists|Not a directory"):
         write_report(report(), tmp_path / "file")
+
+
+def test_a_report_is_written_when_its_last_file_is(tmp_path: Path) -> None:
+    assert not is_written(tmp_path / "none")
+    files = write_report(report(), tmp_path)
+    assert is_written(tmp_path)
+    files[-1].unlink()
+    assert not is_written(tmp_path)
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="no chromium here (tests/setup test installs it)")
