@@ -49,24 +49,26 @@ def discover(
     """
     knowledge = Knowledge([f"{kind.lower().rstrip('.')}.local." for kind in kinds], rules.versions)
 
-    def concerns(service: Service) -> bool:
-        return _concerns(service, rules)
+    def is_wanted(service: Service) -> bool:
+        return concerns(service, rules)
 
     def is_known(service: Service) -> bool:
         return rules.is_known(service.instance, service.link.name)
 
     def is_enough() -> bool:
-        return len(select(_announcements(knowledge, rules), rules, every_link).boards) >= expected
+        return len(select(announcements(knowledge, rules), rules, every_link).boards) >= expected
 
     with Wire(asked_links, rules.versions) as wire:
         run(
-            Search(timeout, quiet, concerns, is_known, tuple(by_name), is_enough if expected else None), wire, knowledge
+            Search(timeout, quiet, is_wanted, is_known, tuple(by_name), is_enough if expected else None),
+            wire,
+            knowledge,
         )
         dropped = wire.dropped
-    return Found(tuple(_announcements(knowledge, rules)), tuple(_warnings(knowledge, rules)), dropped)
+    return Found(tuple(announcements(knowledge, rules)), tuple(_warnings(knowledge, rules)), dropped)
 
 
-def _concerns(service: Service, rules: Rules) -> bool:
+def concerns(service: Service, rules: Rules) -> bool:
     """Whether ``service`` is a board, or can still turn out to be one."""
     if service.text is not None and not rules.has_mark(text_strings(service.text)):
         return False
@@ -76,7 +78,7 @@ def _concerns(service: Service, rules: Rules) -> bool:
     return name is not None and rules.allows(name, service.link.name)
 
 
-def _announcements(knowledge: Knowledge, rules: Rules) -> list[Announcement]:
+def announcements(knowledge: Knowledge, rules: Rules) -> list[Announcement]:
     """The complete services that bear the mark of a board, whatever they are called."""
     return [
         _announcement(knowledge, service)
@@ -105,7 +107,7 @@ def _announcement(knowledge: Knowledge, service: Service) -> Announcement:
 def _warnings(knowledge: Knowledge, rules: Rules) -> list[str]:
     incomplete, conflicts = [], []
     for service in knowledge.present():
-        if not _concerns(service, rules):
+        if not concerns(service, rules):
             continue
         if not knowledge.is_complete(service):
             lacking = [what for what, there in _parts(knowledge, service) if not there]

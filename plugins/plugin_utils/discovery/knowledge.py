@@ -123,6 +123,18 @@ class Knowledge:
                 host.lacking |= {A, AAAA} - set(record.rdtypes)
         return news
 
+    def forget(self, keys: Iterable[tuple[int, str]]) -> None:
+        """Forget the services of these keys, and hosts that none is known to run on any more."""
+        for key in keys:
+            self.services.pop(key, None)
+        used = {(service.link.index, service.server[0].lower()) for service in self.services.values() if service.server}
+        self._hosts = {key: host for key, host in self._hosts.items() if key in used}
+
+    def forget_address(self, index: int, name: str, address: Address) -> None:
+        """Forget that the host called ``name``, in small letters, on the link of ``index`` has ``address``."""
+        if host := self._hosts.get((index, name)):
+            host.addresses.pop(address, None)
+
     def present(self) -> Iterator[Service]:
         """The services that are there, in the order heard."""
         return (service for service in self.services.values() if not service.left)

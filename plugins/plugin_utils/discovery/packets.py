@@ -20,8 +20,8 @@ try:
 except ImportError:
     DNSIncoming = DNSOutgoing = DNSPointer = DNSQuestion = DNSRecord = Absent("zeroconf")
 
-A, PTR, TXT, AAAA, SRV = 1, 12, 16, 28, 33
-"""Types of records (RFC 1035, 3596, 2782)."""
+A, PTR, TXT, AAAA, SRV, ANY = 1, 12, 16, 28, 33, 255
+"""Types of records (RFC 1035, 3596, 2782), and the question for all of them."""
 
 _IN = 1
 _QUERY = 0
@@ -65,6 +65,14 @@ def decode(data: bytes) -> list[DNSRecord]:
     if not message.valid or not message.is_response() or message.flags & _OPCODE_AND_CODE:
         return []
     return message.answers()
+
+
+def probed_names(data: bytes) -> list[str]:
+    """The names that the sender of a question is about to take, as who starts does (RFC 6762 section 8.1)."""
+    message = DNSIncoming(data)
+    if not message.valid or not message.is_query() or not message.num_authorities:
+        return []
+    return [question.name for question in message.questions if question.type == ANY]
 
 
 def text_strings(text: bytes) -> dict[str, str | None]:

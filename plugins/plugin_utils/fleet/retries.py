@@ -34,11 +34,6 @@ class Retries:
         self._first, self._longest, self._patience = first, longest, patience
         self._attempts: dict[str, _Attempt] = {}
 
-    @property
-    def runs(self) -> frozenset[str]:
-        """The runs whose answer is missing."""
-        return frozenset(attempt.run for attempt in self._attempts.values() if attempt.run is not None)
-
     def failures(self, board: str) -> int:
         """How many attempts at ``board`` failed since it was new or last in order."""
         attempt = self._attempts.get(board)

@@ -29,6 +29,7 @@ class Board:
     when asked for), `silent` (answers nothing). ``waits``: for the rest of a truncated question. ``loss``: of questions
     and of answers. ``once_a_second``: the rule. ``one_shot``: answers questions from another port by unicast.
     ``lacks``: types of records that it does not have. ``goodbye``: leaves so many seconds after it was asked first.
+    ``ttl``: seconds for which its server and addresses hold.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Board:
     sender: dict[str, str] = field(default_factory=dict)
     more: tuple[str, ...] = ()
     goodbye: float | None = None
+    ttl: int = 120
     told: dict[tuple[int, int], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -61,7 +63,7 @@ class Board:
         text = self.text.encode()
         every = {
             "PTR": [Record(KIND, PTR, name(self.instance), 4500)],
-            "SRV": [Record(self.instance, SRV, bytes(4) + self.port.to_bytes(2, "big") + name(self.host))],
+            "SRV": [Record(self.instance, SRV, bytes(4) + self.port.to_bytes(2, "big") + name(self.host), self.ttl)],
             "TXT": [Record(self.instance, TXT, bytes([len(text)]) + text, 4500)],
             "A": [], "AAAA": [],
         }  # fmt: skip
@@ -69,7 +71,7 @@ class Board:
             if address:
                 parsed = ipaddress.ip_address(address)
                 kind = "A" if parsed.version == 4 else "AAAA"
-                every[kind].append(Record(self.host, A if parsed.version == 4 else AAAA, parsed.packed))
+                every[kind].append(Record(self.host, A if parsed.version == 4 else AAAA, parsed.packed, self.ttl))
         self.records = [record for kind, each in every.items() if kind not in self.lacks for record in each]
 
     def source(self, version: int) -> str | None:
