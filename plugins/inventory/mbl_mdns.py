@@ -136,7 +136,9 @@ options:
     description:
       - The file that keeps which boards earlier runs found. They are asked for by name as well, and those that are
         missing are named, for 30 days.
-      - By default a file for each inventory source, in C($XDG_STATE_HOME/pelion-mbl) or C(~/.local/state/pelion-mbl).
+      - By default a file in C($XDG_STATE_HOME/pelion-mbl) or C(~/.local/state/pelion-mbl), one for all sources that
+        look for the same, by O(interfaces), O(service_types), O(txt), O(hostnames), O(name_pattern) and
+        O(name_template).
     type: path
   known_hosts:
     description: The file that keeps the boards' ssh host keys. Its directory is made.
@@ -168,6 +170,7 @@ addresses:
 
 import difflib
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -250,7 +253,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _boards(self, path: str, cache: bool) -> list[Board]:
         """What the user wrote down, and what is in the cache or on the network."""
         noted = by_hand.boards(self.get_option("addresses"))
-        memory = Memory(self._seen_file(path))
+        memory = Memory(self._seen_file())
         try:
             seen = memory.recall()
         except PelionError as error:
@@ -346,12 +349,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             told = ", ".join(f"{name} ({why})" for name, why in sorted(missing.items()))
             self._warn([f"Boards that were not found: {told}."])
 
-    def _seen_file(self, path: str) -> Path:
+    def _seen_file(self) -> Path:
         if self.get_option("seen_file"):
             return Path(self.get_option("seen_file"))
         state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-        source = hashlib.sha256(os.path.realpath(path).encode()).hexdigest()[:16]
-        return Path(state, "pelion-mbl", f"boards-{source}.json")
+        # Not by the source's path: who runs plays from a copy of the inventory has another one each time.
+        names = ("interfaces", "service_types", "txt", "hostnames", "name_pattern", "name_template")
+        wanted = json.dumps([self.get_option(name) for name in names])
+        return Path(state, "pelion-mbl", f"boards-{hashlib.sha256(wanted.encode()).hexdigest()[:16]}.json")
 
     def _warn(self, texts: Iterable[str]) -> None:
         for text in texts:

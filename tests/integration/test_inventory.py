@@ -281,6 +281,22 @@ def test_boards_seen_before_are_remembered_and_named_when_missing(bench: Bench) 
     assert says(warnings, "Boards that were not found: mbed-linux-os-2 (last seen 20")
 
 
+def test_a_copy_of_a_source_has_the_same_memory_and_a_source_for_another_place_its_own(bench: Bench) -> None:
+    """ansible-rulebook and ansible-runner copy the inventory for each run, to another place each time."""
+    bench.street.inhabit([board(1)])
+    bench.configure("roster: [mbed-linux-os-1]")
+    bench.list()
+    before = bench.directory
+    bench.directory = bench.home / "copy"
+    before.rename(bench.directory)
+    bench.configure("roster: [mbed-linux-os-1, mbed-linux-os-2]")
+    bench.list()
+    assert len(list((bench.home / ".local/state/pelion-mbl").iterdir())) == 1
+    bench.configure("name_template: 'left-{name}'")
+    bench.list()
+    assert len(list((bench.home / ".local/state/pelion-mbl").iterdir())) == 2
+
+
 def test_a_damaged_memory_is_told_and_does_no_harm(bench: Bench, tmp_path: Path) -> None:
     memory = tmp_path / "seen.json"
     memory.write_text("[]")
