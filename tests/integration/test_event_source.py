@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -28,7 +29,10 @@ class Source:
 
     def start(self, *options: str) -> None:
         with self._file.open("wb") as out, self._file.with_suffix(".errors").open("wb") as errors:
-            self._street.start(sys.executable, SOURCE, "gather=0.2", *options, stdout=out, stderr=errors)
+            # It is killed at the end, and leaves its place for reports behind.
+            environment = {**os.environ, "TMPDIR": str(self._file.parent)}
+            command = [sys.executable, SOURCE, "gather=0.2", *options]
+            self._street.start(*command, stdout=out, stderr=errors, env=environment)
 
     @property
     def errors(self) -> str:

@@ -226,9 +226,8 @@ def _checked(name: str, value: Any, option: Mapping[str, Any]) -> Any:
         is_good = bool(value) and set(value) <= set(option["choices"])
     if not is_good:
         wanted = f"{kind} of {' and '.join(option['choices'])}" if "choices" in option else kind
-        raise PelionError(
-            f"The option {name} of the event source pelion.mbl.mbl_mdns is {value!r}, which is no {wanted}."
-        )
+        hint = " Give the variable that it comes from." if type(value).__name__.endswith("Undefined") else ""
+        raise PelionError(f"The event source pelion.mbl.mbl_mdns takes a {wanted} for {name}, not {value!r}.{hint}")
     return value
 
 

@@ -10,11 +10,14 @@ from ipaddress import ip_address, ip_interface
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mdns.frames import AAAA, PTR, SRV, TXT, A, Record, message, name
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery import watch as module
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.boards import Rules
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.links import Link
+from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.packets import probed_names
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.roster import Roster
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.watch import Watch
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.wire import Datagram
@@ -283,3 +286,21 @@ def test_who_calls_itself_something_else_is_told_and_no_board(net: Net) -> None:
     net.tell([*evil, Record("localhost.local.", A, bytes([10, 0, 0, 9]))])
     assert after(watch) == []
     assert any("localhost" in text for text in watch.warnings)
+
+
+def test_only_a_question_with_plans_behind_it_makes_sure_of_a_name() -> None:
+    assert probed_names(probe(7)) == [f"mbed-linux-os-7.{KIND}"]
+    without_plans = bytearray(probe(7))
+    without_plans[9] = 0
+    assert probed_names(bytes(without_plans)) == []
+    response = bytearray(probe(7))
+    response[2] = 0x84
+    assert probed_names(bytes(response)) == []
+    assert probed_names(message(records(7))) == []
+
+
+@given(st.binary(max_size=80), st.integers(0, 100), st.binary(max_size=8))
+def test_no_datagram_at_all_is_too_strange(data: bytes, at: int, scratch: bytes) -> None:
+    probed_names(data)
+    scratched = probe(7)[:at] + scratch + probe(7)[at + len(scratch) :]
+    assert all(isinstance(each, str) for each in probed_names(scratched))
