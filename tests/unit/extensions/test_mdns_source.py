@@ -308,6 +308,18 @@ def test_events_come_out_of_the_queue_and_the_reports_place_is_gone_at_the_end(w
     assert not Path(known["report"]).parent.exists()
 
 
+def test_what_a_killed_source_left_is_cleared_away_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "mbl-mdns-left/1").mkdir(parents=True)
+    (tmp_path / "others").mkdir()
+    (tmp_path / "mbl-mdns-link").symlink_to("others")
+    with SOURCE["place_for_reports"]() as in_use, SOURCE["place_for_reports"]() as mine:
+        assert {path.name for path in tmp_path.iterdir()} == {"others", "mbl-mdns-link", in_use.name, mine.name}
+    assert {path.name for path in tmp_path.iterdir()} == {"others", "mbl-mdns-link"}
+
+
 def test_bad_options_end_the_source(wire: Wire) -> None:
     for args in ({"rooster": []}, {"roster": ["SHA256:short"]}, {"name_pattern": "("}):
         with pytest.raises(PelionError):

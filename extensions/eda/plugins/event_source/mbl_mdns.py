@@ -121,16 +121,19 @@ EXAMPLES = r"""
 """
 
 import asyncio
+import contextlib
 import difflib
+import fcntl
 import itertools
 import json
 import logging
+import os
 import shutil
 import sys
 import tempfile
 import time
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +161,8 @@ TICK, LISTEN = 0.25, 0.02
 """Seconds between looks, and for how long one takes: what comes meanwhile waits in the sockets. No thread is needed."""
 PATIENCE = 600.0
 """Seconds after which a run that left no report is taken for cut off."""
+PLACE = "mbl-mdns-"
+"""Begins the names of temporary directories."""
 MOST = 500
 """Boards of one event: their names become one argument of a command."""
 OPTIONS = yaml.safe_load(DOCUMENTATION)["options"]
@@ -183,11 +188,11 @@ async def main(queue: asyncio.Queue, args: Mapping[str, Any]) -> None:
         allow_routed=options["allow_routed"],
     )
     with (
-        tempfile.TemporaryDirectory(prefix="mbl-mdns-") as reports,
+        place_for_reports() as reports,
         Watch(rules, options["interfaces"], options["service_types"]) as watch,
     ):
         retries = Retries(options["retry_pause"], options["retry_longest_pause"], PATIENCE)
-        events = Events(Path(reports), roster, retries if options["retry_pause"] else None)
+        events = Events(reports, roster, retries if options["retry_pause"] else None)
         gathering = Gathering(options["gather"])
         told: set[str] = set()
         while True:
@@ -229,6 +234,31 @@ def _checked(name: str, value: Any, option: Mapping[str, Any]) -> Any:
         hint = " Give the variable that it comes from." if type(value).__name__.endswith("Undefined") else ""
         raise PelionError(f"The event source pelion.mbl.mbl_mdns takes a {wanted} for {name}, not {value!r}.{hint}")
     return value
+
+
+@contextlib.contextmanager
+def place_for_reports() -> Iterator[Path]:
+    """A directory of this source's own, locked while it is in use.
+
+    Java ends ansible-rulebook at a signal before Python can clear up, so what others left is cleared away first.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{PLACE}*"):
+        with contextlib.suppress(OSError), _locked(left):
+            if left.stat().st_uid == os.getuid():
+                shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(prefix=PLACE) as made, _locked(Path(made)):
+        yield Path(made)
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Raises OSError when another has locked it, or it is no directory."""
+    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(opened)
 
 
 class Events:
