@@ -85,11 +85,17 @@ def test_all_modules_are_in_the_order():
 
 
 @pytest.fixture(scope="module")
-def bench(lab: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+def own_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """With a cloud of its own: an example complains of any certificate that ends soon, those of other tests included."""
+    fleet = Fleet.up(tmp_path_factory.mktemp("own-lab") / "state", "--devices", "3")
+    yield fleet
+    fleet.down()
+
+
+@pytest.fixture(scope="module")
+def bench(own_lab: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """With the files that the examples name: those of the manifest tool, a table, and two old stores of mbl-cli."""
-    bench = Bench(lab, tmp_path_factory.mktemp("bench"))
-    for board in bench.addresses:
-        lab.make_fresh(board)
+    bench = Bench(own_lab, tmp_path_factory.mktemp("bench"))
     pem = a_key(number=2).private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     files = {
         "devices.csv": bench.named("board,name\nmbed-linux-os-9709,gate\n").encode(),
