@@ -14,7 +14,7 @@ from ..credentials.times import time_text
 from .assignment import natural
 from .report import CHANGED, FAILED, NOT_REACHED, OK, UNREACHABLE, BoardReport, HeldCertificate, Report
 
-AGAIN = "Then run it again; what is in order already is left as it is."
+AGAIN = "run it again; what is in order already is left as it is."
 CERTIFICATES = ("developer_certificate", "update_certificate")
 
 
@@ -124,11 +124,11 @@ class Run:
         held, part = self._held.get(name, {}), self._names.get(name, {})
         reason, next_step = seen.reason, ""
         if seen.outcome == NOT_REACHED:
-            reason, next_step = "The run ended before it came to this board.", AGAIN
+            reason, next_step = "The run ended before it came to this board.", AGAIN.capitalize()
         elif seen.outcome == UNREACHABLE:
-            next_step = f"Is it on and connected? {AGAIN}"
+            next_step = f"Is it on and connected? Then {AGAIN}"
         elif seen.outcome == FAILED:
-            next_step = f"Do what it says. {AGAIN}"
+            next_step = f"Do what it says. Then {AGAIN}"
         names = {"developer_certificate": part.get("dev_cert"), "update_certificate": part.get("update_resources")}
         certificates = {
             title: HeldCertificate(
