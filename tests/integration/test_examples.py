@@ -86,7 +86,7 @@ def test_all_modules_are_in_the_order():
 
 @pytest.fixture(scope="module")
 def own_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """With a cloud of its own: an example complains of any certificate that ends soon, those of other tests included."""
+    """With a cloud of its own: an example fails for any certificate that ends soon, other tests' included."""
     fleet = Fleet.up(tmp_path_factory.mktemp("own-lab") / "state", "--devices", "3")
     yield fleet
     fleet.down()

@@ -27,7 +27,8 @@ class Service:
     """An instance of a service type on one link.
 
     ``servers`` (host name and port) and ``texts`` map what was told to the addresses of who told it, in the order
-    heard; more than one is a conflict. ``sender`` told of it first, after ``asked`` questions.
+    heard; more than one is a conflict. ``sender`` told of it first, after ``asked`` questions; until the next one it
+    was heard in the families ``versions``.
     """
 
     link: Link
@@ -37,6 +38,7 @@ class Service:
     asked: int
     since: float
     seen: float
+    versions: set[int] = field(default_factory=set)
     left: bool = False
     servers: dict[tuple[str, int], set[str]] = field(default_factory=dict)
     texts: dict[bytes, set[str]] = field(default_factory=dict)
@@ -152,6 +154,20 @@ class Knowledge:
             host.has(versions[0]) for (index, _name), host in self._hosts.items() if index == link.index
         )
 
+    def is_any_half_heard(self, services: Iterable[Service]) -> bool:
+        """Whether one of ``services`` has addresses of both families, and its first answer came in only one of them.
+
+        Where a family is silent on a link, it says nothing.
+        """
+        services = list(services)
+        heard = {(service.link.index, version) for service in services for version in service.versions}
+        return any(
+            version not in service.versions
+            for service in services
+            for version in self.versions
+            if (service.link.index, version) in heard and self.host(service).has(version)
+        )
+
     def missing(self, service: Service) -> list[Question]:
         """What to ask to know all of ``service``: its server, its text, its host's addresses in each family."""
         questions = []
@@ -178,13 +194,15 @@ class Knowledge:
     def _service(self, link: Link, name: str, kind: str, sender: str, asked: int) -> tuple[Service, bool]:
         key = (link.index, name.lower())
         service = self.services.get(key)
-        if service:
-            service.seen = time.time()
-            return service, False
-        instance = name[: -len(kind) - 1]
-        service = Service(link, kind, instance, sender, max(asked, 1), time.monotonic(), time.time())
-        self.services[key] = service
-        return service, True
+        is_new = service is None
+        if service is None:
+            instance = name[: -len(kind) - 1]
+            service = Service(link, kind, instance, sender, max(asked, 1), time.monotonic(), time.time())
+            self.services[key] = service
+        service.seen = time.time()
+        if asked <= service.asked:
+            service.versions.add(6 if ":" in sender else 4)
+        return service, is_new
 
 
 def _tell(told: dict, value: object, sender: str, record: DNSRecord) -> bool:

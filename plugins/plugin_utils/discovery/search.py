@@ -3,9 +3,9 @@
 """One search: when to ask what, and when all is known.
 
 A board's answer gets lost now and then, on the air or in a full buffer, and who answered somebody else a moment ago
-stays silent for a second. So the network is asked early and again, in turns the two ways of wire.Wire, and how many
-questions the known services left unanswered tells how sure it is that there are no others: the search ends when it
-would be a rare chance for one to have missed every question.
+stays silent for a second. So the network is asked early and again, in both ways of wire.Wire, and how many questions
+the known services left unanswered tells how sure it is that there are no others: the search ends when it would be a
+rare chance for one to have missed every question.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
+from math import ceil
 
 from .fairness import in_turn
 from .knowledge import Knowledge, Service
@@ -25,6 +26,11 @@ from .wire import Wire
 _PAUSE = 0.25
 """Seconds between questions in the first five seconds; those who wait longer ask less and less often."""
 _EARLY = 5.0
+_GROUP_TURN = 5
+"""Every so many questions, one is the group's: more than a second after the one before, that is, by when those who keep
+the rule of one second answer again."""
+_GROUP_ONLY = 0.1
+"""The share of boards that is taken to tell the group only, and once a second; it matters where answers get lost."""
 _LONGEST_PAUSE = 5.0
 _LONGEST_WAIT = 1.0
 """Seconds for which a question waits while answers are still pouring in: another one would only add to the crowd."""
@@ -94,7 +100,7 @@ class _Round:
 
     def _ask(self) -> None:
         """The next question to all, and again what is still missing."""
-        one_shot = self._asked % 2 == 1
+        one_shot = self._asked % _GROUP_TURN != 0
         self._asked += 1
         concerning = self._concerning()
         missing = self._missing(concerning)
@@ -107,7 +113,7 @@ class _Round:
     def _ask_at_once(self, now: float) -> None:
         new = [service for service in self._concerning() if now - service.since >= _SPLIT]
         for link, questions in self._missing(new).items():
-            self._send(link, [each for each in questions if not self._times[link.index, each]], one_shot=False)
+            self._send(link, [each for each in questions if not self._times[link.index, each]], one_shot=True)
 
     def _send(self, link: Link, questions: list[Question], *, one_shot: bool) -> None:
         questions = list(dict.fromkeys(questions))
@@ -157,6 +163,8 @@ class _Round:
         )
         if self._search.is_enough is None:
             missed += len(services) * lost**self._asked
+            if self._knowledge.is_any_half_heard(services):
+                missed += _GROUP_ONLY * len(services) * lost ** ceil(self._asked / _GROUP_TURN)
         return missed < _RARE and (self._search.is_enough is None or self._search.is_enough())
 
     def _chances(self, link: Link, question: Question) -> float:
@@ -177,8 +185,10 @@ def _share_lost(asked: Iterable[int]) -> float:
     """The share of questions that stay without an answer, from how many each service took until it was heard.
 
     The mean of the posterior of a geometric distribution: of few services, or none, little is known, so the share is
-    taken for larger (Laplace's rule of succession).
+    taken for larger (Laplace's rule of succession). Questions that nobody answered tell nothing of losses: all have
+    told somebody else a moment ago.
     """
     counts = list(asked)
-    unanswered = sum(counts) - len(counts)
-    return (unanswered + 1) / (sum(counts) + 2)
+    before = min(counts, default=1) - 1
+    unanswered = sum(counts) - len(counts) * (before + 1)
+    return (unanswered + 1) / (unanswered + len(counts) + 2)

@@ -76,6 +76,13 @@ def frame(
     return to_mac + mac + struct.pack("!H", _ETHERTYPE[version]) + header + udp + payload
 
 
+def payload(data: bytes) -> tuple[str, bytes]:
+    """The source's address and what UDP carries, of a frame that frame() made."""
+    if data[12:14] == b"\x08\x00":
+        return str(ipaddress.ip_address(data[26:30])), data[42:]
+    return str(ipaddress.ip_address(data[22:38])), data[62:]
+
+
 def query(data: bytes) -> Query | None:
     """The query in a frame; None when it holds none."""
     kind = int.from_bytes(data[12:14], "big")

@@ -16,6 +16,7 @@ import select
 import socket
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .frames import AAAA, PTR, SRV, TXT, A, Query, Record, frame, message, name, query
@@ -87,42 +88,31 @@ class Board:
 
 
 class Responder:
-    def __init__(self, boards: list[Board]) -> None:
-        self.boards = boards
-        self.begin = time.monotonic()
-        self.due: list = []
+    """Plays ``boards``, by ``clock``, with what ``chance`` brings; ``send`` gets the cable's name and a frame.
+
+    ``due`` is a heap of what is to be done at which time.
+    """
+
+    def __init__(
+        self,
+        boards: list[Board],
+        *,
+        clock: Callable[[], float],
+        send: Callable[[str, bytes], object],
+        chance: random.Random,
+    ) -> None:
+        self.due: list[tuple[float, int, Callable[[], None]]] = []
+        self.clock, self.send, self.chance = clock, send, chance
+        self.begin = clock()
         self.order = itertools.count()
         self.made: dict[tuple, bytes] = {}
-        self.cables = {board.cable: self._open(board.cable) for board in boards}
         self.asked_for: dict[tuple[str, str, int], list[Board]] = {}
         for board in boards:
             for key in {(board.cable, record.name.lower(), record.kind) for record in board.records}:
                 self.asked_for.setdefault(key, []).append(board)
 
-    @staticmethod
-    def _open(cable: str) -> socket.socket:
-        opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-        opened.setsockopt(socket.SOL_SOCKET, 33, 32 << 20)
-        opened.setsockopt(socket.SOL_SOCKET, 32, 32 << 20)
-        opened.bind((cable, 0))
-        return opened
-
-    def run(self) -> None:
-        while True:
-            left = max(self.due[0][0] - time.monotonic(), 0) if self.due else 60
-            ready = select.select(list(self.cables.values()), [], [], left)[0]
-            for cable, opened in self.cables.items():
-                if opened in ready:
-                    data, address = opened.recvfrom(9000)
-                    # What leaves here comes back as well.
-                    if address[2] != socket.PACKET_OUTGOING and (heard := query(data)):
-                        self._hear(cable, heard)
-            now = time.monotonic()
-            while self.due and self.due[0][0] <= now:
-                heapq.heappop(self.due)[2]()
-
-    def _hear(self, cable: str, heard: Query) -> None:
-        now = time.monotonic()
+    def hear(self, cable: str, heard: Query) -> None:
+        now = self.clock()
         questions = frozenset(heard.questions)
         if heard.questions:
             keys = [(cable, *question) for question in heard.questions]
@@ -134,7 +124,7 @@ class Responder:
         for board in concerned.values():
             if board.how == "silent" or not board.source(heard.version):
                 continue
-            if now - self.begin < board.late or (board.loss and random.random() < board.loss):
+            if now - self.begin < board.late or (board.loss and self.chance.random() < board.loss):
                 continue
             if not heard.questions:
                 if board.instance.lower() in heard.known:
@@ -144,22 +134,22 @@ class Responder:
             if records:
                 shared = any(record.kind == PTR for record in records)
                 if heard.truncated and board.waits:
-                    delay = random.uniform(0.4, 0.5)
+                    delay = self.chance.uniform(0.4, 0.5)
                 else:
-                    delay = random.uniform(*board.delay) if shared else 0.0
+                    delay = self.chance.uniform(*board.delay) if shared else 0.0
                 self._later(now + delay, lambda b=board, h=heard, r=records, a=now: self._answer(b, h, r, a))
             if board.goodbye is not None:
                 self._later(now + board.goodbye, lambda b=board: self._leave(b))
                 board.goodbye = None
 
-    def _later(self, when: float, what: object) -> None:
+    def _later(self, when: float, what: Callable[[], None]) -> None:
         heapq.heappush(self.due, (when, next(self.order), what))
 
     def _answer(self, board: Board, heard: Query, records: list[Record], asked: float) -> None:
         if heard.truncated and board.waits and board.told.get((heard.version, -1), 0) >= asked:
             return
         by_unicast = heard.source[2] != 5353 and board.one_shot
-        now = time.monotonic()
+        now = self.clock()
         if not by_unicast and board.once_a_second:
             records = [each for each in records if now - board.told.get((heard.version, each.kind), 0) >= 1]
         if not records:
@@ -177,21 +167,21 @@ class Responder:
                 self._send(board, heard, part, by_unicast)
 
     def _send(self, board: Board, heard: Query, records: list[Record], by_unicast: bool) -> None:
-        if board.loss and random.random() < board.loss:
+        if board.loss and self.chance.random() < board.loss:
             return
         to, number = (heard.source, heard.id) if by_unicast else (None, 0)
         # Five hundred boards in one process: what was made once is kept.
         key = (id(board), heard.version, tuple(record.kind for record in records), to, number)
         if key not in self.made:
             self.made[key] = self._frame(board, heard.version, message(records, id=number), to)
-        self.cables[board.cable].send(self.made[key])
+        self.send(board.cable, self.made[key])
 
     def _leave(self, board: Board) -> None:
         board.how = "silent"
         for version in (4, 6):
             if board.source(version):
                 goodbye = message([Record(KIND, PTR, name(board.instance), 0)])
-                self.cables[board.cable].send(self._frame(board, version, goodbye, None))
+                self.send(board.cable, self._frame(board, version, goodbye, None))
 
     @staticmethod
     def _frame(board: Board, version: int, data: bytes, to: tuple[bytes, str, int] | None) -> bytes:
@@ -201,11 +191,32 @@ class Responder:
 
 def main() -> None:
     plan = json.loads(sys.stdin.readline())
+    boards = [Board(**{**each, "delay": tuple(each.get("delay", (0.02, 0.12)))}) for each in plan["boards"]]
+    cables = {board.cable: _open(board.cable) for board in boards}
     responder = Responder(
-        [Board(**{**each, "delay": tuple(each.get("delay", (0.02, 0.12)))}) for each in plan["boards"]]
+        boards, clock=time.monotonic, send=lambda cable, sent: cables[cable].send(sent), chance=random.Random()
     )
     print("ready", flush=True)
-    responder.run()
+    while True:
+        left = max(responder.due[0][0] - time.monotonic(), 0) if responder.due else 60
+        ready = select.select(list(cables.values()), [], [], left)[0]
+        for cable, opened in cables.items():
+            if opened in ready:
+                data, address = opened.recvfrom(9000)
+                # What leaves here comes back as well.
+                if address[2] != socket.PACKET_OUTGOING and (heard := query(data)):
+                    responder.hear(cable, heard)
+        now = time.monotonic()
+        while responder.due and responder.due[0][0] <= now:
+            heapq.heappop(responder.due)[2]()
+
+
+def _open(cable: str) -> socket.socket:
+    opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    opened.setsockopt(socket.SOL_SOCKET, 33, 32 << 20)
+    opened.setsockopt(socket.SOL_SOCKET, 32, 32 << 20)
+    opened.bind((cable, 0))
+    return opened
 
 
 if __name__ == "__main__":
