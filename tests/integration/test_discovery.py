@@ -316,7 +316,7 @@ def test_a_flood_of_names_hides_no_board(street: Street, name: str) -> None:
     one = {"4": "10.0.66.66", "6": "fe80::66"}
     flood = [
         board(n, name=name.format(10000 + n), sender=one, mac="02:00:00:00:66:66", one_shot=False, delay=(0, 0.5))
-        for n in range(5000)
+        for n in range(10000)
     ]
     street.inhabit(flood)
     street.inhabit([board(number) for number in range(20)])

@@ -28,10 +28,8 @@ def replace_utility(fleet, board: str, on_provision: str) -> None:
     """Let `--provision` do something else; `$genuine` is the utility. Boards have no chmod, so a copy becomes it."""
     script = f'#!/bin/sh\ngenuine=/opt/arm/genuine\n[ "$1" = --provision ] || exec $genuine "$@"\n{on_provision}\n'
     octal = "".join(f"\\{byte:03o}" for byte in script.encode())
-    fleet.on(
-        board,
-        f"mv {UTILITY} /opt/arm/genuine && cp -p /opt/arm/genuine {UTILITY} && printf '{octal}' >{UTILITY}",
-    )
+    fleet.on(board, f"rm -f /tmp/at-work; mv {UTILITY} /opt/arm/genuine")
+    fleet.on(board, f"cp -p /opt/arm/genuine {UTILITY} && printf '{octal}' >{UTILITY}")
 
 
 def wait_for(condition, seconds: float = 30) -> None:
@@ -157,11 +155,8 @@ def test_a_controller_that_is_killed_leaves_one_whole_set(fleet, provisioned, ho
         with ThreadPoolExecutor() as pool:
             injection = pool.submit(provision_anew, *wish)
             wait_for(lambda: fleet.on(board, "ls /tmp/at-work", check=False))
-            for process in processes_at_home(home):
-                with suppress(ProcessLookupError):
-                    os.kill(process, signal.SIGKILL)
+            wait_for(lambda: not kill_at_home(home))  # one may be about to start another
             assert injection.result().returncode != 0
-        assert not processes_at_home(home)
         fleet.on(board, "rm /tmp/at-work")
         wait_for(lambda: left_on(fleet, board) == TIDY)  # nobody's help is needed
         fleet.on(board, f"mv /opt/arm/genuine {UTILITY}")
@@ -174,12 +169,13 @@ def test_a_controller_that_is_killed_leaves_one_whole_set(fleet, provisioned, ho
     assert provision_anew(*wish).recap[board].changed == 0
 
 
-def processes_at_home(home: Path) -> list[int]:
-    """Those that were started with this home directory, and still run."""
+def kill_at_home(home: Path) -> list[int]:
+    """The processes that were started with this home directory and still ran."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if f"HOME={home}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                os.kill(int(process.name), signal.SIGKILL)
                 found.append(int(process.name))
     return found
 

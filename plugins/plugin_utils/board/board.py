@@ -86,8 +86,12 @@ class Board:
 
     @property
     def configured(self) -> bool:
-        """Whether the utility is content and no item is missing (it overlooks missing update items)."""
-        return self.status_code == 0 and not self.missing_items
+        """Whether the utility is content and no item is missing (it overlooks missing update items).
+
+        A set that is not in its place yet cannot be shown to it; then what we recorded says that it was content.
+        """
+        content = self.status_code == 0 or (self.status_code is None and self.provisioned_by == "pelion.mbl")
+        return content and not self.missing_items
 
     @property
     def bootstrapped(self) -> bool:

@@ -490,7 +490,7 @@ throw_away() {
 commit() {
     {
         printf '%s\n' "$record_text"
-        echo "kcm=$(kcm_digest "$kcm")"
+        echo "kcm=$checked"
     } >"$record.new" || fail record
     sync # what the utility wrote, before a name says that it is good
     if [ "$injecting" = beside ]; then
@@ -598,6 +598,7 @@ forget_bootstrap() { for name in $lwm2m_files; do rm -f "$kcm/WORKING/$name"; do
 
 # The utility's status overlooks missing update items, and its exit code what it left of an earlier set.
 check_kcm() {
+    checked=$(kcm_digest "$kcm") # before it is looked at: another tool's utility may write at any moment
     has_every_item "$kcm" && cmp -s "$kcm/WORKING/$client_writes" "$kcm/BACKUP/$client_writes" ||
         fail check "An item is missing after it, or its two copies differ."
     differs_in_every_item "$kcm" "$former" || fail check "It left items of the old set."
@@ -648,10 +649,10 @@ space() {
 inspect() {
     begin
     if [ "$may_change" = yes ] && is_our_client; then remember_device; fi
-    for file in "$record" "$device"; do
-        [ ! -f "$file" ] || say_each_line "${file##*.}" <"$file"
-    done
     held=$(held_kcm)
+    if is_recorded "$held" "$record.new"; then say_each_line record <"$record.new"
+    elif [ -f "$record" ]; then say_each_line record <"$record"; fi
+    [ ! -f "$device" ] || say_each_line device <"$device"
     if [ -d "$held/WORKING" ]; then
         say kcm-digest "$(kcm_digest "$held")"
         for file in "$held"/WORKING/*; do [ ! -e "$file" ] || say item-file "${file##*/}"; done
@@ -700,7 +701,7 @@ inject() {
         [ "$bootstrap" != keep-identity ] || forget_bootstrap
         check_kcm
         commit
-        injected=$(kcm_digest "$kcm")
+        injected=$checked
         start_client
     fi
     prove

@@ -192,7 +192,7 @@ class Responder:
 def main() -> None:
     plan = json.loads(sys.stdin.readline())
     boards = [Board(**{**each, "delay": tuple(each.get("delay", (0.02, 0.12)))}) for each in plan["boards"]]
-    cables = {board.cable: _open(board.cable) for board in boards}
+    cables = {cable: _open(cable) for cable in {board.cable for board in boards}}
     responder = Responder(
         boards, clock=time.monotonic, send=lambda cable, sent: cables[cable].send(sent), chance=random.Random()
     )

@@ -3,7 +3,8 @@
 """Whatever breaks off the work on a board, and wherever: the board holds one whole set, and the next run ends well.
 
 The power fails before each command that changes anything, in turn: all processes, mounts and what is in memory are
-gone, and the board boots. How many of these points are tried is told by CUTS (default 3 a case; `all`).
+gone, and the board boots. How many of these points are tried is told by CUTS (default 3 a case; `all`); the moments
+around the two renames are among them always.
 """
 
 from __future__ import annotations

@@ -162,13 +162,30 @@ def test_two_controllers_with_different_wishes_do_not_mix(provisioned: BoardBox)
     _print("two controllers", met)
 
 
-def test_mbl_cli_at_the_same_time_is_noticed(provisioned: BoardBox):
+def _sequence_of_mbl_cli(utility: str) -> str:
     """It puts its files, runs the utility and removes the directory, and knows no lock."""
-    sequence = (
+    return (
         f"inputs=/scratch/provisioning-certs\nmkdir -p $inputs\n{_write_items(THIRD)}write_items\n"
-        "/opt/arm/pelion-provisioning-util --provision >/dev/null 2>&1\n"
-        "/opt/arm/pelion-provisioning-util --get-pelion-status >/dev/null 2>&1\nrm -rf $inputs\n"
+        f"{utility} --provision >/dev/null 2>&1\n{utility} --get-pelion-status >/dev/null 2>&1\nrm -rf $inputs\n"
     )
+
+
+def test_another_tool_that_provisions_between_check_and_record_is_noticed(provisioned: BoardBox):
+    """The certificates were compared already: the record is of what was compared, not of what is there by then."""
+    provisioned.utility(
+        'exec $genuine "$@"',
+        "if [ -d /config/user/pal.new ] && [ ! -e /config/user/other ]; then\n: >/config/user/other\n"
+        f'{_sequence_of_mbl_cli("$genuine")}fi\nexec $genuine "$@"',
+    )
+    with pytest.raises(DeviceError) as raised:
+        inject(provisioned.device(), SECOND)
+    assert raised.value.facts["reason"] == "changed-since"
+    provisioned.mend_utility()
+    assert holds(provisioned.device().inspect(may_change=True), FIRST)
+
+
+def test_mbl_cli_at_the_same_time_is_noticed(provisioned: BoardBox):
+    sequence = _sequence_of_mbl_cli("/opt/arm/pelion-provisioning-util")
     met: Counter[str] = Counter()
     for number in ROUNDS:
         with ThreadPoolExecutor() as pool:
