@@ -49,4 +49,4 @@ class ActionModule(Action):
         known = known_update_certificates(team, self.warn)
         fingerprint = update_guard.unknown_update(board, record_of(items)["update_certificate"], known)
         if fingerprint:
-            raise PelionError(update_guard.why_refused(fingerprint, str(team.directory)))
+            raise PelionError(update_guard.why_refused(fingerprint, team.place))

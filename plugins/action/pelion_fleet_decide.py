@@ -45,7 +45,8 @@ class ActionModule(Action):
         for warning in decision.warnings:
             self.warn(warning)
         if decision.common_refusal:
-            raise PelionError(f"All {len(decision.parts)} boards: {decision.common_refusal}")
+            which = f"All {len(decision.parts)} boards" if len(decision.parts) > 1 else next(iter(decision.parts))
+            raise PelionError(f"{which}: {decision.common_refusal}")
         if not self.check_mode:
             self._remember(stores.team, members, decision)
         return {

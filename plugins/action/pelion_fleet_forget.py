@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from ..plugin_utils.fleet.memory import Remembered, forget, forget_host_keys, read_fleet, write_fleet
+from ..plugin_utils.fleet.memory import (
+    Remembered,
+    forget,
+    forget_host_keys,
+    read_fleet,
+    unknown_names,
+    write_fleet,
+)
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 
@@ -21,6 +28,9 @@ class ActionModule(Action):
         team, names = open_stores(self, arguments).team, arguments["names"]
         change = forget_host_keys if arguments["host_keys_only"] else forget
         before = read_fleet(team)
+        for name, near in unknown_names(before, names, self._task_vars.get("groups", {}).get("all", ())).items():
+            hint = f" Did you mean {near}?" if near else ""
+            self.warn(f"{name} is neither in the inventory nor among the boards that the team remembers.{hint}")
         after = change(before, names)
         if after != before and not self.check_mode:
             with team.locked():

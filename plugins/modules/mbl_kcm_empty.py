@@ -26,7 +26,7 @@ attributes:
     details: The board is asked, not changed.
   diff_mode:
     support: full
-    details: [Shows certificates by name, fingerprint and end, never a secret.]
+    details: Shows certificates by name, fingerprint and end, never a secret.
   idempotent:
     support: full
 seealso:

@@ -69,6 +69,33 @@ def test_one_error_tells_what_to_do(fleet, home, nothing_changes, mistake):
     assert not list(home.glob(".mbl-store/team/*.yml"))
 
 
+@pytest.mark.parametrize("playbook", ["provision", "rotate"])
+def test_an_inventory_that_is_not_there_is_no_success(fleet, home, playbook):
+    play = fleet.run(
+        "ansible-playbook", "-i", "/no/inventry/", f"playbooks/{playbook}.yml", environment={"HOME": str(home)}
+    )
+    assert play.returncode != 0
+    assert "Is -i right?" in play.output
+
+
+@pytest.mark.parametrize("playbook", ["deprovision", "remove_gone", "forget_host"])
+def test_boards_must_be_named(fleet, home, nothing_changes, playbook):
+    play = fleet.run("ansible-playbook", f"playbooks/{playbook}.yml", environment={"HOME": str(home)})
+    assert play.returncode != 0
+    assert len(errors(play)) == 1, play.output
+    assert "Name the boards with -e boards=NAME,NAME." in play.output
+    assert "duplicate" not in play.output
+
+
+@pytest.mark.parametrize("playbook", ["remove_gone", "forget_host"])
+def test_a_misspelt_board_is_told(fleet, home, nothing_changes, playbook):
+    meant = fleet.boards[0]
+    misspelt = ["-e", f"boards={meant}1"]
+    play = fleet.run("ansible-playbook", f"playbooks/{playbook}.yml", *misspelt, environment={"HOME": str(home)})
+    assert f"{meant}1 is neither in the inventory" in play.output
+    assert "Did you mean mbed-linux-os-" in play.output
+
+
 def test_a_board_without_the_utility_fails_alone(fleet, provision):
     lacking, *others = fleet.boards
     fleet.on(lacking, "mv /opt/arm/pelion-provisioning-util /opt/arm/genuine")

@@ -294,7 +294,7 @@ def test_new_boards_are_acknowledged_where_that_is_the_policy(
     assert {board for board, recap in play.recap.items() if not recap.failed} == {boards[0]}
     play = provision()
     assert play.returncode == 0
-    assert "Met for the first time, and given keys" in play.output
+    assert "Met for the first time, and to get keys" in play.output
     again = provision(provision_pelion_new_boards="refuse")
     assert again.returncode == 0, again.output
     assert "Met for the first time" not in again.output

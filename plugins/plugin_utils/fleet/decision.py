@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from ..board.board import Board
@@ -181,7 +182,7 @@ class _Deciding:
                 new.append(member.name)
         if new:
             self._warnings.append(
-                f"Met for the first time, and given keys, since there is no provision_pelion_roster: {shortened(new)}."
+                f"Met for the first time, and to get keys, since there is no provision_pelion_roster: {shortened(new)}."
             )
 
     def _refuse_unfit(self) -> None:
@@ -248,8 +249,20 @@ class _Deciding:
                 member,
                 "This board has bootstrapped with another developer certificate, and its client would ignore "
                 f"{wishes.dev_cert!r}, which does not exist yet. Is the name right? If so, set "
-                f"provision_pelion_when_bootstrapped to {KEEP_IDENTITY} or {NEW_IDENTITY}.",
+                f"provision_pelion_when_bootstrapped to {KEEP_IDENTITY} or {NEW_IDENTITY}.{self._or_rather(member)}",
             )
+
+    def _or_rather(self, member: Member) -> str:
+        """After a rotation, the likeliest mistake is a former name in the variables."""
+        held = member.board.developer_certificate
+        name = self._names_in_cloud.get(held["fingerprint"]) if held else None
+        return f" It holds {name!r}: if that is right, set provision_pelion_dev_cert to it." if name else ""
+
+    @cached_property
+    def _names_in_cloud(self) -> dict[str, str]:
+        if not self._stock.asks_cloud:
+            return {}
+        return {certificate.fingerprint: name for name, certificate in self._stock.in_cloud.items()}
 
     def _is_there(self, name: str, *, spread: bool) -> bool:
         """Whether there is a certificate that such a wish can mean."""
@@ -330,8 +343,9 @@ class _Deciding:
         if items is not None:
             try:
                 changes = work_for(board, items, wishes.when_bootstrapped).changes
-            except PelionError as error:
-                self._refuse(member, str(error))
+            except DeviceError as error:
+                hint = self._or_rather(member) if error.facts["reason"] == "bootstrapped" else ""
+                self._refuse(member, f"{error}{hint}")
                 return
         in_cloud = self._stock.in_cloud.get(dev_cert)
         if changes and in_cloud and not in_cloud.active:

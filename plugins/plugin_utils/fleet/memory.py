@@ -8,8 +8,9 @@ vaulted, so that an overview needs no password.
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -78,6 +79,17 @@ def forget(boards: Mapping[str, Remembered], names: Iterable[str]) -> dict[str, 
     """``boards`` without those of ``names``."""
     gone = set(names)
     return {name: board for name, board in boards.items() if name not in gone}
+
+
+def unknown_names(boards: Mapping[str, Remembered], names: Iterable[str], inventory: Collection[str]) -> dict[str, str]:
+    """Those of ``names`` that neither the team remembers nor the ``inventory`` has, each with the nearest name that
+    one of them has, or an empty text."""
+    known = [*boards, *inventory]
+    return {
+        name: next(iter(difflib.get_close_matches(name, known, 1)), "")
+        for name in names
+        if name not in boards and name not in inventory
+    }
 
 
 def forget_host_keys(boards: Mapping[str, Remembered], names: Iterable[str]) -> dict[str, Remembered]:

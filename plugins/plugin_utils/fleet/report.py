@@ -180,7 +180,8 @@ def summary(report: Report) -> list[str]:
     """Lines for a terminal: the counts, and the boards that are not in order with what to do. Boards of which the same
     is to be said share a line, so that a cause that all have in common does not flood it."""
     counts = ", ".join(f"{count} {OUTCOMES[outcome]}" for outcome, count in report.counts.items())
-    lines = [f"{len(report.boards)} boards: {counts or 'none'}", *map(printable, report.problems)]
+    lines = [f"Failed: {printable(problem)}" for problem in report.problems]
+    lines.append(f"{len(report.boards)} board{'' if len(report.boards) == 1 else 's'}: {counts or 'none'}")
     steps = alike(report.boards)
     for step in steps[:MOST_LINES]:
         words = (f"{_some(step.names)}: {OUTCOMES[step.outcome]}", printable(step.reason), printable(step.next_step))

@@ -13,6 +13,7 @@ from ..board.board import Board
 from ..credentials.times import time_text
 from .assignment import natural
 from .report import CHANGED, FAILED, NOT_REACHED, OK, UNREACHABLE, BoardReport, HeldCertificate, Report
+from .unreachable import explain
 
 AGAIN = "run it again; what is in order already is left as it is."
 CERTIFICATES = ("developer_certificate", "update_certificate")
@@ -124,9 +125,10 @@ class Run:
         held, part = self._held.get(name, {}), self._names.get(name, {})
         reason, next_step = seen.reason, ""
         if seen.outcome == NOT_REACHED:
-            reason, next_step = "The run ended before it came to this board.", AGAIN.capitalize()
+            reason = "The run ended before it came to this board."
+            next_step = f"Mend why it ended. Then {AGAIN}" if self._problems else AGAIN.capitalize()
         elif seen.outcome == UNREACHABLE:
-            next_step = f"Is it on and connected? Then {AGAIN}"
+            reason, next_step = explain(name, reason)
         elif seen.outcome == FAILED:
             next_step = f"Do what it says. Then {AGAIN}"
         names = {"developer_certificate": part.get("dev_cert"), "update_certificate": part.get("update_resources")}

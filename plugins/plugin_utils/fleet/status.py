@@ -17,10 +17,8 @@ from .assignment import natural
 from .memory import Remembered
 from .report import ATTENTION, FAILED, MISSING, OK, UNREACHABLE, BoardReport, HeldCertificate, Place, Report
 from .roster import KEY_PREFIX
+from .unreachable import explain
 
-LOOK_AT_CONNECTION = (
-    "Is it on and connected? If it was flashed anew, its old ssh host key is in the way: run pelion.mbl.forget_host."
-)
 PROVISION = "Run pelion.mbl.provision for it."
 
 
@@ -80,7 +78,7 @@ class _Judge:
         device = self._devices.get(device_id or "")
         before = self._fleet.remembered.get(name)
         answered = "configured" in answer and not answer.get("unreachable")
-        outcome, reason, next_step = self._outcome(answer, device_id, device)
+        outcome, reason, next_step = self._outcome(name, answer, device_id, device)
         return BoardReport(
             name,
             outcome,
@@ -123,11 +121,13 @@ class _Judge:
         name = self._names.get(facts["fingerprint"]) or facts.get("common_name")
         return HeldCertificate(facts["fingerprint"], name, facts.get("not_after"))
 
-    def _outcome(self, answer: Mapping[str, Any], device_id: str | None, device: Device | None) -> tuple[str, str, str]:
+    def _outcome(
+        self, name: str, answer: Mapping[str, Any], device_id: str | None, device: Device | None
+    ) -> tuple[str, str, str]:
         """Outcome, reason and next step."""
         said = str(answer.get("msg", ""))
         if answer.get("unreachable"):
-            return UNREACHABLE, said, LOOK_AT_CONNECTION
+            return UNREACHABLE, *explain(name, said)
         if "configured" not in answer:
             return FAILED, said or "It was not asked.", "Mend what it says, and look again."
         if answer.get("interrupted"):

@@ -57,7 +57,7 @@ class Stock:
     @property
     def place(self) -> str:
         """Where the team store is, for people."""
-        return str(self._team.directory)
+        return self._team.place
 
     @property
     def asks_cloud(self) -> bool:

@@ -89,6 +89,12 @@ class Store:
         self._inspected = False
         self._lock_depth = 0
 
+    @property
+    def place(self) -> str:
+        """Its directory, for people: a misspelt one is told as such."""
+        there = self.directory.is_dir()
+        return str(self.directory) if there else f"{self.directory} (there is no such directory: is it misspelt?)"
+
     def __repr__(self) -> str:
         return f"Store({str(self.directory)!r})"
 

@@ -219,6 +219,8 @@ def test_a_board_that_would_ignore_a_new_certificate_lets_none_be_made(
     have(cloud, store, dev_cert="next")
     refused = deciding(boards, replace(WISHES, dev_cert="next"))
     assert "already bootstrapped" in refused.common_refusal
+    for told in (decision, refused):
+        assert "It holds 'bench': if that is right, set provision_pelion_dev_cert to it." in told.common_refusal
 
 
 def test_spread_makes_and_names_only_what_is_needed(cloud: Cloud, store: Store, deciding: Deciding) -> None:

@@ -4,7 +4,12 @@
 
 from __future__ import annotations
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered, forget, forget_host_keys
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import (
+    Remembered,
+    forget,
+    forget_host_keys,
+    unknown_names,
+)
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.roster import is_new
 
 OLD, NEW = "SHA256:" + "o" * 43, "SHA256:" + "n" * 43
@@ -13,6 +18,12 @@ BOARDS = {name: Remembered((OLD,), "1" * 32, "bench", "2026-11-01T00:00:00Z") fo
 
 def test_boards_are_forgotten_by_name_and_unknown_names_passed_over() -> None:
     assert forget(BOARDS, ["a", "never-met"]) == {"b": BOARDS["b"]}
+
+
+def test_a_misspelt_name_is_told_with_the_one_that_is_meant() -> None:
+    boards = {"mbed-linux-os-7919": BOARDS["a"]}
+    asked = ["mbed-linux-os-7911", "mbed-linux-os-7919", "here", "something"]
+    assert unknown_names(boards, asked, ["here"]) == {"mbed-linux-os-7911": "mbed-linux-os-7919", "something": ""}
 
 
 def test_a_board_that_was_flashed_anew_is_known_again_once_its_key_is_forgotten() -> None:

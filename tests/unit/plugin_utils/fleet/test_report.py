@@ -149,9 +149,14 @@ def test_the_summary_does_not_flood() -> None:
 
 def test_the_summary_tells_the_worst_first_and_what_to_do() -> None:
     lines = summary(report("b"))
-    assert lines[0].startswith("7 boards: 1 failed, 1 no answer, 1 missing")
+    assert lines[0] == "Failed: b is wrong."
+    assert lines[1].startswith("7 boards: 1 failed, 1 no answer, 1 missing")
     assert lines[2] == "b-0: failed | b says so. | Do b."
     assert len(lines) == 2 + 5
+
+
+def test_one_board_is_told_as_one() -> None:
+    assert summary(Report("status", "2026-11-25T00:00:00Z", [BoardReport("a", "ok")])) == ["1 board: 1 in order"]
 
 
 def test_files_are_written_and_replaced(tmp_path: Path) -> None:
