@@ -7,9 +7,11 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
+import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +209,17 @@ def test_answers_from_another_port_are_ignored(street: Street, from_port: int) -
     assert names(seek(street)) == {"mbed-linux-os-0"}
 
 
+@pytest.mark.parametrize(
+    "forged",
+    [{"hops": 64}, {"sender": {"4": "192.0.2.7", "6": "2001:db8::7"}}],
+    ids=["through a router", "from elsewhere"],
+)
+def test_unicast_answers_that_were_not_sent_on_the_link_are_ignored(street: Street, forged: dict[str, Any]) -> None:
+    """RFC 6762, section 11. What was sent to the group came from the link in any case."""
+    street.inhabit([board(0, quiet=True), board(1, quiet=True, **forged), board(2, hops=64)])
+    assert names(seek(street)) == {"mbed-linux-os-0", "mbed-linux-os-2"}
+
+
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "other", "grp", "10.0.0.9", "True", "{{ 6 * 7 }}"])
 def test_a_name_that_is_not_a_boards_makes_no_host(street: Street, name: str) -> None:
     street.inhabit([board(0), board(1, name=name, host="x.local.")])
@@ -332,3 +345,41 @@ def test_known_boards_come_first_when_there_are_too_many(street: Street) -> None
     assert len(found["boards"]) == 3
     assert "mbed-linux-os-29" in names(found)
     assert any("max_hosts (3)" in warning for warning in found["warnings"])
+
+
+def test_dropped_answers_are_told_with_what_helps(street: Street, tmp_path: Path) -> None:
+    """Without the right to a larger receive buffer than the machine's limit, as any user but root is.
+
+    The search is held while the answers come, until the kernel has dropped some.
+    """
+    if int(Path("/proc/sys/net/core/rmem_max").read_text()) > 4 << 20:
+        pytest.skip("this machine lets everybody have a receive buffer that holds all answers")
+    street.inhabit([board(number, delay=(0, 0.5), twice=True, how="split") for number in range(2000)])
+    source = tmp_path / "mbl_mdns.yml"
+    source.write_text("plugin: pelion.mbl.mbl_mdns\ntimeout: 3\n")
+    search = street.start(
+        *("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"),
+        *("ansible-inventory", "-i", source, "--graph"),
+        env={**os.environ, "HOME": str(tmp_path), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build"), "COLUMNS": "1000"},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(lambda: any(waiting for waiting, _dropped in _udp_sockets(search.pid)))
+    search.send_signal(signal.SIGSTOP)
+    wait_for(lambda: any(dropped for _waiting, dropped in _udp_sockets(search.pid)))
+    search.send_signal(signal.SIGCONT)
+    assert "sysctl -w net.core.rmem_max=" in search.communicate(timeout=60)[1]
+
+
+def _udp_sockets(process: int) -> list[tuple[int, int]]:
+    """For each UDP socket of the process's network: bytes in its receive buffer, and datagrams that were dropped."""
+    tables = (Path(f"/proc/{process}/net/{family}").read_text() for family in ("udp", "udp6"))
+    rows = [line.split() for table in tables for line in table.splitlines()[1:]]
+    return [(int(row[4].partition(":")[2], 16), int(row[-1])) for row in rows]
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"

@@ -29,7 +29,8 @@ class Board:
     """``how``: `whole` (all records in one answer), `split` (each in a datagram of its own), `pointer` (others only
     when asked for), `silent` (answers nothing). ``waits``: for the rest of a truncated question. ``loss``: of questions
     and of answers. ``once_a_second``: the rule. ``one_shot``: answers questions from another port by unicast.
-    ``lacks``: types of records that it does not have. ``goodbye``: leaves so many seconds after it was asked first.
+    ``quiet``: tells the group nothing. ``lacks``: types of records that it does not have. ``goodbye``: leaves so many
+    seconds after it was asked first.
     ``ttl``: seconds for which its server and addresses hold.
     """
 
@@ -48,6 +49,7 @@ class Board:
     delay: tuple[float, float] = (0.02, 0.12)
     once_a_second: bool = True
     one_shot: bool = True
+    quiet: bool = False
     twice: bool = False
     lacks: tuple[str, ...] = ()
     from_port: int = 5353
@@ -149,6 +151,8 @@ class Responder:
         if heard.truncated and board.waits and board.told.get((heard.version, -1), 0) >= asked:
             return
         by_unicast = heard.source[2] != 5353 and board.one_shot
+        if board.quiet and not by_unicast:
+            return
         now = self.clock()
         if not by_unicast and board.once_a_second:
             records = [each for each in records if now - board.told.get((heard.version, each.kind), 0) >= 1]
