@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from fleet import LAB, ROOT, Fleet, Play
+from fleet import ANSIBLE, LAB, ROOT, Fleet, Play
 from terminal import at_a_terminal
 
 NAMES = ["mbed-linux-os-9709", "mbed-linux-os-9710", "mbed-linux-os-9711"]
@@ -70,7 +70,8 @@ class Bench:
 
     def script(self, command: str) -> str:
         """``command`` in this directory, which alone says what the inventory is."""
-        return f"unset ANSIBLE_INVENTORY; cd {self.directory}; {command}"
+        other = f"PATH={Path(ANSIBLE).absolute()}:$PATH; " if ANSIBLE else ""
+        return f"unset ANSIBLE_INVENTORY; {other}cd {self.directory}; {command}"
 
     def run(self, command: str) -> Play:
         return self.fleet.run("sh", "-c", self.script(command), environment=self.environment)
