@@ -237,21 +237,26 @@ log_of_client() {
     if is_our_client; then log_of_our_client; else cat "$log.4" "$log.3" "$log.2" "$log.1" "$log" 2>/dev/null; fi | telling
 }
 
-# Ends as well when the client has died, for which it needs a few seconds: it leaves its launcher first.
+# Ends as well when the client has died, for which it needs a few seconds: it leaves its launcher first. What was read is
+# kept: read once more, the log may be in the middle of a rotation.
 await_registration() {
     deadline=$(($(uptime_seconds) + registration_timeout))
     absent=0
-    until log_of_our_client | grep -q 'Device Id: ' || [ "$(uptime_seconds)" -ge "$deadline" ] || [ "$absent" -ge 15 ]; do
+    while
+        told=$(log_of_our_client | telling)
+        case $told in *'Device Id: '*) false ;; esac && [ "$(uptime_seconds)" -lt "$deadline" ] && [ "$absent" -lt 15 ]
+    do
         if client_process >/dev/null; then absent=0; else absent=$((absent + 1)); fi
         pause 200
     done
-    log_of_our_client | telling | say_each_line log
+    printf '%s\n' "$told" | say_each_line log
     if client_process >/dev/null; then say client-runs yes; else say client-runs no; fi
 }
 
-# The log is rotated away in time, so the device ID is kept, with the KCM that it was seen with; written once.
+# The log is rotated away in time, so the device ID that it told is kept, with the KCM that it was seen with; written
+# once.
 remember_device() {
-    id=$(log_of_our_client | telling | grep 'Device Id: ' | tail -n 1)
+    id=$(printf '%s\n' "$told" | grep 'Device Id: ' | tail -n 1)
     id=${id##* }
     case $id in *[!0-9a-f]*) return ;; esac
     [ ${#id} = 32 ] || return
@@ -648,7 +653,10 @@ space() {
 
 inspect() {
     begin
-    if [ "$may_change" = yes ] && is_our_client; then remember_device; fi
+    if [ "$may_change" = yes ] && is_our_client; then
+        told=$(log_of_our_client | telling)
+        remember_device
+    fi
     held=$(held_kcm)
     if is_recorded "$held" "$record.new"; then say_each_line record <"$record.new"
     elif [ -f "$record" ]; then say_each_line record <"$record"; fi

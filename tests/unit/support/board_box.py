@@ -83,6 +83,7 @@ _SHIM = """\
 read -r done </count
 done=$((done + 1))
 echo "$done" >/count
+echo "$(basename "$0") $*" >>/commands
 if [ "$done" = "$(cat /cut)" ]; then
     kill -9 -1
     exit 1
@@ -156,10 +157,28 @@ class BoardBox:
 
     def cut_before(self, number: int) -> None:
         """Kill everything before command ``number`` (from 1) of those that change anything, from the next boot on."""
-        (self.root / "count").write_text("0\n")
-        (self.root / "cut").write_text(f"{number}\n")
+        self.cut_next(number)
         places = {name: f"/bin/busybox {name}" for name in _SHIMMED} | {"systemctl": "/usr/bin/systemctl"}
         self._shim({name: _SHIM.replace("{command}", command) for name, command in places.items()})
+
+    def cut_next(self, number: int) -> None:
+        """Count from now on, on a board that was booted after ``cut_before``."""
+        (self.root / "count").write_text("0\n")
+        (self.root / "commands").write_text("")
+        (self.root / "cut").write_text(f"{number}\n")
+
+    def commands(self) -> list[str]:
+        """Those that changed anything since the counting began; the last one of them was not run if it was cut."""
+        return (self.root / "commands").read_text().splitlines()
+
+    def once_read(self, words: str, then: str) -> None:
+        """Do ``then``, a shell command, whenever ``words`` were read by `tail`; from the next boot on."""
+        script = f"""#!/bin/sh
+read=$(/bin/busybox tail "$@")
+printf '%s\\n' "$read"
+case $read in *'{words}'*) {then} ;; esac
+"""
+        self._shim({"tail": script})
 
     def _shim(self, scripts: dict[str, str]) -> None:
         directory = self.root / "shims"

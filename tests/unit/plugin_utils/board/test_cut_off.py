@@ -58,25 +58,30 @@ class Origin:
         shutil.copytree(self.box.root, path, symlinks=True)
         return self.box.elsewhere(path)
 
-    def cut(self, number: int, work: Callable[[Device, Board], object]) -> tuple[BoardBox, int]:
-        """A copy that lost its power before command ``number`` of ``work``, and how many commands were begun."""
+    def cut(self, number: int, work: Callable[[Device, Board], object]) -> tuple[BoardBox, list[str]]:
+        """A copy that lost its power before command ``number`` of ``work``, and the commands that were begun."""
         box = self.copy()
         box.cut_before(0)
         if not self.can_bind:
             box.cannot_bind()
         box.boot()
         found = box.device().inspect(may_change=False)
-        (box.root / "count").write_text("0\n")
-        (box.root / "cut").write_text(f"{number}\n")
+        box.cut_next(number)
         with suppress(DeviceError):  # none when it had said that all is done
             work(box.device(), found)
         box.power_off()
         box.no_shims()
-        return box, int((box.root / "count").read_text())
+        return box, box.commands()
 
 
-def points(count: int, seed: str) -> list[int]:
-    return list(range(1, count + 1)) if CUTS == "all" else random.Random(seed).sample(range(1, count + 1), int(CUTS))
+def points(commands: list[str], seed: str) -> list[int]:
+    every = range(1, len(commands) + 1)
+    if CUTS == "all":
+        return list(every)
+    renames = [number for number in every if commands[number - 1].startswith("mv ") and "/pal" in commands[number - 1]]
+    assert renames
+    around = {number + step for number in renames for step in (0, 1)} & set(every)
+    return sorted({*around, *random.Random(seed).sample(every, int(CUTS))})
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -88,10 +93,10 @@ def test_power_cuts_leave_one_whole_set(case: str, tmp_path: Path):
         return _inject(device, found, bootstrap)
 
     before = origin.box.content()
-    _box, count = origin.cut(0, work)
-    assert count > 15
-    for number in points(count, case):
-        where = f"{case}, cut before command {number} of {count}"
+    _box, commands = origin.cut(0, work)
+    assert len(commands) > 15
+    for number in points(commands, case):
+        where = f"{case}, cut before command {number} of {len(commands)}, {commands[number - 1]}"
         box, _how = origin.cut(number, work)
         # Before the swap the old set is in its place; in the middle of it, the new one is whole beside it.
         held, beside = box.content(), box.content("pal.new")
@@ -116,9 +121,9 @@ def test_power_cuts_leave_one_whole_set(case: str, tmp_path: Path):
 def test_where_nothing_can_be_mounted_the_next_contact_leaves_one_whole_set(tmp_path: Path):
     """There the KCM is changed in place; what is no whole set is undone by the journal, what is one stays."""
     origin = Origin.of(tmp_path, FIRST, can_bind=False)
-    _box, count = origin.cut(0, _inject)
-    for number in points(count, "journal"):
-        where = f"cut before command {number} of {count}"
+    _box, commands = origin.cut(0, _inject)
+    for number in points(commands, "journal"):
+        where = f"cut before command {number} of {len(commands)}, {commands[number - 1]}"
         box, _how = origin.cut(number, _inject)
         box.boot()
         board = box.device().inspect(may_change=True)
@@ -153,14 +158,14 @@ def test_a_cut_in_the_recovery_of_a_cut_does_no_harm(tmp_path: Path):
     while not swapping:
         number += 1
         box, begun = origin.cut(number, _inject)
-        assert begun == number, "the moment between the renames was not met"
+        assert len(begun) == number, "the moment between the renames was not met"
         if not (box.root / "config/user/pal").exists():
             swapping = Origin(box.moved(tmp_path / "between"), tmp_path)
     number = 0
     while True:
         number += 1
         box, begun = swapping.cut(number, lambda device, _found: device.inspect(may_change=True))
-        if begun < number:
+        if len(begun) < number:
             break
         box.boot()
         assert holds(box.device().inspect(may_change=True), SECOND), f"cut before command {number} of the recovery"

@@ -67,6 +67,16 @@ def test_the_proof_survives_rotation(registered: BoardBox, rotation: str, moment
     assert (board.registered, board.device_id) == (True, OTHER_ID)
 
 
+def test_a_rotation_just_after_the_proof_was_read_takes_nothing_away(registered: BoardBox):
+    registered.client(REGISTERS.replace(DEVICE_ID, OTHER_ID))
+    registered.power_off()
+    registered.once_read(f"Device Id: {OTHER_ID}", "rm -f /var/log/*")
+    registered.boot()
+    done = inject(registered.device(), SECOND)
+    assert (done.registered, done.device_id) == (True, OTHER_ID)
+    assert registered.device().inspect(may_change=True).device_id == OTHER_ID
+
+
 def test_a_healthy_board_whose_log_is_gone_is_left_alone(registered: BoardBox):
     registered.run("rm /var/log/*")
     before = registered.run("cd /config/user && find . -type f | xargs stat -c '%n %i %Y'")
