@@ -7,7 +7,7 @@ from typing import Any
 from ..plugin_utils.errors import PelionError
 from ..plugin_utils.store.vault import Vault
 from ..plugin_utils.task.action import Action, plain
-from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, require_key
+from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 
 
@@ -23,6 +23,8 @@ class ActionModule(Action):
             raise PelionError(plain(problem))
         stores = open_stores(self, arguments)
         Vault.of_this_run(self._loader, arguments["vault_id"]).require_secrets()
+        stores.team.require_secret()
         if arguments["verify"]:
-            require_key(arguments, stores)
+            with open_api(self, arguments, stores) as api:
+                api.account()
         return {"changed": False, "team_store": str(stores.team.directory)}

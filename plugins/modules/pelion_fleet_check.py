@@ -13,13 +13,14 @@ author:
   - The pelion.mbl contributors (@pelion)
 description:
   - The first step of the role P(pelion.mbl.provision_pelion#role), once for all boards.
-  - Fails when the inventory lacks boards that are expected, when this run was given no vault secret, or when there is
-    no API key. What concerns all boards is said once, and before any of them is touched.
+  - Fails when the inventory lacks boards that are expected, when this run was given no vault secret or one that opens
+    nothing of the team store, and when the cloud cannot be reached with the API key. What concerns all boards is said
+    once, and before any of them is touched.
   - Runs with the strategies in which C(run_once) means once (V(linear)). Under V(free) and V(host_pinned) Ansible
     refuses it.
 options:
   verify:
-    description: Whether the run will ask the cloud, and so needs an API key.
+    description: Whether the run will ask the cloud, so that the cloud is to be tried with the API key.
     type: bool
     default: true
 extends_documentation_fragment:

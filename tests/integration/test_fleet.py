@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.parsing.vault import VaultLib, VaultSecret
 from fleet import ROOT, Fleet, Play
 
 Provision = Callable[..., Play]
@@ -306,20 +307,42 @@ def test_boards_of_one_play_have_one_team(provision: Provision, boards: list[str
     assert "different stores or accounts" in play.output
 
 
+UNFIT = {
+    "no vault secret": "was given no vault secret",
+    "another store's vault secret": "opens any of the 1 entries",
+    "a wrong API key": "API key",
+}
+
+
+@pytest.mark.parametrize("unfit", UNFIT)
 def test_what_all_need_is_told_once_before_any_board_is_asked(
-    fleet: Fleet, provision: Provision, home: Path, boards: list[str]
+    fleet: Fleet, home: Path, boards: list[str], unfit: str
 ) -> None:
+    api: list[str] = []
+    secret: list[Any] = ["--vault-password-file", home / "vault-password"]
+    if unfit == "no vault secret":
+        secret = []
+    elif unfit == "a wrong API key":
+        api = ["env", "PELION_API_KEY=ak_wrong"]
+    else:
+        team = home / ".mbl-store" / "team"
+        team.mkdir(parents=True)
+        theirs = VaultLib([("default", VaultSecret(b"another team's"))])
+        (team / "update.update-resources.yml").write_bytes(theirs.encrypt(b"entry", theirs.secrets[0][1]))
     before = fleet.counts()
-    (home / "vault-password").write_text("")
     play = fleet.run(
+        *api,
         "ansible-playbook",
         "-i",
         ROOT / "inventory/mbl_mdns.yml",
         ROOT / "playbooks/provision.yml",
+        *secret,
+        "-e",
+        "provision_pelion_dev_cert=unfit",
         environment={"HOME": str(home)},
     )
     assert play.returncode == 2
-    assert "was given no vault secret" in play.output
+    assert UNFIT[unfit] in play.output
     assert play.output.count("fatal: [") == 1
     assert fleet.counts() == before
 

@@ -157,13 +157,10 @@ class Store:
         Raises StoreError when it opens none of them, and VaultError when the run has no such secret.
         """
         tried = 0
-        for path in sorted(self.directory.glob("[!.]*.yml")) if self._inspect() else ():
-            with contextlib.suppress(StoreError):
-                text = self._text(path, path.name) or b""
-                if text.startswith(VAULT_HEADER):
-                    tried += 1
-                    if self._vault.opens(text):
-                        return True
+        for text in self._vault_texts():
+            tried += 1
+            if self._vault.opens(text):
+                return True
         if tried:
             raise StoreError(
                 f"The vault secret that a new entry would get (vault id {self._vault.chosen_id()!r}) opens none of the "
@@ -174,6 +171,21 @@ class Store:
             )
         self._vault.chosen_id()
         return False
+
+    def require_secret(self) -> None:
+        """Raise StoreError when there are entries and no secret of this run opens any of them."""
+        tried = 0
+        for text in self._vault_texts():
+            tried += 1
+            with contextlib.suppress(VaultError):
+                self._vault.decrypt(text)
+                return
+        if tried:
+            raise StoreError(
+                f"No vault secret of this run opens any of the {tried} entries of the store {self.directory}. Was it "
+                "mistyped, or is it another store's?",
+                path=str(self.directory),
+            )
 
     def require_writable(self, kind: type, name: str) -> None:
         """Make sure that the entry can be written, before something is made that would be lost otherwise.
@@ -266,6 +278,14 @@ class Store:
         if len(text) > MAX_BYTES:
             raise _unusable(path, name, f"is larger than {MAX_BYTES} bytes, so no entry of this store")
         return text
+
+    def _vault_texts(self) -> Iterator[bytes]:
+        """The vault texts of all entries; what is damaged proves nothing of a secret."""
+        for path in sorted(self.directory.glob("[!.]*.yml")) if self._inspect() else ():
+            with contextlib.suppress(StoreError):
+                text = self._text(path, path.name) or b""
+                if text.startswith(VAULT_HEADER):
+                    yield text
 
     def _files(self, kind: type) -> list[tuple[Path, str | None]]:
         """The entries' files with the names that they stand for; None where only the content tells the name."""

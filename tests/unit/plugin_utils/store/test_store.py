@@ -344,6 +344,18 @@ def test_a_mistyped_secret_writes_nothing(tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in store.directory.iterdir()} == before
 
 
+def test_a_secret_that_opens_nothing_is_told_before_anything_is_read(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store", a_vault("prod"))
+    store.require_secret()  # an empty store says nothing of it
+    store.write("x", Note("a"))
+    store.require_secret()
+    Store(store.directory, a_vault("other", "prod")).require_secret()
+    with pytest.raises(StoreError, match=r"opens any of the 1 entries.*mistyped"):
+        Store(store.directory, a_vault("other")).require_secret()
+    store.path(Note, "x").write_text("decrypted in place\n")
+    Store(store.directory, a_vault("other")).require_secret()
+
+
 def test_damaged_entries_prove_no_secret(tmp_path: Path) -> None:
     store = Store(tmp_path / "store", a_vault())
     store.write("x", Note("a"))
