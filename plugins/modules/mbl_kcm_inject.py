@@ -120,7 +120,7 @@ reasons:
   type: list
   elements: str
   returned: success
-  sample: [it has no record of what was injected, it holds no developer certificate]
+  sample: [it holds none of the credentials]
 fingerprint:
   description: SHA-256 over what should be on the board.
   type: str

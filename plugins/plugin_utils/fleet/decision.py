@@ -182,7 +182,7 @@ class _Deciding:
                 new.append(member.name)
         if new:
             self._warnings.append(
-                f"Met for the first time, and to get keys, since there is no provision_pelion_roster: {shortened(new)}."
+                f"New to the team, and to get keys, since there is no provision_pelion_roster: {shortened(new)}."
             )
 
     def _refuse_unfit(self) -> None:

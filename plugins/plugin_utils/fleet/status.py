@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ..board import kcm
 from ..cloud.api_answers import DeveloperCertificate, Device
 from ..credentials.times import parse_time, time_text
 from ..team.developer_certificates import DEVICES_PER_CERTIFICATE
@@ -133,8 +134,7 @@ class _Judge:
         if answer.get("interrupted"):
             return ATTENTION, "Provisioning was cut off on it.", PROVISION
         if not answer["configured"]:
-            missing = ", ".join(answer.get("missing_items") or ())
-            return ATTENTION, "It is not provisioned" + (f": it lacks {missing}." if missing else "."), PROVISION
+            return ATTENTION, f"It is not provisioned{_lack(answer.get('missing_items') or ())}.", PROVISION
         if device_id and self._claims[device_id] > 1:
             return (
                 ATTENTION,
@@ -179,6 +179,12 @@ class _Judge:
                         "Run pelion.mbl.rotate for its fleet.",
                     )
         return None
+
+
+def _lack(missing: Collection[str]) -> str:
+    if len(missing) == len(kcm.FACTORY_ITEMS):
+        return ": it holds none of the credentials"
+    return f": it lacks {', '.join(missing)}" if missing else ""
 
 
 def _state(answer: Mapping[str, Any], device: Device | None) -> str:

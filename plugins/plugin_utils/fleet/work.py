@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..board import kcm
 from ..board.board import Board
 from ..board.device import DeviceError, record_of
 from ..board.items import Items
@@ -64,6 +65,8 @@ def work_for(board: Board, items: Items, policy: str) -> Work:
 
 def differences(board: Board, items: Items) -> list[str]:
     """Why the board is not proven to hold ``items``: texts for the user, none when it is."""
+    if len(board.missing_items) == len(kcm.FACTORY_ITEMS):
+        return ["it holds none of the credentials"]
     wanted = record_of(items)
     found = []
     if not board.record:

@@ -188,7 +188,7 @@ def test_a_known_certificate_of_another_name_or_time_is_no_reason_to_refuse(
     board = board_with(items, device_under(cloud, store))
     decision = deciding({"a": board})
     assert reasons(decision) == {}
-    assert decision.warnings == [w for w in decision.warnings if "Met for the first time" in w]
+    assert decision.warnings == [w for w in decision.warnings if "New to the team" in w]
     UpdateKeeper(store, "earlier-name").present(renewal=Renewal(before_days=399), valid_days=400)
     UpdateKeeper(store, "earlier-name").present(renewal=Renewal(before_days=9999), valid_days=10000)
     assert reasons(deciding({"a": board})) == {}

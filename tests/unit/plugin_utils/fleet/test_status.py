@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.api_answers import Device
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.times import time_text
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
@@ -18,6 +19,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.status import Fle
 
 NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)
 ID = "0" * 31 + "1"
+ALL_ITEMS = [name.partition("_")[2] for name in kcm.FACTORY_ITEMS]
 KEY = "SHA256:" + "k" * 43
 
 
@@ -59,6 +61,12 @@ def judged(board: dict[str, Any], devices: list[Device] | None, **fleet: Any) ->
         ({"failed": True, "msg": "no MBL board"}, [], "failed", "no MBL board"),
         ({}, [], "failed", "not asked"),
         (answer(configured=False, missing_items=["mbed.UpdateAuthCert"]), [], "attention", "mbed.UpdateAuthCert"),
+        (
+            answer(configured=False, missing_items=ALL_ITEMS),
+            [],
+            "attention",
+            "provisioned: it holds none of the credentials.",
+        ),
         (answer(interrupted=True), [device()], "attention", "cut off"),
         (answer(device_id=None), [device()], "attention", "device id is not known"),
         (answer(), [], "attention", "does not have its device"),

@@ -110,4 +110,5 @@ def test_without_the_utility_nothing_is_planned():
 
 
 def test_reasons_are_told_in_words():
-    assert "it has no record of what was injected" in differences(FRESH, ITEMS_WANTED)
+    assert differences(FRESH, ITEMS_WANTED) == ["it holds none of the credentials"]
+    assert differences(replace(GOOD, record={}), ITEMS_WANTED) == ["it has no record of what was injected"]
