@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..plugin_utils.board.board import Board
 from ..plugin_utils.credentials.update_resources import UpdateResources
 from ..plugin_utils.errors import PelionError
 from ..plugin_utils.fleet.decision import Decision, Member, decide
-from ..plugin_utils.fleet.memory import Remembered, read_fleet, remember
+from ..plugin_utils.fleet.memory import Remembered, absent, read_fleet, remember
 from ..plugin_utils.fleet.reservations import Reservations
 from ..plugin_utils.fleet.stock import Stock
 from ..plugin_utils.fleet.wishes import Wishes
@@ -54,7 +54,14 @@ class ActionModule(Action):
             "parts": {name: part.to_json() for name, part in decision.parts.items()},
             "dev_certs": list(decision.dev_certs),
             "update_resources": [wish.arguments() for wish in decision.updates],
+            "absent": self._absent(remembered, {member.wishes.site for member in members}),
         }
+
+    def _absent(self, remembered: Mapping[str, Remembered], sites: Collection[str]) -> list[str]:
+        # Under a limit, nobody asked for all boards.
+        if self._task_vars.get("ansible_limit"):
+            return []
+        return sorted(absent(remembered, sites, set(self._task_vars["groups"]["all"])))
 
     def _read_src(self, src: str) -> UpdateResources:
         found, text = read_given_file(self, "provision_pelion_update_src", src)

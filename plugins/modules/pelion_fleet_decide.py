@@ -74,4 +74,11 @@ update_resources:
   elements: dict
   returned: success
   sample: [{name: bench-update, vendor_domain: example.com, device_class: bench-board}]
+absent:
+  description: Boards that the team has provisioned at this site and that the inventory does not have. Empty under
+    C(--limit).
+  type: list
+  elements: str
+  returned: success
+  sample: [mbed-linux-os-9710]
 """

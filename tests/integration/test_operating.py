@@ -88,6 +88,18 @@ def test_a_bench_that_is_switched_off_is_missing(bench):
     assert "3 boards: 3 missing" in play.stdout
 
 
+def test_a_board_that_is_off_is_named_but_does_not_fail_the_run_of_the_others(bench):
+    here, *others = sorted(bench.addresses)
+    bench.lists({here: bench.addresses[here]})
+    try:
+        play = bench.play("provision", "-e", "report=others")
+    finally:
+        bench.lists(bench.addresses)
+    assert play.returncode == 0, play.output
+    assert "1 board: 1 in order\nNot in the inventory, though the team has provisioned them: " in play.stderr
+    assert bench.report("others")["absent"] == others
+
+
 def test_a_limit_means_the_same_to_every_playbook(bench):
     """Under a limit there is no localhost: what runs once for the fleet runs then, too, for its boards."""
     one, other, _third = sorted(bench.addresses)

@@ -75,6 +75,16 @@ def remember(store: Store, boards: Mapping[str, Remembered]) -> None:
         write_fleet(store, {**read_fleet(store), **boards})
 
 
+def absent(boards: Mapping[str, Remembered], sites: Collection[str], inventory: Collection[str]) -> set[str]:
+    """The names of those that ``inventory`` should have and has not. Boards of other sites than ``sites`` need not be
+    there, except where one of either has no name."""
+    return {
+        name
+        for name, board in boards.items()
+        if name not in inventory and (not board.site or "" in sites or board.site in sites)
+    }
+
+
 def forget(boards: Mapping[str, Remembered], names: Iterable[str]) -> dict[str, Remembered]:
     """``boards`` without those of ``names``."""
     gone = set(names)

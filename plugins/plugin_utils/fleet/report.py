@@ -90,7 +90,8 @@ class Report:
     """A run of ``playbook`` that ended at ``made_at``.
 
     ``places`` are empty where the cloud was not asked; ``problems`` are those of the fleet as a whole; ``sites`` are
-    those whose reports were put together in this one.
+    those whose reports were put together in this one. ``absent`` are names of boards that the team has provisioned and
+    that the run was not about, since the inventory does not have them.
     """
 
     playbook: str
@@ -99,6 +100,7 @@ class Report:
     places: Sequence[Place] = ()
     problems: Sequence[str] = ()
     sites: Sequence[SiteRun] = ()
+    absent: Sequence[str] = ()
 
     @property
     def success(self) -> bool:
@@ -121,6 +123,7 @@ class Report:
             "places": [asdict(place) for place in self.places],
             "problems": list(self.problems),
             "sites": [asdict(site) for site in self.sites],
+            "absent": list(self.absent),
         }
 
     @classmethod
@@ -133,13 +136,15 @@ class Report:
         for board in boards:
             if board.outcome not in OUTCOMES:
                 raise ValueError(f"has a board with the outcome {board.outcome!r}")
-        texts = [given.get("playbook"), given.get("made_at"), *_list(given, "problems")]
+        problems, absent = _list(given, "problems"), _list(given, "absent")
+        texts = [given.get("playbook"), given.get("made_at"), *problems, *absent]
         if not all(isinstance(text, str) for text in texts):
             raise ValueError("has something else than text where text should be")
-        playbook, made_at, *problems = texts
+        playbook, made_at = texts[:2]
         parse_time(made_at)
         places = [_read(Place, place) for place in _list(given, "places")]
-        return cls(playbook, made_at, boards, places, problems, [_read(SiteRun, s) for s in _list(given, "sites")])
+        sites = [_read(SiteRun, site) for site in _list(given, "sites")]
+        return cls(playbook, made_at, boards, places, problems, sites, absent)
 
 
 _KINDS = {"str": str, "str | None": (str, type(None)), "int": int}
@@ -188,7 +193,17 @@ def summary(report: Report) -> list[str]:
         lines.append(" | ".join(word for word in words if word))
     if more := sum(len(step.names) for step in steps[MOST_LINES:]):
         lines.append(f"… and {more} more boards that are not in order; -e report=DIR writes of all.")
+    if report.absent:
+        lines.append(absence(report))
     return lines
+
+
+def absence(report: Report) -> str:
+    """What to say of the boards that are ``absent``."""
+    return (
+        f"Not in the inventory, though the team has provisioned them: {_some([printable(n) for n in report.absent])}. "
+        "pelion.mbl.status tells more."
+    )
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from datetime import datetime
 from html import escape
 
 from ..credentials.times import parse_time
-from .report import OUTCOMES, Alike, BoardReport, HeldCertificate, Place, Report, alike, by_urgency, printable
+from .report import OUTCOMES, Alike, BoardReport, HeldCertificate, Place, Report, absence, alike, by_urgency, printable
 
 YEAR = 365.25
 MARKS = {"now": 0.0, "1 week": 7, "1 month": 30.4, "1 year": YEAR, "5 years": 5 * YEAR, "20 years": 20 * YEAR}
@@ -102,6 +102,8 @@ def _parts(report: Report) -> Iterator[str]:
             )
             + "</section>"
         )
+    if report.absent:
+        yield f"<p>{_text(absence(report))}</p>"
     rows = "".join(_row(board) for board in by_urgency(report.boards))
     heads = "".join(f"<th>{head}</th>" for head in ("Board", "State", "Device", "Developer certificate ends"))
     yield (

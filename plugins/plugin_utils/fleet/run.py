@@ -42,6 +42,7 @@ class Run:
         self._held: dict[str, dict[str, Mapping[str, Any]]] = {}
         self._names: dict[str, Mapping[str, str]] = {}
         self._problems: list[str] = []
+        self._absent: set[str] = set()
 
     def begin_batch(self, boards: Iterable[str]) -> None:
         """A play, or a batch of it, begins; ``boards`` are all of the play. It is about them from the first answer of
@@ -55,6 +56,7 @@ class Run:
             self.reported = True
         elif action == "pelion_fleet_decide":
             self._names.update(answer.get("parts") or {})
+            self._absent.update(answer.get("absent") or ())
 
     def succeeded(self, name: str, answer: Mapping[str, Any]) -> None:
         """A task was done on the board."""
@@ -95,6 +97,7 @@ class Run:
             time_text(now) or "",
             [self._report(name, now) for name in sorted(self._boards, key=natural)],
             problems=tuple(dict.fromkeys(self._problems)),
+            absent=sorted(self._absent, key=natural),
         )
 
     def _expect(self) -> None:

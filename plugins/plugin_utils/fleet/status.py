@@ -15,7 +15,7 @@ from ..cloud.api_answers import DeveloperCertificate, Device
 from ..credentials.times import parse_time, time_text
 from ..team.developer_certificates import DEVICES_PER_CERTIFICATE
 from .assignment import natural
-from .memory import Remembered
+from .memory import Remembered, absent
 from .report import ATTENTION, FAILED, MISSING, OK, UNREACHABLE, BoardReport, HeldCertificate, Place, Report
 from .roster import KEY_PREFIX
 from .unreachable import explain
@@ -51,10 +51,10 @@ def status_report(
     boards = [judge.board(name) for name in sorted(fleet.answers, key=natural)]
     # An entry of a roster is a name, fingerprints, or a name with fingerprints behind it.
     words = (word for entry in fleet.roster for word in entry.split())
-    here = {name for name, before in fleet.remembered.items() if fleet.site in ("", before.site) or not before.site}
-    absent = {*here, *(word for word in words if not word.startswith(KEY_PREFIX))}
-    absent -= {*fleet.inventory, *fleet.answers}
-    boards += [judge.missing(name) for name in sorted(absent, key=natural)]
+    there = {*fleet.inventory, *fleet.answers}
+    missing = absent(fleet.remembered, [fleet.site], there)
+    missing |= {word for word in words if not word.startswith(KEY_PREFIX)} - there
+    boards += [judge.missing(name) for name in sorted(missing, key=natural)]
     counts = Counter(device.certificate_id for device in fleet.devices or ())
     places = [
         Place(c.name, counts[c.id], DEVICES_PER_CERTIFICATE, c.status, time_text(c.not_after) or "")

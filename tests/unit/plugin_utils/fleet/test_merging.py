@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,11 @@ def test_a_silent_site_without_known_boards_is_still_a_problem() -> None:
     merged = merge({"north": report(ok("a")), "south": GONE}, NOW, {})
     assert merged.counts == {"ok": 1}
     assert not merged.success
+
+
+def test_what_is_absent_everywhere_is_absent() -> None:
+    north, south = replace(report(ok("a")), absent=["b", "c"]), replace(report(ok("b")), absent=["c"])
+    assert merge({"north": north, "south": south}, NOW, {}).absent == ["c"]
 
 
 def test_what_one_site_misses_and_another_has_is_not_missing() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report import Report
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report import Report, summary
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.run import Run
 
 NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)
@@ -79,6 +79,20 @@ def test_names_are_those_of_the_decision() -> None:
     run.succeeded("a", {"changed": True, "after": {"developer_certificate": held, "update_certificate": held}})
     board = run.report(NOW).boards[0]
     assert (board.developer_certificate.name, board.update_certificate.name) == ("bench", "up")
+
+
+def test_boards_that_the_team_remembers_and_that_are_not_there_are_named_but_are_no_failure() -> None:
+    run = Run("provision")
+    run.begin_batch(["a"])
+    run.succeeded("a", {"changed": False})
+    run.decided("pelion_fleet_decide", {"absent": ["c", "b"], "parts": {}})
+    report = run.report(NOW)
+    assert (outcomes(report), report.absent, report.success) == ({"a": "ok"}, ["b", "c"], True)
+    assert summary(report) == [
+        "1 board: 1 in order",
+        "Not in the inventory, though the team has provisioned them: b, c. pelion.mbl.status tells more.",
+    ]
+    assert Report.from_json(report.to_json()).absent == ["b", "c"]
 
 
 def test_what_is_no_board_is_passed_over() -> None:
