@@ -17,80 +17,10 @@ description:
   - What an earlier run left behind on the board when it was cut off is completed or undone, unless in check mode.
 options:
   wishes:
-    description: What this board is to hold, from its own variables. Each is the role's variable of that name.
+    description: What this board is to hold. The variables of the role P(pelion.mbl.provision_pelion#role) that may
+      differ from board to board, without the prefix of their names; their types, choices and defaults are its own.
     type: dict
     required: true
-    suboptions:
-      dev_cert:
-        description: Name of the developer certificate.
-        type: str
-        required: true
-      create:
-        description: Whether that certificate may be made.
-        type: bool
-        default: true
-      spread:
-        description: Whether the certificates V(NAME-01), V(NAME-02) and so on serve as well.
-        type: bool
-        default: false
-      update:
-        description: The update resources, and what they are made from when the team store does not have them.
-        type: dict
-        required: true
-        suboptions:
-          name:
-            description: Their name in the team store.
-            type: str
-            required: true
-          src:
-            description: The C file that they come from; see O(pelion.mbl.mbl_update_resources#module:src).
-            type: str
-          vendor_domain:
-            description: What the vendor ID is derived from.
-            type: str
-          device_class:
-            description: What the class ID is derived from.
-            type: str
-          vendor_id:
-            description: The vendor ID.
-            type: str
-          class_id:
-            description: The class ID.
-            type: str
-          renew_before_days:
-            description: A certificate that ends within so many days is followed by a new one.
-            type: int
-          renew_if_made_before:
-            description: A certificate that was made before this moment is followed by a new one.
-            type: str
-      when_bootstrapped:
-        description: See O(pelion.mbl.mbl_kcm_inject#module:when_bootstrapped).
-        type: str
-        choices: [refuse, keep_identity, new_identity]
-        default: refuse
-      when_update_unknown:
-        description: See O(pelion.mbl.mbl_kcm_inject#module:when_update_unknown).
-        type: str
-        choices: [refuse, replace]
-        default: refuse
-      registration_timeout:
-        description: How long to wait for the registration, in seconds; V(0) to not wait.
-        type: int
-        default: 120
-      roster:
-        description: Names of boards, or fingerprints of their ssh host keys, that may get keys; all boards when empty.
-        type: list
-        elements: str
-        default: []
-      new_boards:
-        description: What to do without a roster with a board that the team has not provisioned before.
-        type: str
-        choices: [allow, refuse]
-        default: allow
-      site:
-        description: At which of the team's sites the board is, for the fleet's memory and its reports.
-        type: str
-        default: ''
   team:
     description: The stores and the account of this board, which have to be the same for all boards of a play.
     type: dict
@@ -117,8 +47,7 @@ EXAMPLES = r"""
   pelion.mbl.pelion_fleet_ask:
     wishes:
       dev_cert: bench-2026
-      update:
-        name: bench-update
+      update_resources: bench-update
   register: asked
 """
 
@@ -132,7 +61,7 @@ problem:
   description: What is wrong with the wishes or the role's variables. The board was not asked then.
   type: str
   returned: when something is
-  sample: provision_pelion_spred is no variable of the role provision_pelion
+  sample: "value of provision_pelion_new_boards must be one of: allow, refuse, got: ask"
 wishes:
   description: The wishes, complete.
   type: dict

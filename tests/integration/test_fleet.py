@@ -307,6 +307,27 @@ def test_boards_of_one_play_have_one_team(provision: Provision, boards: list[str
     assert "different stores or accounts" in play.output
 
 
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("when_bootstrapped=sometimes", "when_bootstrapped must be one of: refuse, keep_identity, new_identity"),
+        ("registration_timeout=long", "registration_timeout' is of type"),
+        ("renew_before_days=soon", "renew_before_days' is of type"),
+    ],
+)
+def test_a_wrong_value_is_told_once_by_the_name_of_the_variable(
+    fleet: Fleet, home: Path, boards: list[str], value: str, told: str
+) -> None:
+    play = fleet.run(
+        *("ansible-playbook", "-i", ROOT / "inventory/mbl_mdns.yml", ROOT / "playbooks/provision.yml"),
+        *("--vault-password-file", home / "vault-password", "-e", f"provision_pelion_{value}"),
+        environment={"HOME": str(home)},
+    )
+    assert play.returncode == 2
+    assert "All 4 boards: " in play.output and f"provision_pelion_{told}" in play.output
+    assert play.output.count("fatal: [") == 1
+
+
 UNFIT = {
     "no vault secret": "was given no vault secret",
     "another store's vault secret": "opens any of the 1 entries",

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 REFUSE, KEEP_IDENTITY, NEW_IDENTITY = "refuse", "keep_identity", "new_identity"
@@ -46,6 +46,10 @@ class UpdateWish:
         return {"name": self.name, "src": self.src} if self.src else given
 
 
+_VARIABLES = {"name": "update_resources", "src": "update_src"}
+"""The role's variables for fields of UpdateWish; the others have the same names."""
+
+
 @dataclass(frozen=True)
 class Wishes:
     """The wishes of one board; see the options of the role provision_pelion, whose names these are."""
@@ -62,11 +66,16 @@ class Wishes:
     site: str = ""
 
     @classmethod
+    def of_variables(cls, variables: Mapping[str, Any]) -> Wishes:
+        """From the role's variables, without their prefix, all of them."""
+        others = dict(variables)
+        update = {field.name: others.pop(_VARIABLES.get(field.name, field.name)) for field in fields(UpdateWish)}
+        return cls.from_json({**others, "update": update})
+
+    @classmethod
     def from_json(cls, wishes: Mapping[str, Any]) -> Wishes:
-        """From what ``to_json`` made, or a mapping of that shape in which what is None stands for the default."""
-        given = {name: value for name, value in wishes.items() if value is not None}
-        update = UpdateWish(**{name: value for name, value in given.pop("update").items() if value is not None})
-        return cls(**{**given, "update": update, "roster": tuple(given.get("roster", ()))})
+        """From what ``to_json`` made."""
+        return cls(**{**wishes, "update": UpdateWish(**wishes["update"]), "roster": tuple(wishes["roster"])})
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "roster": list(self.roster)}

@@ -142,6 +142,7 @@ reports = st.builds(
     st.lists(st.builds(Place, texts, st.integers(), st.integers(), texts, texts), max_size=2),
     st.lists(texts, max_size=2),
     st.lists(st.builds(SiteRun, texts, st.none() | texts), max_size=2),
+    st.lists(texts, max_size=2),
 )
 
 
