@@ -21,6 +21,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ansible.playbook.block import Block
 from ansible.plugins.callback import CallbackBase
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
@@ -49,7 +50,8 @@ class CallbackModule(CallbackBase):
         variables = play.get_variable_manager()
         self._dest = str(variables.extra_vars.get("report") or "")
         hosts = variables.get_vars(play=play).get("ansible_play_hosts_all", ())
-        self._run.begin_batch(str(host) for host in hosts if host not in LOCAL)
+        boards = [str(host) for host in hosts if host not in LOCAL]
+        self._run.begin_batch(boards if _has_a_task_for_each(play.compile()) else ())
 
     def v2_runner_on_ok(self, result: Any) -> None:
         if result._task.run_once:
@@ -85,8 +87,23 @@ class CallbackModule(CallbackBase):
                 self._display.error(str(error))
 
 
+def _has_a_task_for_each(parts: Any) -> bool:
+    """Whether a play does anything for each of its hosts, so that it is about them, or just decides with them."""
+    return any(
+        _has_a_task_for_each([*part.block, *part.rescue, *part.always])
+        if isinstance(part, Block)
+        else not part.run_once and _name(part.action) != "meta"
+        for part in parts
+    )
+
+
 def _action(result: Any) -> str:
-    return str(result._task.action).rpartition(".")[2]
+    return _name(result._task.action)
+
+
+def _name(action: Any) -> str:
+    """A plugin's name without its collection."""
+    return str(action).rpartition(".")[2]
 
 
 def _message(answer: Any) -> str:

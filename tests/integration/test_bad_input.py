@@ -84,7 +84,24 @@ def test_boards_must_be_named(fleet, home, nothing_changes, playbook):
     assert play.returncode != 0
     assert len(errors(play)) == 1, play.output
     assert "Name the boards with -e boards=NAME,NAME." in play.output
+    assert "not reached" not in play.output
     assert "duplicate" not in play.output
+
+
+@pytest.mark.parametrize(
+    ("choice", "told"),
+    [
+        ("device=suspend", "device can be removed or suspended, not suspend."),
+        ("certificate=delete", "certificate can be kept, inactive or removed, not delete."),
+    ],
+)
+def test_a_misspelt_choice_is_told(fleet, home, nothing_changes, choice, told):
+    play = fleet.run(
+        *("ansible-playbook", "playbooks/deprovision.yml", "-e", f"boards={fleet.boards[0]}", "-e", choice),
+        environment={"HOME": str(home)},
+    )
+    assert play.returncode != 0
+    assert len(errors(play)) == 1 and told in play.output
 
 
 @pytest.mark.parametrize("playbook", ["remove_gone", "forget_host"])

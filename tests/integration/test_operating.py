@@ -105,6 +105,8 @@ def test_a_limit_means_the_same_to_every_playbook(bench):
     one, other, _third = sorted(bench.addresses)
     limited = {
         "list": "",
+        "save_api_key": "",
+        "import_mbl_cli": "-e src=home/old-store --check",
         "check_certificates": "",
         "name_devices": "--check --diff",
         "remove_gone": "-e boards=gone --check",
