@@ -49,7 +49,9 @@ class CallbackModule(CallbackBase):
         # Once for each batch of `serial`.
         variables = play.get_variable_manager()
         self._dest = str(variables.extra_vars.get("report") or "")
-        hosts = variables.get_vars(play=play).get("ansible_play_hosts_all", ())
+        known = variables.get_vars(play=play)
+        self._run.check_mode = bool(known.get("ansible_check_mode"))
+        hosts = known.get("ansible_play_hosts_all", ())
         boards = [str(host) for host in hosts if host not in LOCAL]
         self._run.begin_batch(boards if _has_a_task_for_each(play.compile()) else ())
 

@@ -57,6 +57,7 @@ def test_check_mode_foresees_and_changes_nothing(fleet, provision, home):
     play = provision("--check", "--diff")
     assert play.returncode == 0, play.output
     assert all(recap.changed for recap in play.recap.values())
+    assert f"{len(fleet.boards)} boards: {len(fleet.boards)} would be changed" in play.stderr
     assert len(fleet.cloud.call("GET", "/state")["certificates"]) == certificates
     for board in fleet.boards:
         assert fleet.on(board, "ls -A /config/user /scratch", check=False).split() == [

@@ -41,13 +41,18 @@ def endings(
     ``boards`` are results of pelion.mbl.mbl_pelion_status, ``stored`` entries of store_report. Of the cloud's
     certificates only the active ones count: nothing depends on the others.
     """
+    stored, in_cloud = list(stored), list(in_cloud)
+    # A certificate's common name may be a mere number.
+    names = {entry["fingerprint"]: entry["name"] for entry in stored if "fingerprint" in entry}
+    names |= {certificate.fingerprint: certificate.name for certificate in in_cloud}
     holders: dict[tuple[str, str, str | None], list[str]] = {}
     for board, answer in boards.items():
         for title in ("developer", "update"):
             if facts := answer.get(f"{title}_certificate"):
-                name = facts.get("common_name") or facts["fingerprint"][:16]
+                fingerprint = facts["fingerprint"]
+                name = names.get(fingerprint) or facts.get("common_name") or fingerprint[:16]
                 holders.setdefault((title, name, facts.get("not_after")), []).append(board)
-    found = [(_boards(names), *certificate) for certificate, names in holders.items()]
+    found = [(_boards(holding), *certificate) for certificate, holding in holders.items()]
     kinds = {"developer-credentials": "developer", "update-resources": "update"}
     found += [
         ("team store", kinds[entry["kind"]], entry["name"], entry.get("not_after"))

@@ -91,7 +91,7 @@ class Report:
 
     ``places`` are empty where the cloud was not asked; ``problems`` are those of the fleet as a whole; ``sites`` are
     those whose reports were put together in this one. ``absent`` are names of boards that the team has provisioned and
-    that the run was not about, since the inventory does not have them.
+    that the run was not about, since the inventory does not have them. In ``check_mode``, what is changed would be.
     """
 
     playbook: str
@@ -101,6 +101,7 @@ class Report:
     problems: Sequence[str] = ()
     sites: Sequence[SiteRun] = ()
     absent: Sequence[str] = ()
+    check_mode: bool = False
 
     @property
     def success(self) -> bool:
@@ -111,6 +112,10 @@ class Report:
         """How many boards there are of each outcome, the worst first, those of none left out."""
         counts = Counter(board.outcome for board in self.boards)
         return {outcome: counts[outcome] for outcome in OUTCOMES if counts[outcome]}
+
+    def words(self, outcome: str) -> str:
+        """``outcome`` for people."""
+        return "would be changed" if self.check_mode and outcome == CHANGED else OUTCOMES[outcome]
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -124,6 +129,7 @@ class Report:
             "problems": list(self.problems),
             "sites": [asdict(site) for site in self.sites],
             "absent": list(self.absent),
+            "check_mode": self.check_mode,
         }
 
     @classmethod
@@ -144,7 +150,7 @@ class Report:
         parse_time(made_at)
         places = [_read(Place, place) for place in _list(given, "places")]
         sites = [_read(SiteRun, site) for site in _list(given, "sites")]
-        return cls(playbook, made_at, boards, places, problems, sites, absent)
+        return cls(playbook, made_at, boards, places, problems, sites, absent, given.get("check_mode") is True)
 
 
 _KINDS = {"str": str, "str | None": (str, type(None)), "int": int}
@@ -184,7 +190,7 @@ def _list(given: Mapping[str, Any], name: str) -> list[Any]:
 def summary(report: Report) -> list[str]:
     """Lines for a terminal: the counts, and the boards that are not in order with what to do. Boards of which the same
     is to be said share a line, so that a cause that all have in common does not flood it."""
-    counts = ", ".join(f"{count} {OUTCOMES[outcome]}" for outcome, count in report.counts.items())
+    counts = ", ".join(f"{count} {report.words(outcome)}" for outcome, count in report.counts.items())
     lines = [f"Failed: {printable(problem)}" for problem in report.problems]
     lines.append(f"{len(report.boards)} board{'' if len(report.boards) == 1 else 's'}: {counts or 'none'}")
     steps = alike(report.boards)

@@ -73,7 +73,7 @@ def page(report: Report) -> str:
 
 def _parts(report: Report) -> Iterator[str]:
     tiles = (
-        f'<li class="{outcome}"><b>{count}</b>{_text(OUTCOMES[outcome])}</li>'
+        f'<li class="{outcome}"><b>{count}</b>{_text(report.words(outcome))}</li>'
         for outcome, count in report.counts.items()
     )
     yield f'<ul class="tiles">{"".join(tiles)}</ul>'
@@ -104,7 +104,7 @@ def _parts(report: Report) -> Iterator[str]:
         )
     if report.absent:
         yield f"<p>{_text(absence(report))}</p>"
-    rows = "".join(_row(board) for board in by_urgency(report.boards))
+    rows = "".join(_row(board, report.words(board.outcome)) for board in by_urgency(report.boards))
     heads = "".join(f"<th>{head}</th>" for head in ("Board", "State", "Device", "Developer certificate ends"))
     yield (
         f'<section id="boards"><h2>Boards</h2><table><thead><tr>{heads}<th>Update certificate ends</th>'
@@ -126,11 +126,11 @@ def _fullness(place: Place) -> str:
     return "bad" if place.devices >= place.limit else "warn"
 
 
-def _row(board: BoardReport) -> str:
+def _row(board: BoardReport, outcome: str) -> str:
     state = f" ({_text(board.state)})" if board.state else ""
     cells = (
         ("", f"<b>{_text(board.name)}</b><br><small>{_text(_where(board))}</small>"),
-        ("State", f"{_text(OUTCOMES[board.outcome])}{state}"),
+        ("State", f"{_text(outcome)}{state}"),
         ("Device", f"<code>{_text(board.device_id)}</code>" if board.device_id else ""),
         ("Developer certificate ends", _held(board.developer_certificate)),
         ("Update certificate ends", _held(board.update_certificate)),

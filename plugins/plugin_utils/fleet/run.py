@@ -31,7 +31,7 @@ class _Seen:
 
 
 class Run:
-    """``reported`` tells that a task of the run made a report of its own."""
+    """``reported`` tells that a task of the run made a report of its own; ``check_mode`` is the run's."""
 
     def __init__(self, playbook: str) -> None:
         self.playbook = playbook
@@ -43,6 +43,7 @@ class Run:
         self._names: dict[str, Mapping[str, str]] = {}
         self._problems: list[str] = []
         self._absent: set[str] = set()
+        self.check_mode = False
 
     def begin_batch(self, boards: Iterable[str]) -> None:
         """A play, or a batch of it, begins; ``boards`` are all of the play. It is about them from the first answer of
@@ -98,6 +99,7 @@ class Run:
             [self._report(name, now) for name in sorted(self._boards, key=natural)],
             problems=tuple(dict.fromkeys(self._problems)),
             absent=sorted(self._absent, key=natural),
+            check_mode=self.check_mode,
         )
 
     def _expect(self) -> None:

@@ -23,6 +23,7 @@ class InCloud:
     name: str
     not_after: datetime
     active: bool = True
+    fingerprint: str = "c" * 64
 
 
 def held(days: int) -> dict[str, Any]:
@@ -57,6 +58,21 @@ def test_the_first_to_end_is_told_first_and_what_nothing_depends_on_not_at_all()
     assert [(ending.place, ending.kind) for ending in found] == [("cloud", "developer"), ("board a", "update")]
     assert "has ended" in str(found[0])
     assert "ends in 3 days" in str(found[1])
+
+
+def test_what_boards_hold_is_told_by_the_names_that_people_gave() -> None:
+    boards = {
+        "a": {"developer_certificate": held(1)},
+        "b": {"update_certificate": {**held(1), "fingerprint": "u" * 64}},
+    }
+    stored = [{"kind": "update-resources", "name": "bench-update", "fingerprint": "u" * 64, "not_after": text(1)}]
+    found = endings(NOW, 30, boards=boards, stored=stored, in_cloud=[InCloud("bench", NOW, fingerprint="f" * 64)])
+    assert {ending.place: ending.name for ending in found} == {
+        "board a": "bench",
+        "board b": "bench-update",
+        "cloud": "bench",
+        "team store": "bench-update",
+    }
 
 
 def test_the_boards_of_one_certificate_are_told_together() -> None:

@@ -143,6 +143,7 @@ reports = st.builds(
     st.lists(texts, max_size=2),
     st.lists(st.builds(SiteRun, texts, st.none() | texts), max_size=2),
     st.lists(texts, max_size=2),
+    st.booleans(),
 )
 
 

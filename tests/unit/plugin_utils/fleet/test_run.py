@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report import Report, summary
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report_page import page
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.run import Run
 
 NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)
@@ -93,6 +94,16 @@ def test_boards_that_the_team_remembers_and_that_are_not_there_are_named_but_are
         "Not in the inventory, though the team has provisioned them: b, c. pelion.mbl.status tells more.",
     ]
     assert Report.from_json(report.to_json()).absent == ["b", "c"]
+
+
+def test_in_check_mode_boards_would_be_changed() -> None:
+    run = Run("provision")
+    run.check_mode = True
+    run.begin_batch(["a"])
+    run.succeeded("a", {"changed": True})
+    assert summary(run.report(NOW)) == ["1 board: 1 would be changed"]
+    assert "would be changed" in page(run.report(NOW))
+    assert Report.from_json(run.report(NOW).to_json()).check_mode
 
 
 def test_what_is_no_board_is_passed_over() -> None:
