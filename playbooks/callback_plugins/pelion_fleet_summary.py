@@ -57,7 +57,7 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_ok(self, result: Any) -> None:
         if result._task.run_once:
-            self._run.decided(_action(result), result._result)
+            self._run.decided(_name(result._task.action), result._result)
         else:
             self._run.succeeded(result._host.get_name(), result._result)
 
@@ -97,10 +97,6 @@ def _has_a_task_for_each(parts: Any) -> bool:
         else not part.run_once and _name(part.action) != "meta"
         for part in parts
     )
-
-
-def _action(result: Any) -> str:
-    return _name(result._task.action)
 
 
 def _name(action: Any) -> str:

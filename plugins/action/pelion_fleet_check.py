@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from ..plugin_utils.errors import PelionError
-from ..plugin_utils.store.vault import Vault
 from ..plugin_utils.task.action import Action, plain
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
@@ -22,7 +21,6 @@ class ActionModule(Action):
         if problem:
             raise PelionError(plain(problem))
         stores = open_stores(self, arguments)
-        Vault.of_this_run(self._loader, arguments["vault_id"]).require_secrets()
         stores.team.require_secret()
         if arguments["verify"]:
             with open_api(self, arguments, stores) as api:

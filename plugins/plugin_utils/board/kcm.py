@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Collection
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789#_"
 _MAC_SIZE = 16
@@ -62,6 +63,11 @@ def file_name(complete_name: str) -> str:
     """The 8 characters under which the KCM keeps an item: 48 bits of SHA-256, 6 at a time."""
     bits = int.from_bytes(hashlib.sha256(complete_name.encode()).digest()[:6], "big")
     return "".join(_ALPHABET[(bits >> shift) & 63] for shift in range(42, -1, -6))
+
+
+def is_empty(missing_items: Collection[str]) -> bool:
+    """Whether a KCM that lacks these of the FACTORY_ITEMS has none of them."""
+    return len(missing_items) == len(FACTORY_ITEMS)
 
 
 def certificate_offset(complete_name: str) -> int:

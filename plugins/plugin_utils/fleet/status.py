@@ -182,7 +182,7 @@ class _Judge:
 
 
 def _lack(missing: Collection[str]) -> str:
-    if len(missing) == len(kcm.FACTORY_ITEMS):
+    if kcm.is_empty(missing):
         return ": it holds none of the credentials"
     return f": it lacks {', '.join(missing)}" if missing else ""
 

@@ -65,7 +65,7 @@ def work_for(board: Board, items: Items, policy: str) -> Work:
 
 def differences(board: Board, items: Items) -> list[str]:
     """Why the board is not proven to hold ``items``: texts for the user, none when it is."""
-    if len(board.missing_items) == len(kcm.FACTORY_ITEMS):
+    if kcm.is_empty(board.missing_items):
         return ["it holds none of the credentials"]
     wanted = record_of(items)
     found = []

@@ -173,7 +173,8 @@ class Store:
         return False
 
     def require_secret(self) -> None:
-        """Raise StoreError when there are entries and no secret of this run opens any of them."""
+        """Raise VaultError when the run has no secret, and StoreError when there are entries and it opens none."""
+        self._vault.require_secrets()
         tried = 0
         for text in self._vault_texts():
             tried += 1
