@@ -188,7 +188,7 @@ from ..plugin_utils.discovery.discovery import discover
 from ..plugin_utils.discovery.links import Link, chosen, links
 from ..plugin_utils.discovery.memory import Memory
 from ..plugin_utils.discovery.roster import Roster
-from ..plugin_utils.discovery.ssh import ARGUMENTS, HOST_KEY_ARGUMENTS, HOST_KEY_NOTED, pinned
+from ..plugin_utils.discovery.ssh import ARGUMENTS, CONTROL_PATH, HOST_KEY_ARGUMENTS, HOST_KEY_NOTED, pinned
 from ..plugin_utils.errors import PelionError
 from ..plugin_utils.libraries import require_libraries
 
@@ -211,6 +211,7 @@ CONNECTION = {
     "ansible_ssh_extra_args": ARGUMENTS,
     "ansible_scp_extra_args": ARGUMENTS,
     "ansible_sftp_extra_args": ARGUMENTS,
+    "ansible_control_path": CONTROL_PATH,
 }
 
 

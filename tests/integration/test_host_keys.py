@@ -4,11 +4,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from fleet import Fleet
+from fleet import ROOT, Fleet
+
+PLAYBOOKS = ROOT / "playbooks"
 
 
 def ping(fleet: Fleet, home: Path, options: str) -> str:
@@ -41,3 +46,53 @@ def test_a_pinned_host_key_is_compared_before_anything_is_sent(fleet: Fleet, hom
         printed = ping(fleet, home, f"known_hosts: {place}\nroster: [{board} {pins}]")
         assert ("42" in printed) is is_let_in, printed
         assert ("verification failed" in printed) is not is_let_in, printed
+
+
+ANNOUNCEMENT = """<?xml version="1.0"?><!DOCTYPE service-group SYSTEM "avahi-service.dtd">
+<service-group><name>{name}</name>
+<service><type>_ssh._tcp</type><port>22</port><txt-record>mblos</txt-record></service></service-group>
+"""
+
+
+def to_avahi(fleet: Fleet, board: str, signal: str) -> None:
+    """Send ``signal`` to a board's avahi-daemon."""
+    named = 'for comm in /proc/[0-9]*/comm; do [ "$(cat $comm)" != avahi-daemon ] || echo $comm; done'
+    fleet.on(board, f"{named} | cut -d / -f 3 | xargs kill -{signal}")
+
+
+@contextmanager
+def impostor(fleet: Fleet, victim: str, other: str) -> Iterator[None]:
+    """``victim`` is gone, and ``other`` announces its name beside its own, both at its own address."""
+    place = "/etc/avahi/services/another.service"
+    to_avahi(fleet, victim, "STOP")
+    fleet.on(other, f"cat >{place} <<'END'\n{ANNOUNCEMENT.format(name=victim)}END")
+    to_avahi(fleet, other, "HUP")
+    try:
+        yield
+    finally:
+        fleet.on(other, f"rm {place}")
+        to_avahi(fleet, other, "HUP")
+        to_avahi(fleet, victim, "CONT")
+
+
+@pytest.mark.parametrize("before", ["nothing", "status"])
+def test_no_connection_is_shared_between_names(fleet: Fleet, home: Path, before: str) -> None:
+    """Ansible tells shared connections apart by address, port and user. One that was opened, and whose host key was
+    accepted, under the impostor's own name must not serve for the name that it took."""
+    victim, other = fleet.boards[:2]
+    known = home / "known_hosts"
+    assert "42" in ping(fleet, home, f"known_hosts: {known}")
+    shown = subprocess.run(["ssh-keygen", "-lf", known], capture_output=True, text=True, check=True).stdout
+    key = next(word for word in shown.split() if word.startswith("SHA256:"))
+    for pins in ("", f"roster: ['{victim} {key}', {other}]"):
+        (home / "mbl_mdns.yml").write_text(f"plugin: pelion.mbl.mbl_mdns\nknown_hosts: {known}\n{pins}\n")
+        inventory, environment = ["-i", home / "mbl_mdns.yml"], {"HOME": str(home)}
+        with impostor(fleet, victim, other):
+            if before == "status":
+                fleet.run("ansible-playbook", *inventory, PLAYBOOKS / "status.yml", environment=environment)
+            for _run in range(2):
+                # With one fork, one of the two finds the other one's connection open.
+                asked = ["-f", "1", f"{other},{victim}", "-m", "ansible.builtin.raw", "-a", "echo $((40 + 2))"]
+                ended = fleet.run("ansible", *inventory, *asked, environment=environment)
+                by_board = dict(re.findall(r"^(\S+) \| (\w+)", ended.stdout, re.MULTILINE))
+                assert by_board == {victim: "UNREACHABLE", other: "CHANGED"}, ended.output
