@@ -25,9 +25,9 @@ from ansible.playbook.block import Block
 from ansible.plugins.callback import CallbackBase
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report import summary
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report_files import write_report
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.run import Run
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.files import write_report
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.report import summary
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.run import Run
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 

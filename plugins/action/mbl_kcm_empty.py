@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from ..plugin_utils.task.action import Action
-from ..plugin_utils.task.board import DEVICE_ARGUMENTS, device_of
+from ..plugin_utils.task.board import BOARD_ARGUMENTS, board_of
 
 
 class ActionModule(Action):
-    ARGUMENTS = {**DEVICE_ARGUMENTS}
+    ARGUMENTS = {**BOARD_ARGUMENTS}
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        device = device_of(self, arguments["lock_timeout"])
-        board = device.inspect(may_change=not self.check_mode)
-        before = board.describe()
-        holds = bool(board.files or board.record)
+        board = board_of(self, arguments["lock_timeout"])
+        found = board.inspect(may_change=not self.check_mode)
+        before = found.describe()
+        holds = bool(found.files or found.record)
         if holds and not self.check_mode:
-            device.empty(found_digest=board.kcm_digest)
+            board.empty(found_digest=found.kcm_digest)
         result: dict[str, Any] = {
             "changed": holds or board.recovered,
-            "recovered": board.recovered,
-            "device_id": board.device_id,
+            "recovered": found.recovered,
+            "device_id": found.device_id,
             "before": before,
         }
         if self.diff_mode:

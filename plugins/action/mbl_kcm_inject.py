@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..plugin_utils.board.board import Board
-from ..plugin_utils.board.device import record_of
+from ..plugin_utils.board.board import record_of
+from ..plugin_utils.board.inspection import Inspection
 from ..plugin_utils.board.items import Items
 from ..plugin_utils.errors import PelionError
 from ..plugin_utils.fleet import update_guard
@@ -13,7 +13,7 @@ from ..plugin_utils.fleet.wishes import REFUSE, WHEN_BOOTSTRAPPED, WHEN_UPDATE_U
 from ..plugin_utils.fleet.work import Work, work_for
 from ..plugin_utils.store.store import Store
 from ..plugin_utils.task.action import Action
-from ..plugin_utils.task.board import DEVICE_ARGUMENTS, device_of
+from ..plugin_utils.task.board import BOARD_ARGUMENTS, board_of
 from ..plugin_utils.task.injecting import bring_to, read_items
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 from ..plugin_utils.team.known_certificates import known_update_certificates
@@ -26,27 +26,27 @@ class ActionModule(Action):
         "when_bootstrapped": {"type": "str", "choices": list(WHEN_BOOTSTRAPPED), "default": REFUSE},
         "when_update_unknown": {"type": "str", "choices": list(WHEN_UPDATE_UNKNOWN), "default": REFUSE},
         "registration_timeout": {"type": "int", "default": 120},
-        **DEVICE_ARGUMENTS,
+        **BOARD_ARGUMENTS,
         **STORE_ARGUMENTS,
     }
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
         team = open_stores(self, arguments).team
         items = read_items(self, team, arguments["dev_cert"], arguments["update_resources"])
-        device = device_of(self, arguments["lock_timeout"])
-        board = device.inspect(may_change=not self.check_mode)
-        for warning in board.warnings:
+        board = board_of(self, arguments["lock_timeout"])
+        found = board.inspect(may_change=not self.check_mode)
+        for warning in found.warnings:
             self.warn(warning)
         if items is None:
             work = Work(reasons=("the team store does not have its credentials yet",))
         else:
-            work = work_for(board, items, arguments["when_bootstrapped"])
+            work = work_for(found, items, arguments["when_bootstrapped"])
             if work.inject and arguments["when_update_unknown"] == REFUSE:
-                self._refuse_unknown_update(team, board, items)
-        return bring_to(self, device, board, work, items, arguments["registration_timeout"])
+                self._refuse_unknown_update(team, found, items)
+        return bring_to(self, board, found, work, items, arguments["registration_timeout"])
 
-    def _refuse_unknown_update(self, team: Store, board: Board, items: Items) -> None:
+    def _refuse_unknown_update(self, team: Store, found: Inspection, items: Items) -> None:
         known = known_update_certificates(team, self.warn)
-        fingerprint = update_guard.unknown_update(board, record_of(items)["update_certificate"], known)
+        fingerprint = update_guard.unknown_update(found, record_of(items)["update_certificate"], known)
         if fingerprint:
             raise PelionError(update_guard.why_refused(fingerprint, team.place))

@@ -6,11 +6,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ..plugin_utils.board.board import Board
-from ..plugin_utils.board.device import DeviceError
-from ..plugin_utils.credentials.times import time_text
+from ..plugin_utils.board.board import BoardError
+from ..plugin_utils.board.inspection import Inspection
 from ..plugin_utils.task.action import Action
-from ..plugin_utils.task.board import DEVICE_ARGUMENTS, device_of
+from ..plugin_utils.task.board import BOARD_ARGUMENTS, board_of
+from ..plugin_utils.times import time_text
 
 PAUSE = 2
 """Seconds between two exchanges with a board that is waited for."""
@@ -20,49 +20,49 @@ class ActionModule(Action):
     ARGUMENTS = {
         "wait_for": {"type": "str", "choices": ["configured", "registered"]},
         "timeout": {"type": "int", "default": 120},
-        **DEVICE_ARGUMENTS,
+        **BOARD_ARGUMENTS,
     }
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        device = device_of(self, arguments["lock_timeout"])
+        board = board_of(self, arguments["lock_timeout"])
         wanted, deadline = arguments["wait_for"], time.monotonic() + arguments["timeout"]
-        board = device.inspect(may_change=False)
-        while wanted and not getattr(board, wanted):
+        found = board.inspect(may_change=False)
+        while wanted and not getattr(found, wanted):
             if time.monotonic() >= deadline:
-                said = board.log.error if wanted == "registered" else board.status
-                raise DeviceError(
+                said = found.log.error if wanted == "registered" else found.status
+                raise BoardError(
                     f"The board is not {wanted} after {arguments['timeout']} seconds. "
                     + (f"It says: {said}." if said else "It says nothing of why."),
                     reason=f"not-{wanted}",
-                    **describe(board),
+                    **describe(found),
                 )
             time.sleep(PAUSE)
-            board = device.inspect(may_change=False)
-        for warning in board.warnings:
+            found = board.inspect(may_change=False)
+        for warning in found.warnings:
             self.warn(warning)
-        return {"changed": False, **describe(board)}
+        return {"changed": False, **describe(found)}
 
 
-def describe(board: Board) -> dict[str, Any]:
+def describe(found: Inspection) -> dict[str, Any]:
     """The fields of the module's result."""
     return {
-        "configured": board.configured,
-        "status": board.status,
-        "registered": board.registered,
-        "device_id": board.device_id,
-        "last_registration": board.log.registered_at,
-        "client_running": board.client_runs,
-        "client_error": board.log.error,
-        "client_error_code": board.log.error_code,
-        "client_error_meaning": board.log.error_meaning,
-        "bootstrapped": board.bootstrapped,
-        "bootstrapped_with": board.bootstrapped_with,
-        "has_utility": board.has_utility,
-        "obstacles": [str(DeviceError.of(*obstacle)) for obstacle in board.obstacles],
-        "space": dict(board.space),
-        "interrupted": board.interrupted,
-        "clock": time_text(board.time),
-        "clock_drift": board.drift,
-        "image": dict(board.image),
-        **board.describe(),
+        "configured": found.configured,
+        "status": found.status,
+        "registered": found.registered,
+        "device_id": found.device_id,
+        "last_registration": found.log.registered_at,
+        "client_running": found.client_runs,
+        "client_error": found.log.error,
+        "client_error_code": found.log.error_code,
+        "client_error_meaning": found.log.error_meaning,
+        "bootstrapped": found.bootstrapped,
+        "bootstrapped_with": found.bootstrapped_with,
+        "has_utility": found.has_utility,
+        "obstacles": [str(BoardError.of(*obstacle)) for obstacle in found.obstacles],
+        "space": dict(found.space),
+        "interrupted": found.interrupted,
+        "clock": time_text(found.time),
+        "clock_drift": found.drift,
+        "image": dict(found.image),
+        **found.describe(),
     }

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..plugin_utils.errors import PelionError
-from ..plugin_utils.fleet.endings import endings
+from ..plugin_utils.report.endings import endings
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores

@@ -12,7 +12,7 @@ from ..plugin_utils.errors import PelionError
 from ..plugin_utils.fleet.roster import concerning
 from ..plugin_utils.fleet.wishes import ALLOW, NEW_BOARDS, REFUSE, WHEN_BOOTSTRAPPED, WHEN_UPDATE_UNKNOWN, Wishes
 from ..plugin_utils.task.action import Action
-from ..plugin_utils.task.board import DEVICE_ARGUMENTS, device_of
+from ..plugin_utils.task.board import BOARD_ARGUMENTS, board_of
 from ..plugin_utils.task.host_keys import host_keys_of
 from ..plugin_utils.team.developer_certificates import check_request
 
@@ -49,7 +49,7 @@ class ActionModule(Action):
         # Validated below, by the names that people know them by, and so that a mistake of all boards is told once.
         "wishes": {"type": "dict", "required": True},
         "team": {"type": "dict", "default": {}},
-        **DEVICE_ARGUMENTS,
+        **BOARD_ARGUMENTS,
     }
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -59,15 +59,15 @@ class ActionModule(Action):
         except PelionError as error:
             # Often that of all boards: the decision tells it once.
             return {"changed": False, "problem": str(error)}
-        board = device_of(self, arguments["lock_timeout"]).inspect(may_change=not self.check_mode)
+        found = board_of(self, arguments["lock_timeout"]).inspect(may_change=not self.check_mode)
         host_keys = host_keys_of(self._task_vars)
         name = str(self._task_vars["inventory_hostname"])
         wishes = replace(wishes, roster=concerning(name, host_keys, wishes.roster))
         return {
-            "changed": board.recovered,
+            "changed": found.recovered,
             "wishes": wishes.to_json(),
             "team": arguments["team"],
-            "found": board.to_json(),
+            "found": found.to_json(),
             "host_keys": host_keys,
         }
 

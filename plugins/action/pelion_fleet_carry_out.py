@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..plugin_utils.board.board import Board
+from ..plugin_utils.board.inspection import Inspection
 from ..plugin_utils.errors import PelionError
 from ..plugin_utils.fleet.decision import Part
 from ..plugin_utils.fleet.work import Work, work_for
 from ..plugin_utils.task.action import Action
-from ..plugin_utils.task.board import DEVICE_ARGUMENTS, device_of
+from ..plugin_utils.task.board import BOARD_ARGUMENTS, board_of
 from ..plugin_utils.task.host_keys import host_keys_of
 from ..plugin_utils.task.injecting import bring_to, read_items
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
@@ -18,7 +18,7 @@ from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 
 class ActionModule(Action):
     ARGUMENTS = {
-        **DEVICE_ARGUMENTS,
+        **BOARD_ARGUMENTS,
         **STORE_ARGUMENTS,
         "part": {"type": "dict", "required": True},
         "found": {"type": "dict", "required": True},
@@ -29,15 +29,15 @@ class ActionModule(Action):
         if part.refused:
             raise PelionError(part.refused)
         items = read_items(self, open_stores(self, arguments).team, part.dev_cert, part.update_resources)
-        board = Board.from_json(arguments["found"])
+        found = Inspection.from_json(arguments["found"])
         if items is None:
             work = Work(reasons=("the team store does not have its credentials yet",))
         else:
-            work = work_for(board, items, part.when_bootstrapped)
+            work = work_for(found, items, part.when_bootstrapped)
             if part.reconnect and not work.changes:
                 work = replace(work, reconnect=True)
-        device = device_of(self, arguments["lock_timeout"])
-        result = bring_to(self, device, board, work, items, part.registration_timeout)
+        board = board_of(self, arguments["lock_timeout"])
+        result = bring_to(self, board, found, work, items, part.registration_timeout)
         if part.reconnect:
             result["reasons"].append(part.reconnect)
         if result["changed"] and part.registration_timeout and not self.check_mode:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ..plugin_utils.board.board import Board
+from ..plugin_utils.board.inspection import Inspection
 from ..plugin_utils.credentials.update_resources import UpdateResources
 from ..plugin_utils.errors import PelionError
 from ..plugin_utils.fleet.decision import Decision, Member, decide
@@ -94,5 +94,5 @@ def _require_one_team(asked: Mapping[str, Mapping[str, Any]]) -> None:
 
 def _member(name: str, asked: Mapping[str, Any]) -> Member:
     return Member(
-        name, Wishes.from_json(asked["wishes"]), Board.from_json(asked["found"]), tuple(asked.get("host_keys", ()))
+        name, Wishes.from_json(asked["wishes"]), Inspection.from_json(asked["found"]), tuple(asked.get("host_keys", ()))
     )

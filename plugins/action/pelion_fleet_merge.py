@@ -9,9 +9,9 @@ from typing import Any
 
 from ..plugin_utils.errors import PelionError
 from ..plugin_utils.fleet.memory import read_fleet
-from ..plugin_utils.fleet.merging import Silence, merge
-from ..plugin_utils.fleet.report import Report
-from ..plugin_utils.fleet.report_files import read_report
+from ..plugin_utils.report.files import read_report
+from ..plugin_utils.report.merging import Silence, merge
+from ..plugin_utils.report.report import Report
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.reporting import result_of
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..plugin_utils.cloud.api_answers import DEVELOPER_MODE
 from ..plugin_utils.fleet.memory import read_fleet
-from ..plugin_utils.fleet.status import Fleet, status_report
+from ..plugin_utils.report.status import Fleet, status_report
 from ..plugin_utils.task.action import Action, plain
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
 from ..plugin_utils.task.reporting import result_of

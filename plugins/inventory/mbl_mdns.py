@@ -183,11 +183,11 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible.utils.unsafe_proxy import wrap_var
 
 from ..plugin_utils.discovery import by_hand
-from ..plugin_utils.discovery.boards import Announcement, Board, Rules, select
-from ..plugin_utils.discovery.discovery import discover
+from ..plugin_utils.discovery.discover import discover
+from ..plugin_utils.discovery.hosts import Announcement, Host, Rules, select
 from ..plugin_utils.discovery.links import Link, chosen, links
-from ..plugin_utils.discovery.memory import Memory
 from ..plugin_utils.discovery.roster import Roster
+from ..plugin_utils.discovery.seen_boards import SeenBoards
 from ..plugin_utils.discovery.ssh import ARGUMENTS, CONTROL_PATH, HOST_KEY_ARGUMENTS, HOST_KEY_NOTED, pinned
 from ..plugin_utils.errors import PelionError
 from ..plugin_utils.libraries import require_libraries
@@ -251,10 +251,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             hint = f" Do you mean {near[0]}?" if near else ""
             raise AnsibleParserError(f"pelion.mbl.mbl_mdns has no option {name!r}.{hint}")
 
-    def _boards(self, path: str, cache: bool) -> list[Board]:
+    def _boards(self, path: str, cache: bool) -> list[Host]:
         """What the user wrote down, and what is in the cache or on the network."""
         noted = by_hand.boards(self.get_option("addresses"))
-        memory = Memory(self._seen_file())
+        memory = SeenBoards(self._seen_file())
         try:
             seen = memory.recall()
         except PelionError as error:
@@ -326,14 +326,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 )
         return announcements
 
-    def _keep(self, key: str, announcements: Iterable[Announcement], boards: Iterable[Board]) -> None:
+    def _keep(self, key: str, announcements: Iterable[Announcement], boards: Iterable[Host]) -> None:
         """Cache what makes the boards; that there were none is no knowledge to keep."""
         used = {(board.instance, board.interface) for board in boards}
         kept = [asdict(each) for each in announcements if (each.instance, each.interface) in used]
         if self.get_option("cache") and kept:
             self._cache[key] = [{**plain, "addresses": list(plain["addresses"])} for plain in kept]
 
-    def _remember(self, memory: Memory, boards: Iterable[Board], is_capped: bool) -> None:
+    def _remember(self, memory: SeenBoards, boards: Iterable[Host], is_capped: bool) -> None:
         # In a flood of names nobody knows which ones are boards.
         if not is_capped:
             try:
@@ -341,7 +341,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             except PelionError as error:
                 self.display.warning(str(error))
 
-    def _name_missing(self, boards: Iterable[Board], roster: Roster, seen: Mapping[str, str]) -> None:
+    def _name_missing(self, boards: Iterable[Host], roster: Roster, seen: Mapping[str, str]) -> None:
         there = {name.lower() for board in boards for name in (board.name, board.instance)}
         missing = {name: f"last seen {when}" for name, when in seen.items() if name.lower() not in there}
         known = {name.lower() for name in missing} | there
@@ -382,7 +382,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             if variable not in own:
                 self.inventory.set_variable(GROUP, variable, trust_as_template(value))
 
-    def _add(self, board: Board) -> str | None:
+    def _add(self, board: Host) -> str | None:
         """Add a board, unless its name means something else already; the name it has got."""
         host = self._others.get(board.name.lower())
         name = host.name if host else board.name
@@ -420,7 +420,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         """Whether a host that another source named is a board: it is in our group, or in the roster."""
         return GROUP in {group.name for group in host.get_groups()} or host.name.lower() in self._roster.names
 
-    def _variables(self, board: Board) -> dict[str, Any]:
+    def _variables(self, board: Host) -> dict[str, Any]:
         pins = self._roster.pinned(board.name)
         return {
             "ansible_host": board.addresses[0],

@@ -27,15 +27,15 @@ from cloud_access import store_at  # noqa: E402
 from paper_fleet import KEY, PaperFleet  # noqa: E402
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import read_fleet, write_fleet  # noqa: E402
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.merging import merge  # noqa: E402
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report import summary, table  # noqa: E402
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report_files import (  # noqa: E402
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.files import (  # noqa: E402
     as_csv,
     as_json,
     as_junit,
 )
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report_page import page  # noqa: E402
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.status import Fleet, status_report  # noqa: E402
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.merging import merge  # noqa: E402
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.page import page  # noqa: E402
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.report import summary, table  # noqa: E402
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.status import Fleet, status_report  # noqa: E402
 
 WITHOUT_LIMIT = 1_000_000
 ACCOUNT = 50

@@ -31,7 +31,7 @@ sys.path[:0] = [str(ROOT / ".build"), str(ROOT / "tests/simulator")]
 from ansible.parsing.vault import VaultSecret  # noqa: E402
 from cloud.remote import LabCloud  # noqa: E402
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.device import Device, DeviceError  # noqa: E402
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board, BoardError  # noqa: E402
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items  # noqa: E402
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import (  # noqa: E402
     DeveloperCredentials,
@@ -135,9 +135,9 @@ class Bench:
 
         def capture(program: str) -> str:
             sent.append(program)
-            raise DeviceError("captured", reason="no-answer")
+            raise BoardError("captured", reason="no-answer")
 
-        device = Device(capture, lock_timeout=60)
+        device = Board(capture, lock_timeout=60)
         store = Store(self._directory / ".mbl-store/team", Vault([("default", VaultSecret(PASSWORD.encode()))]))
         developer = store.read(DeveloperCredentials, store.names(DeveloperCredentials)[0])
         update = store.read(UpdateResources, store.names(UpdateResources)[0])
@@ -148,7 +148,7 @@ class Bench:
         ):
             try:
                 call()
-            except DeviceError:
+            except BoardError:
                 continue
         ask, inject = sent
         return ask, inject

@@ -21,7 +21,7 @@ from credential_samples import ENDPOINT, a_certificate, a_key, developer_values,
 from power_cut import Files, Mood, Stop, read_files, requires_disks
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.device import Device
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials import rules
 
@@ -71,8 +71,8 @@ def secrets_of(items: Items | None) -> list[bytes]:
     return [number, number[:16], number[16:]]
 
 
-def device(run: Callable[[str], str]) -> Device:
-    return Device(run, lock_timeout=0)
+def device(run: Callable[[str], str]) -> Board:
+    return Board(run, lock_timeout=0)
 
 
 def work(scenario: str, board: BoardOnDisk, run: Callable[[str], str]) -> None:

@@ -13,9 +13,9 @@ import pytest
 PLUGINS = Path(__file__).parents[2] / "plugins"
 HOUSE = PLUGINS / "plugin_utils"
 
-ORDER = ("task", "fleet", "team", "cloud", "board", "credentials", "store", "discovery")
+ORDER = ("task", "report", "fleet", "team", "cloud", "board", "credentials", "store", "discovery")
 """The uppermost first."""
-FOR_ALL = {"errors", "libraries"}
+FOR_ALL = {"errors", "libraries", "times"}
 """Modules beside the rooms."""
 ALONE = {"store", "discovery"}
 """Rooms that import no other room."""

@@ -1,203 +1,380 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A board as an inspection found it."""
+"""Talking with a board: one shell program out, its report back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta, timezone
-from typing import Any
+import re
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from math import floor
+from pathlib import Path
+from shlex import quote
 
-from ..credentials.times import parse_time
+from ..credentials.certified import describe_certificate
+from ..credentials.rules import sha256_hex
+from ..errors import PelionError
 from . import kcm
 from .client_log import ClientLog
+from .inspection import Inspection
+from .items import ITEMS, Items
 
-Description = Mapping[str, Any]
-"""What credentials.certified.describe_certificate tells of a certificate."""
+_PROGRAM = Path(__file__).with_name("board_program.sh")
 
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+UTILITY_TIMEOUT = 300
+"""Seconds after which a hanging utility is ended. It took 10 ms on x86, but may wait for randomness."""
 
-STORAGE, INPUTS, LOGS = "/config/user", "/scratch", "/var/log"
-ROOM_FOR_A_SET = 256
-"""kB on STORAGE for an injection. A set takes 128 on blocks of 4; 100 were too few for the utility, 200 were not."""
-ROOM_FOR_A_LITTLE = 64
-"""kB on INPUTS, where a directory is made and filled if memory can't be mounted, and on LOGS."""
-CLOCK_TOLERANCE = timedelta(hours=1)
+TICKS_PER_SECOND = 100
+"""USER_HZ, in which /proc tells times; 100 on every architecture that MBL runs on."""
+
+_WHAT_TO_DO = {
+    "no-utility": "There is no /opt/arm/pelion-provisioning-util on this board, so it cannot be provisioned. "
+    "Some MBL images of the 0.6 era lack it: update the board's image.",
+    "utility-broken": "This board's pelion-provisioning-util cannot be run ({detail}). Is the image complete, and made "
+    "for this board?",
+    "no-space": "There is not enough room on this board: {detail}. Nothing was changed: make room, then run again.",
+    "read-only": "{detail} cannot be written on this board, so nothing was changed. Look for errors of its flash, "
+    "mount it for writing, then run again.",
+    "no-mbl": "This host has no /config/user, so it is no MBL board. Was a board's task given to another host?",
+    "no-scratch": "This board has no /scratch, where the utility reads its input. Is it an MBL device?",
+    "no-run": "This board has no writable /run. Is it an MBL device, and is the user root?",
+    "locked": "Another provisioning run is at work on this board (process {detail}). Run again when it has ended.",
+    "foreign-utility": "Another tool is provisioning this board (process {detail}). Run again when it has ended.",
+    "stop-client": "mbl-cloud-client could not be stopped: {detail}",
+    "changed-since": "This board was provisioned by another tool or run after it was asked what it holds, so nothing "
+    "was changed. Run again.",
+    "bootstrapped-since": "This board bootstrapped with other credentials after it was asked. Run again.",
+    "snapshot": "The board's present KCM could not be copied, so nothing was changed. "
+    "Is /config/user full or read-only? {detail}",
+    "inputs": "The items could not be written to /scratch/provisioning-certs. Is /scratch full or read-only?",
+    "inputs-taken": "/scratch/provisioning-certs exists and no memory could be mounted over it. "
+    "Another tool left it there: remove it from the board, it may hold private keys.",
+    "inputs-changed": "Another tool used /scratch/provisioning-certs at the same time. Run again when it has ended.",
+    "utility": "pelion-provisioning-util refused the credentials: {detail}",
+    "utility-ended": "pelion-provisioning-util did not run to its end: {detail}",
+    "check": "The injection did not hold: {detail}",
+    "unmount": "The new set could not be put in the place of the old one: umount failed.",
+    "swap": "The new set could not be put in the place of the old one. Is /config/user read-only?",
+    "record": "The record could not be written to /config/user. Is it full or read-only?",
+    "overwritten": "Another tool or run has provisioned this board while its registration was awaited, so it holds "
+    "other credentials now. Find out who did, then run again.",
+    "put-back": "What an injection that was cut off has left on this board could not be put in order; its client was "
+    "left stopped. The sets are whole in /config/user (docs/on-the-board.md tells which is which).",
+    "terminated": "The work on this board was ended from outside.",
+}
+
+_WARNINGS = {
+    ("inputs", "disk"): "No memory could be mounted on the board, so the keys lay on its disk (/scratch) for a moment; "
+    "they were overwritten there, which flash memory may not honour.",
+    ("inputs", "busy"): "A process on the board sat in /scratch/provisioning-certs while the keys were there, so it "
+    "may have read them. It was emptied, and is unmounted as soon as that process ends.",
+    ("way", "journal"): "Nothing can be mounted over /config/user/pal on this board, so the credentials were replaced "
+    "in place: had the power failed meanwhile, the next run, not the board itself, would have put the old ones back.",
+}
+
+
+class BoardError(PelionError):
+    """A board could not do what was asked.
+
+    Facts: ``reason``, a word for scripts; ``undone``, whether the board's old set was put back; ``recovered``,
+    whether something that an earlier run had left was put in order before; ``changed``, whether the board is another
+    one than before.
+    """
+
+    @classmethod
+    def of(
+        cls,
+        reason: str,
+        detail: str = "",
+        *,
+        undone: bool | None = None,
+        recovered: bool = False,
+        committed: bool = False,
+    ) -> BoardError:
+        """For a reason of the device program. ``undone``: whether the board could put its old KCM back."""
+        message = _WHAT_TO_DO[reason].format(detail=detail).strip()
+        if undone:
+            message += " The board's KCM is again as it was before."
+        elif undone is False:
+            message += " The board's old KCM is whole on it; the next run puts it back."
+        changed = recovered or committed or undone is False
+        return cls(message, reason=reason, undone=bool(undone), recovered=recovered, changed=changed)
 
 
 @dataclass(frozen=True)
-class Board:
-    """What a board holds and how it is.
+class Restart:
+    """How the board's client fares after a restart that this run has caused.
 
-    ``utility_fault`` is why the utility cannot be run, empty when it can. ``certificates`` maps the complete KCM
-    names of kcm.CERTIFICATES and kcm.LWM2M_CERTIFICATE to descriptions; ``files`` are the KCM's file names;
-    ``record`` is the record's lines as a mapping, empty without one; ``remembered`` likewise the ``device_id`` that
-    was seen to register and the ``kcm`` digest that it had. ``status_code`` is the utility's for
-    `--get-pelion-status`, None when it was not asked; ``clock`` is the board's own time in seconds since 1970, and
-    ``drift`` what it is ahead of the controller's, in seconds. ``space`` maps directories to their free kB (None:
-    unknown) and whether they can be written. ``image`` is what /etc/os-release and the kernel say. ``interrupted``
-    tells that a run was cut off and has left something to undo, to complete or to tidy up; what the board holds
-    after that is then what is described.
+    ``way`` is how the items got there: ``beside`` the old ones, by ``journal`` (in place), ``already`` (the exchange
+    was repeated after it had done its work), or None for a restart alone. ``warnings`` are texts for the user.
     """
 
-    has_utility: bool
-    utility_fault: str = ""
-    files: tuple[str, ...] = ()
-    certificates: Mapping[str, Description] = field(default_factory=dict)
-    kcm_digest: str | None = None
-    record: Mapping[str, str] = field(default_factory=dict)
-    remembered: Mapping[str, str] = field(default_factory=dict)
-    status_code: int | None = None
-    status: str = ""
-    client_runs: bool = False
     log: ClientLog = field(default_factory=ClientLog)
-    clock: int = 0
-    drift: int = 0
-    space: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    image: Mapping[str, str] = field(default_factory=dict)
+    client_runs: bool = False
+    way: str | None = None
     recovered: bool = False
-    interrupted: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it, for ``from_json`` in a later task of the same run."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> Board:
-        """Raises ValueError for what ``to_json`` did not make."""
-        try:
-            return cls(**{**found, "log": ClientLog(**found["log"]), "files": tuple(found["files"])})
-        except (KeyError, TypeError) as error:
-            raise ValueError("not what an inspection found") from error
-
-    @property
-    def developer_certificate(self) -> Description | None:
-        return self.certificates.get(kcm.DEVELOPER_CERTIFICATE)
-
-    @property
-    def update_certificate(self) -> Description | None:
-        return self.certificates.get(kcm.UPDATE_CERTIFICATE)
-
-    @property
-    def missing_items(self) -> list[str]:
-        """Names of the items that a provisioned board has and this one lacks."""
-        return [name.split("_", 1)[1] for name in kcm.FACTORY_ITEMS if kcm.file_name(name) not in self.files]
-
-    @property
-    def configured(self) -> bool:
-        """Whether the utility is content and no item is missing (it overlooks missing update items).
-
-        A set that is not in its place yet cannot be shown to it; then what we recorded says that it was content.
-        """
-        content = self.status_code == 0 or (self.status_code is None and self.provisioned_by == "pelion.mbl")
-        return content and not self.missing_items
-
-    @property
-    def bootstrapped(self) -> bool:
-        """Whether the client holds LwM2M credentials, so that it registers and does not bootstrap."""
-        return kcm.file_name(kcm.LWM2M_SERVER_URI) in self.files
-
-    @property
-    def bootstrapped_with(self) -> dict[str, str | None] | None:
-        """The developer certificate that is proven to be the one it bootstrapped with.
-
-        ``fingerprint`` and ``common_name``, each None where nothing proves it; None when it has not bootstrapped.
-        What it holds now proves nothing: another tool may have put it there later.
-        """
-        if not self.bootstrapped:
-            return None
-        held = self.developer_certificate
-        got = self.certificates.get(kcm.LWM2M_CERTIFICATE)
-        name = got["common_name"] if got else None
-        # With other credentials injected by us the board bootstraps anew, so the record's are those it has used.
-        if self.provisioned_by == "pelion.mbl" or (self.record and held is None):
-            fingerprint = self.record.get("developer_certificate")
-            if held and held["fingerprint"] == fingerprint:
-                name = held["common_name"]
-        else:
-            fingerprint = held["fingerprint"] if held and name and held["common_name"] == name else None
-        return {"fingerprint": fingerprint, "common_name": name}
+    warnings: tuple[str, ...] = ()
 
     @property
     def device_id(self) -> str | None:
-        """The board's ID in the Device Directory: from its client's log, else as it was remembered."""
-        if self.log.device_id or not self.bootstrapped:
-            return self.log.device_id
-        return self.remembered.get("device_id") if self.remembered.get("kcm") == self.kcm_digest else None
+        return self.log.device_id
 
     @property
     def registered(self) -> bool | None:
-        """True: the log proves it. None: the client runs and has bootstrapped, its log tells nothing. Else False."""
-        if not self.client_runs or not self.bootstrapped:
+        """True: proven since the restart. False: an error, or the client has ended. None: nothing was heard so far."""
+        if not self.client_runs:
             return False
-        if self.log.registered and not self.device_id:
-            return None
-        return self.log.registered
+        return None if self.log.registered and not self.device_id else self.log.registered
 
     @property
-    def provisioned_by(self) -> str | None:
-        """Who put the present content there: ``pelion.mbl``, ``another tool``, or None for no items."""
-        if self.record and self.record.get("kcm") == self.kcm_digest:
-            return "pelion.mbl"
-        return "another tool" if self.certificates else None
+    def error(self) -> str | None:
+        """What the client said, or that it died without a word."""
+        return self.log.error or (None if self.client_runs else "mbl-cloud-client has ended without a word")
 
-    @property
-    def time(self) -> datetime:
-        """The board's own."""
-        return EPOCH + timedelta(seconds=self.clock)
 
-    @property
-    def obstacles(self) -> list[tuple[str, str]]:
-        """What would make an injection fail: reasons of DeviceError with their details, none when it can be tried."""
-        found = []
-        if not self.has_utility:
-            found.append(("no-utility", ""))
-        elif self.utility_fault:
-            found.append(("utility-broken", self.utility_fault))
-        for directory, room in ((STORAGE, ROOM_FOR_A_SET), (INPUTS, ROOM_FOR_A_LITTLE)):
-            if not self._is_writable(directory):
-                found.append(("read-only", directory))
-            elif not self._has_room(directory, room):
-                free = self.space[directory]["free_kb"]
-                found.append(("no-space", f"{directory} has {free} kB free, and {room} are needed"))
-        return found
+class Board:
+    """A board that is reached by ``run``, which sends a text to its `/bin/sh` and returns what that printed."""
 
-    def _is_writable(self, directory: str) -> bool:
-        return self.space.get(directory, {}).get("writable", True)
+    def __init__(self, run: Callable[[str], str], *, lock_timeout: int, now: Callable[[], float] = time.time) -> None:
+        self._run = run
+        self._lock_timeout = lock_timeout
+        self._now = now
 
-    def _has_room(self, directory: str, kilobytes: int) -> bool:
-        """As far as the board could tell."""
-        free = self.space.get(directory, {}).get("free_kb")
-        return free is None or free >= kilobytes
+    def inspect(self, *, may_change: bool) -> Inspection:
+        """One exchange, no secrets sent. Puts in order what a cut-off run left, if it ``may_change`` the board.
 
-    @property
-    def warnings(self) -> list[str]:
-        """What the user should know of a board that can be worked with: texts."""
-        found = []
-        if self.interrupted:
-            found.append("An injection was cut off on this board; a run without --check completes or undoes it.")
-        if not self._is_writable(LOGS) or not self._has_room(LOGS, ROOM_FOR_A_LITTLE):
-            found.append(f"{LOGS} is full or read-only, so the client's log cannot tell whether the board registers.")
-        if abs(self.drift) > CLOCK_TOLERANCE.total_seconds():
-            direction = "ahead of" if self.drift > 0 else "behind"
-            found.append(
-                f"The board's clock is {timedelta(seconds=abs(self.drift))} {direction} the controller's. Its client "
-                "goes by the time that a server has told it."
-            )
-        for title, held in (("developer", self.developer_certificate), ("update", self.update_certificate)):
-            if held and held["not_after"] and held["not_before"]:
-                if self.time > parse_time(held["not_after"]):
-                    found.append(f"By the board's clock, the {title} certificate ended on {held['not_after']}.")
-                elif self.time < parse_time(held["not_before"]):
-                    found.append(f"By the board's clock, the {title} certificate begins on {held['not_before']} only.")
-        return found
+        Raises BoardError.
+        """
+        report = self._call("inspect", {}, may_change=may_change)
+        try:
+            return _board(report, self._now())
+        except (IndexError, ValueError) as error:
+            text = "The board's answer makes no sense. Is it an MBL device?"
+            raise BoardError(text, reason="bad-answer") from error
 
-    def describe(self) -> dict[str, Any]:
-        """JSON-able, without secrets: what the board holds, whoever put it there."""
-        return {
-            "developer_certificate": self.developer_certificate,
-            "update_certificate": self.update_certificate,
-            "provisioned_by": self.provisioned_by,
-            "missing_items": self.missing_items,
+    def inject(self, items: Items, *, found_digest: str | None, bootstrap: str, registration_timeout: int) -> Restart:
+        """One exchange: put ``items`` in the place of what the board holds, and restart its client.
+
+        ``found_digest`` is the inspection's: a repeated exchange is known by it, and what another tool did since is
+        not overwritten. ``bootstrap`` is ``as-is``, ``not-yet`` (refuse when it has bootstrapped since),
+        ``keep-identity`` or ``new-identity``. The answer is what the client said within ``registration_timeout``
+        seconds, 0 not to wait. Raises BoardError, the board then holding what it held, unless the error's
+        ``changed`` says otherwise.
+        """
+        values = {
+            "bootstrap": bootstrap,
+            "found_digest": found_digest or sha256_hex(b""),
+            "fingerprint": items.fingerprint,
+            "registration_timeout": str(registration_timeout),
+            "input_files": " ".join(f"{name}.bin" for name in ITEMS),
+            "inputs_digest": sha256_hex(b"".join(items.values[name] for name in ITEMS)),
+            "certificates": "\n".join(_expectations(items)),
+            "record_text": "\n".join(f"{key}={value}" for key, value in record_of(items).items()),
         }
+        report = self._call("inject", values, functions=_write_items(items))
+        return _restart(report, way="".join(report["way"][:1]) or "beside")
+
+    def empty(self, *, found_digest: str | None) -> None:
+        """One exchange: stop the client and take away all that the board holds for it, its identity included.
+
+        ``found_digest`` is the inspection's: what another tool did since is not taken away. Raises BoardError.
+        """
+        self._call("empty", {"found_digest": found_digest or sha256_hex(b"")})
+
+    def reconnect(self, *, registration_timeout: int) -> Restart:
+        """One exchange: restart the client, whose own pause between attempts grows to a week."""
+        return _restart(self._call("reconnect", {"registration_timeout": str(registration_timeout)}), way=None)
+
+    def _call(
+        self, function: str, values: Mapping[str, str], *, functions: str = "", may_change: bool = True
+    ) -> Report:
+        values = {
+            **values,
+            **_KCM_FILES,
+            "may_change": "yes" if may_change else "no",
+            "lock_timeout": str(self._lock_timeout),
+            "utility_timeout": str(UTILITY_TIMEOUT),
+        }
+        assignments = "".join(f"{name}={quote(value)}\n" for name, value in values.items())
+        call = f"{{\n{assignments}{functions}{function}\n}}\n"
+        return _report(self._run(_PROGRAM.read_text() + call))
+
+
+def _files(names: Iterable[str]) -> str:
+    return " ".join(kcm.file_name(name) for name in names)
+
+
+_KCM_FILES = {
+    "item_files": _files(kcm.FACTORY_ITEMS),
+    "encrypted_files": _files(kcm.ENCRYPTED_ITEMS),
+    "client_writes": kcm.file_name(kcm.BOOTSTRAP_URI),
+    "certificate_files": _files((*kcm.CERTIFICATES, kcm.LWM2M_CERTIFICATE)),
+    "lwm2m_files": _files(kcm.LWM2M_ITEMS),
+}
+
+Report = Mapping[str, list[str]]
+"""The values of each key that the program reported, in order; an absent key has none."""
+
+
+def _report(text: str) -> Report:
+    report: dict[str, list[str]] = defaultdict(list)
+    for line in text.split("\n"):
+        found = re.fullmatch(r"mbl:([a-zA-Z0-9#_-]+)=(.*?)\r?", line)
+        if found:
+            report[found[1]].append(found[2])
+    undone = report["undone"][0] == "yes" if report["undone"] else None
+    recovered, committed = bool(report["recovered"]), bool(report["committed"])
+    if report["error"] and report["error"][0] in _WHAT_TO_DO:
+        reason, detail = report["error"][0], _said(report["detail"])
+        if fault := _ending(report):
+            reason, detail = "utility-ended", f"{fault}. {detail}".strip()
+        raise BoardError.of(reason, detail, undone=undone, recovered=recovered, committed=committed)
+    if not report["done"]:
+        raise BoardError(
+            "The board's answer ended early. What was under way there is completed or undone by the board, "
+            "now or at the next run: run again.",
+            reason="cut-off",
+            undone=bool(undone),
+            recovered=recovered,
+            changed=recovered or committed,
+        )
+    return report
+
+
+def _ending(report: Report) -> str:
+    """Why the utility did not run to its end, empty when it did."""
+    if report["utility-timeout"]:
+        return f"it took more than {report['utility-timeout'][0]} seconds and was killed"
+    return _fault(int(report["utility-code"][0])) if report["utility-code"] else ""
+
+
+def _fault(code: int) -> str:
+    """Why a program with this exit code did not run to its end; empty when it did."""
+    if code in (126, 127):
+        return f"exit code {code}: it cannot be executed"
+    if code > 128:
+        hint = "; with a full /config/user it crashes" if code - 128 in (6, 11) else ""
+        return f"it was ended by signal {code - 128}{hint}"
+    return ""
+
+
+def _said(lines: Iterable[str]) -> str:
+    """What the utility said, without the lines that tell nothing: what it is about to do, and of randomness."""
+    noise = ("Querying device status", "Provisioning device.", "Generating random from")
+    return " ".join(line.strip() for line in lines if line.strip() and not line.startswith(noise))
+
+
+def _restart(report: Report, *, way: str | None) -> Restart:
+    log = ClientLog.of(report["log"])
+    if report["client-error"]:
+        log = ClientLog(registered=False, error=" ".join(report["client-error"]))
+    return Restart(
+        log=log,
+        client_runs=report["client-runs"] == ["yes"],
+        way=way,
+        recovered=bool(report["recovered"]),
+        warnings=tuple(text for (key, value), text in _WARNINGS.items() if value in report[key]),
+    )
+
+
+def _board(report: Report, now: float) -> Inspection:
+    clock = int(report["time"][0])
+    if not 0 <= clock < 2**33:
+        raise ValueError("no time")
+    certificates = {}
+    for name in (*kcm.CERTIFICATES, kcm.LWM2M_CERTIFICATE):
+        octets = " ".join(report[f"content-{kcm.file_name(name)}"]).split()
+        der = kcm.read_certificate(name, bytes(int(octet, 8) for octet in octets))
+        if der is not None:
+            certificates[name] = describe_certificate(der)
+    started = report["client-start"]
+    asked = report["utility--get-pelion-status"]
+    return Inspection(
+        has_utility=bool(asked or report["utility--help"]),
+        utility_fault=_fault(int((asked or report["utility--help"] or ["0"])[0])),
+        files=tuple(report["item-file"]),
+        certificates=certificates,
+        kcm_digest=next(iter(report["kcm-digest"]), None),
+        record=_mapping(report["record"]),
+        remembered=_mapping(report["device"]),
+        status_code=int(asked[0]) if asked else None,
+        status=_said(report["status"]) if asked else "",
+        client_runs=bool(started),
+        log=_client_log(report, started and clock - float(report["uptime"][0]) + int(started[0]) / TICKS_PER_SECOND),
+        clock=clock,
+        drift=round(clock + 0.5 - now),  # it tells whole seconds
+        space=_space(report["space"]),
+        image=_image(report),
+        recovered=bool(report["recovered"]),
+        interrupted=bool(report["interrupted"]),
+    )
+
+
+def _client_log(report: Report, started: float | list[str]) -> ClientLog:
+    """The state of the client that runs now, since ``started`` (seconds since 1970; empty when none runs).
+
+    Where the lines are not known to be its own, their stamps decide. The clock may have jumped since: lines that were
+    written before it was right, or that lie in the future, then tell nothing, which is the safe side.
+    """
+    if report["log-since"]:
+        return ClientLog.of(report["log"])
+    if not isinstance(started, float):
+        log = ClientLog.of(report["log"])
+        return ClientLog(error=log.error, error_code=log.error_code, registered_at=log.registered_at)
+    return ClientLog.of(report["log"], since=floor(started), until=int(report["time"][0]) + 1)
+
+
+def _mapping(lines: Iterable[str]) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def _space(lines: Iterable[str]) -> dict[str, dict[str, int | bool | None]]:
+    found: dict[str, dict[str, int | bool | None]] = {}
+    for line in lines:
+        directory, free, options = line.split(" ")
+        found[directory] = {"free_kb": int(free) if free else None, "writable": options != "ro"}
+    return found
+
+
+def _image(report: Report) -> dict[str, str]:
+    """What the image is called, as far as it says so: ``name``, ``version``, ``kernel``."""
+    release = {key: value.strip("\"'") for key, value in _mapping(report["image"]).items()}
+    facts = {"name": release.get("NAME"), "version": release.get("VERSION"), "kernel": " ".join(report["kernel"])}
+    return {key: value for key, value in facts.items() if value}
+
+
+def record_of(items: Items) -> dict[str, str]:
+    """The record for ``items``, but for the digest of the KCM, which the board adds."""
+    return {
+        "format": "1",
+        "fingerprint": items.fingerprint,
+        "developer_certificate": sha256_hex(items.developer_certificate),
+        "update_certificate": sha256_hex(items.update_certificate),
+    }
+
+
+def _expectations(items: Items) -> list[str]:
+    """For each certificate: KCM file, offset and length of its DER there, SHA-256 of it."""
+    wanted = {
+        kcm.DEVELOPER_CERTIFICATE: items.developer_certificate,
+        kcm.BOOTSTRAP_CA: items.values["MBED_CLOUD_DEV_BOOTSTRAP_SERVER_ROOT_CA_CERTIFICATE"],
+        kcm.UPDATE_CERTIFICATE: items.update_certificate,
+    }
+    return [
+        f"{kcm.file_name(name)} {kcm.certificate_offset(name)} {len(der)} {sha256_hex(der)}"
+        for name, der in wanted.items()
+    ]
+
+
+def _write_items(items: Items) -> str:
+    """A shell function that writes the items' files.
+
+    The bytes are octal escapes for `printf`, which is built into the shell: no process shows them in its
+    arguments, and no board has `base64`.
+    """
+    lines = [
+        "printf '{}' >{}.bin".format("".join(f"\\{byte:03o}" for byte in items.values[name]), name) for name in ITEMS
+    ]
+    return 'write_items() (\ncd "$inputs" &&\n{}\n)\n'.format(" &&\n".join(lines))

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..credentials.times import time_text
+from ..times import time_text
 
 _MESSAGE = re.compile(r"]: (?P<message>[^:]+?)(?: ?: ?(?P<value>.*))?$")
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}\b", re.ASCII)

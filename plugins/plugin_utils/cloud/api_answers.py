@@ -16,7 +16,7 @@ from typing import Any
 
 from ..credentials.certified import Certified
 from ..credentials.rules import load_certificate, pem_bytes
-from ..credentials.times import parse_time
+from ..times import parse_time
 
 ID = re.compile(r"[0-9a-f]{32}")
 

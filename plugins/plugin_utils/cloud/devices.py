@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from ..credentials.times import time_text
 from ..errors import PelionError
+from ..times import time_text
 from .api_answers import DEVELOPER_MODE, Device
 from .pelion_api import PelionApi, require_id
 

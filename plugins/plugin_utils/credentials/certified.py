@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from ..libraries import Absent
+from ..times import time_text
 from .rules import load_certificate, sha256_hex
-from .times import time_text
 
 try:
     from cryptography import x509

@@ -17,9 +17,9 @@ from ipaddress import ip_address
 
 from ..errors import PelionError
 from ..libraries import Absent
-from .boards import Board, Rules, select
-from .discovery import announcements, concerns
+from .discover import announcements, concerns
 from .fairness import in_turn
+from .hosts import Host, Rules, select
 from .knowledge import RECORD_OF, Address, Knowledge, Service
 from .lifetimes import Lifetimes
 from .links import Link, chosen, links
@@ -57,7 +57,7 @@ class What(enum.Enum):
 @dataclass(frozen=True)
 class Change:
     what: What
-    board: Board
+    board: Host
 
 
 class Watch:
@@ -72,7 +72,7 @@ class Watch:
         self._services: Lifetimes[Key] = Lifetimes()
         self._addresses: Lifetimes[tuple[int, str, Address]] = Lifetimes()
         self._restarting: dict[tuple[str | None, str], float] = {}
-        self._told: dict[str, Board] = {}
+        self._told: dict[str, Host] = {}
         self._every_link: tuple[Link, ...] = ()
         self._links: tuple[Link, ...] = ()
         self._wire: Wire | None = None
@@ -272,13 +272,13 @@ def _key(service: Service) -> Key:
     return service.link.index, service.name.lower()
 
 
-def _place(one: Board | Service) -> tuple[str | None, str]:
+def _place(one: Host | Service) -> tuple[str | None, str]:
     """Who it is, whatever the address: its interface's name, and its own."""
-    interface = one.interface if isinstance(one, Board) else one.link.name
+    interface = one.interface if isinstance(one, Host) else one.link.name
     return interface, one.instance.lower()
 
 
-def _is_elsewhere(before: Board, board: Board) -> bool:
+def _is_elsewhere(before: Host, board: Host) -> bool:
     """Whether it is reached in another way. Some more addresses, or some less, are none."""
     if (before.interface, before.instance, before.hostname, before.port) != (
         board.interface,

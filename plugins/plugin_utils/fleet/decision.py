@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from ..board.board import Board
-from ..board.device import DeviceError
+from ..board.board import BoardError
+from ..board.inspection import Inspection
 from ..board.items import Items
 from ..cloud.api_answers import Device
 from ..errors import PelionError
@@ -33,7 +33,7 @@ class Member:
 
     name: str
     wishes: Wishes
-    board: Board
+    board: Inspection
     host_keys: tuple[str, ...] = ()
 
 
@@ -192,7 +192,7 @@ class _Deciding:
             for warning in member.board.warnings:
                 told.setdefault(warning, []).append(member.name)
             if member.board.obstacles and member.board.provisioned_by != "pelion.mbl":
-                self._refuse(member, str(DeviceError.of(*member.board.obstacles[0])))
+                self._refuse(member, str(BoardError.of(*member.board.obstacles[0])))
         self._warnings += [f"{shortened(names)}: {warning}" for warning, names in told.items()]
 
     def _refuse_odd_update_wishes(self) -> None:
@@ -343,7 +343,7 @@ class _Deciding:
         if items is not None:
             try:
                 changes = work_for(board, items, wishes.when_bootstrapped).changes
-            except DeviceError as error:
+            except BoardError as error:
                 hint = self._or_rather(member) if error.facts["reason"] == "bootstrapped" else ""
                 self._refuse(member, f"{error}{hint}")
                 return

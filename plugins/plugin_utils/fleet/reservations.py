@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 
-from ..credentials.times import parse_time, time_text
 from ..store.durable_file import replace_file
 from ..store.store import Store, StoreError
+from ..times import parse_time, time_text
 
 FILE = "reserved.json"
 FORMAT = 1

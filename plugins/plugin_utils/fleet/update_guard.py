@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from ..board.board import Board
+from ..board.inspection import Inspection
 
 
-def unknown_update(board: Board, wanted: str | None, known: Container[str]) -> str | None:
+def unknown_update(found: Inspection, wanted: str | None, known: Container[str]) -> str | None:
     """The fingerprint of the board's update certificate when it is neither ``wanted`` nor ``known``, else None."""
-    held = board.update_certificate
+    held = found.update_certificate
     if held is None or held["fingerprint"] == wanted or held["fingerprint"] in known:
         return None
     return held["fingerprint"]

@@ -7,8 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..board import kcm
-from ..board.board import Board
-from ..board.device import DeviceError, record_of
+from ..board.board import BoardError, record_of
+from ..board.inspection import Inspection
 from ..board.items import Items
 from .wishes import KEEP_IDENTITY, REFUSE
 
@@ -30,19 +30,20 @@ class Work:
         return self.inject or self.reconnect
 
 
-def work_for(board: Board, items: Items, policy: str) -> Work:
-    """Compare ``board`` with the wanted ``items``. Raises DeviceError where ``policy`` forbids what is needed."""
-    if not board.has_utility:
-        raise DeviceError.of("no-utility")
-    reasons = tuple(differences(board, items))
+def work_for(found: Inspection, items: Items, policy: str) -> Work:
+    """Compare what a board was ``found`` to hold with the wanted ``items``. Raises BoardError where ``policy`` forbids
+    what is needed."""
+    if not found.has_utility:
+        raise BoardError.of("no-utility")
+    reasons = tuple(differences(found, items))
     if not reasons:
-        return Work(reconnect=board.registered is False)
-    for obstacle in board.obstacles:
-        raise DeviceError.of(*obstacle)
-    used = board.bootstrapped_with
+        return Work(reconnect=found.registered is False)
+    for obstacle in found.obstacles:
+        raise BoardError.of(*obstacle)
+    used = found.bootstrapped_with
     if used is None:
         return Work(reasons, bootstrap="not-yet")
-    wanted, held = record_of(items)["developer_certificate"], board.developer_certificate
+    wanted, held = record_of(items)["developer_certificate"], found.developer_certificate
     if used["fingerprint"] == wanted:
         return Work(reasons)
     # Another tool puts a certificate on a board without making it bootstrap again, so there it may be of no effect.
@@ -50,7 +51,7 @@ def work_for(board: Board, items: Items, policy: str) -> Work:
         return Work(reasons)
     if policy == REFUSE:
         name = used["common_name"]
-        raise DeviceError(
+        raise BoardError(
             "This board has already bootstrapped with "
             + (f"the developer certificate {name}" if name else "a developer certificate that nothing tells any more")
             + ", and its client would ignore another one. "
@@ -58,30 +59,30 @@ def work_for(board: Board, items: Items, policy: str) -> Work:
             "(it bootstraps again under its device id) or to "
             "new_identity (factory reset: it becomes a new device in the cloud).",
             reason="bootstrapped",
-            before=board.describe(),
+            before=found.describe(),
         )
     return Work(reasons, bootstrap="keep-identity" if policy == KEEP_IDENTITY else "new-identity")
 
 
-def differences(board: Board, items: Items) -> list[str]:
+def differences(found: Inspection, items: Items) -> list[str]:
     """Why the board is not proven to hold ``items``: texts for the user, none when it is."""
-    if kcm.is_empty(board.missing_items):
+    if kcm.is_empty(found.missing_items):
         return ["it holds none of the credentials"]
     wanted = record_of(items)
-    found = []
-    if not board.record:
-        found.append("it has no record of what was injected")
-    elif board.record.get("fingerprint") != wanted["fingerprint"]:
-        found.append("other credentials were injected")
-    elif board.record.get("kcm") != board.kcm_digest:
-        found.append("its KCM was changed by another tool since")
-    for title, held in (("developer", board.developer_certificate), ("update", board.update_certificate)):
+    told = []
+    if not found.record:
+        told.append("it has no record of what was injected")
+    elif found.record.get("fingerprint") != wanted["fingerprint"]:
+        told.append("other credentials were injected")
+    elif found.record.get("kcm") != found.kcm_digest:
+        told.append("its KCM was changed by another tool since")
+    for title, held in (("developer", found.developer_certificate), ("update", found.update_certificate)):
         if held is None:
-            found.append(f"it holds no {title} certificate")
+            told.append(f"it holds no {title} certificate")
         elif held["fingerprint"] != wanted[f"{title}_certificate"]:
-            found.append(f"it holds another {title} certificate")
-    if board.missing_items:
-        found.append(f"its KCM lacks {', '.join(board.missing_items)}")
-    if board.status_code not in (0, None):
-        found.append(f"its status is not good: {board.status}")
-    return found
+            told.append(f"it holds another {title} certificate")
+    if found.missing_items:
+        told.append(f"its KCM lacks {', '.join(found.missing_items)}")
+    if found.status_code not in (0, None):
+        told.append(f"its status is not good: {found.status}")
+    return told

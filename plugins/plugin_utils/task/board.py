@@ -4,27 +4,27 @@
 
 from __future__ import annotations
 
-from ..board.device import Device, DeviceError
+from ..board.board import Board, BoardError
 from .action import Action
 
 # Documented in plugins/doc_fragments/board.py.
-DEVICE_ARGUMENTS = {
+BOARD_ARGUMENTS = {
     "lock_timeout": {"type": "int", "default": 60},
 }
 
 
-def device_of(action: Action, lock_timeout: int) -> Device:
+def board_of(action: Action, lock_timeout: int) -> Board:
     """The board that ``action`` runs for. Each call of its ``run`` is one exchange."""
 
     def run(program: str) -> str:
         # The program goes over standard input: it is in no argument list, log or file, on neither side.
         answer = action._low_level_execute_command("/bin/sh", in_data=program.encode())
         if "mbl:" not in answer["stdout"]:
-            raise DeviceError(
+            raise BoardError(
                 f"The board's /bin/sh did not run the program (exit code {answer['rc']}). Is it an MBL device, "
                 "and is its user root?",
                 reason="no-answer",
             )
         return answer["stdout"]
 
-    return Device(run, lock_timeout=lock_timeout)
+    return Board(run, lock_timeout=lock_timeout)

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from ..board.board import Board
-from ..board.device import Device, Restart
+from ..board.board import Board, Restart
+from ..board.inspection import Inspection
 from ..board.items import Items
 from ..credentials.certified import describe_certificate
 from ..credentials.developer_credentials import DeveloperCredentials
@@ -31,13 +31,13 @@ def read_items(action: Action, team: Store, dev_cert: str, update_resources: str
 
 
 def bring_to(
-    action: Action, device: Device, board: Board, work: Work, items: Items | None, registration_timeout: int
+    action: Action, board: Board, found: Inspection, work: Work, items: Items | None, registration_timeout: int
 ) -> dict[str, Any]:
     """Do ``work`` on the board, unless in check mode, and return the task's result.
 
-    Raises DeviceError when the board could not do it, and PelionError when it did not register in time.
+    Raises BoardError when the board could not do it, and PelionError when it did not register in time.
     """
-    before = board.describe()
+    before = found.describe()
     after = {
         "developer_certificate": items and describe_certificate(items.developer_certificate),
         "update_certificate": items and describe_certificate(items.update_certificate),
@@ -49,21 +49,21 @@ def bring_to(
         "changed": work.changes or board.recovered,
         "injected": work.inject,
         "reconnected": work.reconnect,
-        "recovered": board.recovered,
+        "recovered": found.recovered,
         "reasons": list(work.reasons),
         "fingerprint": fingerprint,
         "before": before,
         "after": after,
-        "registered": board.registered,
-        "device_id": board.device_id,
+        "registered": found.registered,
+        "device_id": found.device_id,
     }
     if action.diff_mode:
         result["diff"] = {
-            "before": before | {"fingerprint": board.record.get("fingerprint")},
+            "before": before | {"fingerprint": found.record.get("fingerprint")},
             "after": after | {"fingerprint": fingerprint},
         }
     if work.changes and not action.check_mode:
-        restart = _carry_out(device, board, work, items, registration_timeout, result)
+        restart = _carry_out(board, found, work, items, registration_timeout, result)
         for warning in restart.warnings:
             action.warn(warning)
     return result
@@ -80,15 +80,15 @@ def _stored(action: Action, store: Store, kind: type[Stored], name: str, module:
 
 
 def _carry_out(
-    device: Device, board: Board, work: Work, items: Items | None, timeout: int, result: dict[str, Any]
+    board: Board, found: Inspection, work: Work, items: Items | None, timeout: int, result: dict[str, Any]
 ) -> Restart:
     """The second exchange; completes ``result``."""
     if work.inject:
-        restart = device.inject(
-            items, found_digest=board.kcm_digest, bootstrap=work.bootstrap, registration_timeout=timeout
+        restart = board.inject(
+            items, found_digest=found.kcm_digest, bootstrap=work.bootstrap, registration_timeout=timeout
         )
     else:
-        restart = device.reconnect(registration_timeout=timeout)
+        restart = board.reconnect(registration_timeout=timeout)
     result |= {"registered": bool(restart.registered), "device_id": restart.device_id}
     if timeout and not restart.registered:
         did = "The credentials are on the board, but it" if work.inject else "The board"

@@ -7,8 +7,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..fleet.report import Report, summary, table
-from ..fleet.report_files import write_report
+from ..report.files import write_report
+from ..report.report import Report, summary, table
 
 
 def result_of(report: Report, dest: str | None) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from ..cloud.api_answers import DeveloperCertificate
 from ..cloud.devices import developer_devices
 from ..cloud.pelion_api import PelionApi
 from ..credentials.developer_credentials import DeveloperCredentials
-from ..credentials.times import time_text
 from ..store.store import Store
+from ..times import time_text
 from .developer_certificates import DEVICES_PER_CERTIFICATE, describe_developer
 
 

@@ -11,9 +11,9 @@ from ..cloud.api_answers import CertificateFile, DeveloperCertificate
 from ..cloud.pelion_api import ApiError, PelionApi
 from ..credentials.certified import describe_certificate
 from ..credentials.developer_credentials import DeveloperCredentials
-from ..credentials.times import time_text
 from ..errors import PelionError
 from ..store.store import Store
+from ..times import time_text
 from .outcome import Outcome
 
 # The service's limits (its OpenAPI description, DeveloperCertificateRequestData).

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ..credentials.rules import CLASS_ID, UPDATE_CERTIFICATE, VENDOR_ID, CredentialError
-from ..credentials.times import parse_time, time_text
 from ..credentials.update_certificate import (
     DEFAULT_SUBJECT,
     DEFAULT_VALID_DAYS,
@@ -23,6 +22,7 @@ from ..credentials.update_certificate import (
 from ..credentials.update_resources import SigningPair, UpdateResources
 from ..errors import PelionError
 from ..store.store import Store, StoreError
+from ..times import parse_time, time_text
 from .outcome import Outcome
 
 

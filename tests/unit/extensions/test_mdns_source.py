@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.pelion.mbl.plugins.inventory import mbl_mdns as inventory
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report import BoardReport, Report
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report_files import write_report
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.files import write_report
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.report import BoardReport, Report
 
 ROOT = Path(__file__).parents[3]
 FILE = ROOT / "extensions/eda/plugins/event_source/mbl_mdns.py"
@@ -28,7 +28,7 @@ RULEBOOK = ROOT / "extensions/eda/rulebooks/provision.yml"
 SOURCE = runpy.run_path(str(FILE))
 OPTIONS = SOURCE["OPTIONS"]
 
-Board = SOURCE["Board"]
+Host = SOURCE["Host"]
 Change = SOURCE["Change"]
 What = SOURCE["What"]
 PelionError = SOURCE["PelionError"]
@@ -37,7 +37,7 @@ FINGERPRINT = "SHA256:" + "a" * 43
 
 def board(name: str, **more: Any) -> Any:
     plain = {"instance": name, "hostname": f"{name}.local", "addresses": ("fe80::7%eth1", "10.0.0.7"), "port": 22}
-    return Board(name=name, **{**plain, "interface": "eth1", "txt": {"mblos": None}, "last_seen": None, **more})
+    return Host(name=name, **{**plain, "interface": "eth1", "txt": {"mblos": None}, "last_seen": None, **more})
 
 
 def new(name: str) -> Any:

@@ -20,7 +20,7 @@ from credential_samples import ENDPOINT, a_certificate, a_key, developer_values,
 from pelion_lab import parts
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.device import Device
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items
 
 DEVICE_ID = "0161dbbcdd660a580a010c3403c00001"
@@ -240,8 +240,8 @@ case $read in *'{words}'*) {then} ;; esac
         names = """awk '/^Name:/ { name = $2 } /^State:/ && $2 != "Z" { print name }' /proc/[0-9]*/status 2>/dev/null"""
         return self.run(names).split()
 
-    def device(self, lock_timeout: int = 0, **options: Any) -> Device:
-        return Device(self.run, lock_timeout=lock_timeout, **options)
+    def device(self, lock_timeout: int = 0, **options: Any) -> Board:
+        return Board(self.run, lock_timeout=lock_timeout, **options)
 
     def files(self) -> list[str]:
         """What is in /config/user."""

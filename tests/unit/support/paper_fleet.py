@@ -14,9 +14,9 @@ from typing import Any
 from credential_samples import a_certificate, developer_values, update_values
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import record_of
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.client_log import ClientLog
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.device import record_of
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.api_answers import Device
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import DeveloperCredentials
@@ -65,7 +65,7 @@ class PaperFleet:
 
     def fresh(self, wishes: Wishes = WISHES) -> list[Member]:
         """The boards as they were flashed."""
-        return [Member(name, wishes, Board(has_utility=True), (KEY,)) for name in self.names]
+        return [Member(name, wishes, Inspection(has_utility=True), (KEY,)) for name in self.names]
 
     def proven(self, wishes: Wishes = WISHES) -> list[Member]:
         """The boards, provisioned and registered; as many as there are places."""
@@ -135,13 +135,13 @@ def _no_file(path: str) -> UpdateResources:
     raise AssertionError(path)
 
 
-def _board(items: Items) -> Board:
+def _board(items: Items) -> Inspection:
     record = record_of(items)
     held = {
         kcm.DEVELOPER_CERTIFICATE: record["developer_certificate"],
         kcm.UPDATE_CERTIFICATE: record["update_certificate"],
     }
-    return Board(
+    return Inspection(
         has_utility=True,
         files=tuple(kcm.file_name(name) for name in (*kcm.FACTORY_ITEMS, kcm.LWM2M_SERVER_URI)),
         certificates={

@@ -147,15 +147,15 @@ if _DOMAIN not in sys.modules:
     sys.modules[_DOMAIN] = types.ModuleType(_DOMAIN)
     sys.modules[_DOMAIN].__path__ = [str(Path(__file__).resolve().parents[4] / "plugins" / "plugin_utils")]
 
-from pelion_mbl_domain.discovery.boards import Board, Rules
 from pelion_mbl_domain.discovery.gathering import Gathering
+from pelion_mbl_domain.discovery.hosts import Host, Rules
 from pelion_mbl_domain.discovery.roster import Roster
 from pelion_mbl_domain.discovery.watch import Change, Watch, What
 from pelion_mbl_domain.errors import PelionError
-from pelion_mbl_domain.fleet.report import BAD
-from pelion_mbl_domain.fleet.report_files import is_written, read_report
 from pelion_mbl_domain.fleet.retries import Retries
 from pelion_mbl_domain.libraries import require_libraries
+from pelion_mbl_domain.report.files import is_written, read_report
+from pelion_mbl_domain.report.report import BAD
 
 TICK, LISTEN = 0.25, 0.02
 """Seconds between looks, and for how long one takes: what comes meanwhile waits in the sockets. No thread is needed."""
@@ -269,7 +269,7 @@ class Events:
 
     def __init__(self, reports: Path, roster: Roster, retries: Retries | None) -> None:
         self._reports, self._roster, self._retries = reports, roster, retries
-        self._there: dict[str, Board] = {}
+        self._there: dict[str, Host] = {}
         self._numbers = itertools.count(1)
 
     def of(self, changes: Iterable[Change], now: float) -> list[dict[str, Any]]:
@@ -329,7 +329,7 @@ class Events:
         return name.lower() in self._roster.names or bool(self._roster.fingerprints)
 
 
-def describe(board: Board, *, again: bool, failures: int = 0) -> dict[str, Any]:
+def describe(board: Host, *, again: bool, failures: int = 0) -> dict[str, Any]:
     """``board`` as events tell of it. Its texts are those of the network."""
     return {
         "name": board.name,

@@ -1,114 +1,118 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What follows from what a board was found to hold."""
-
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import re
+import subprocess
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.client_log import ClientLog
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board, BoardError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import ITEMS, Items
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.certified import describe_certificate
 
-DEVICE_ID = "0161dbbcdd660a580a010c3403c00000"
-
-
-def described(name: str, begin: str = "2026-01-01T00:00:00Z", end: str = "2036-01-01T00:00:00Z") -> dict[str, str]:
-    return {"fingerprint": f"of {name}", "common_name": name, "account_id": "a", "not_before": begin, "not_after": end}
+ITEM_BYTES = Items({name: f"value of {name}".encode() for name in ITEMS})
 
 
-HELD = {kcm.DEVELOPER_CERTIFICATE: described("first"), kcm.UPDATE_CERTIFICATE: described("update")}
-GOOD = Board(
-    has_utility=True,
-    files=tuple(kcm.file_name(name) for name in (*kcm.FACTORY_ITEMS, kcm.LWM2M_SERVER_URI)),
-    certificates=HELD,
-    kcm_digest="d",
-    record={"kcm": "d", "developer_certificate": "of first"},
-    remembered={"kcm": "d", "device_id": DEVICE_ID},
-    status_code=0,
-    client_runs=True,
-    log=ClientLog(True, DEVICE_ID),
-    clock=1_800_000_000,
-)
+def device(answer: str, programs: list[str] | None = None) -> Board:
+    def run(program: str) -> str:
+        if programs is not None:
+            programs.append(program)
+        return answer
+
+    return Board(run, lock_timeout=1, now=lambda: 1799999900.2)
 
 
-def test_it_survives_json():
-    assert Board.from_json(json.loads(json.dumps(GOOD.to_json()))) == GOOD
-    for wrong in ({}, {"log": {}, "files": []}, {**GOOD.to_json(), "more": 1}):
-        with pytest.raises(ValueError, match="not what an inspection found"):
-            Board.from_json(wrong)
+def lines(**values: str) -> str:
+    return "".join(f"mbl:{key.replace('_', '-')}={value}\n" for key, value in values.items())
 
 
-@pytest.mark.parametrize(
-    "change, registered, device_id",
-    [
-        ({}, True, DEVICE_ID),
-        ({"log": ClientLog()}, None, DEVICE_ID),
-        ({"log": ClientLog(True)}, True, DEVICE_ID),
-        ({"log": ClientLog(True), "remembered": {}}, None, None),
-        ({"log": ClientLog(), "kcm_digest": "of another tool"}, None, None),
-        ({"log": ClientLog(False, None, "ConnectNetworkError")}, False, DEVICE_ID),
-        ({"client_runs": False}, False, DEVICE_ID),
-        ({"files": GOOD.files[:-1], "log": ClientLog()}, False, None),
-    ],
-)
-def test_registered_and_as_what(change, registered, device_id):
-    board = replace(GOOD, **change)
-    assert (board.registered, board.device_id) == (registered, device_id)
-
-
-GOT = {kcm.LWM2M_CERTIFICATE: described("first")}
-
-
-@pytest.mark.parametrize(
-    "change, fingerprint, common_name",
-    [
-        ({}, "of first", "first"),
-        # The record proves it, though the certificate is no longer there.
-        ({"certificates": {}}, "of first", None),
-        ({"certificates": GOT, "kcm_digest": "changed"}, "of first", "first"),
-        # Another tool put another one there: what the board got at its bootstrap tells whether it has used it.
-        ({"kcm_digest": "changed", "certificates": {**HELD, **GOT}}, "of first", "first"),
-        (
-            {"kcm_digest": "changed", "certificates": {**GOT, kcm.DEVELOPER_CERTIFICATE: described("other")}},
-            None,
-            "first",
-        ),
-        ({"kcm_digest": "changed"}, None, None),
-        ({"record": {}, "certificates": {**HELD, **GOT}}, "of first", "first"),
-        ({"record": {}}, None, None),
-    ],
-)
-def test_what_it_bootstrapped_with_is_proven_or_unknown(change, fingerprint, common_name):
-    board = replace(GOOD, **change)
-    assert board.bootstrapped_with == {"fingerprint": fingerprint, "common_name": common_name}
-    assert replace(board, files=GOOD.files[:-1]).bootstrapped_with is None
+def test_a_report_becomes_a_board():
+    content = kcm.certificate_offset(kcm.UPDATE_CERTIFICATE) - 8 - len(kcm.UPDATE_CERTIFICATE)
+    assert content == 0
+    name = kcm.UPDATE_CERTIFICATE.encode()
+    stored = b"\1\0\0\0" + len(name).to_bytes(2, "little") + name + b"\0\0" + b"DER" + b"M" * 16
+    octal = " ".join(f"{byte:03o}" for byte in stored)
+    answer = (
+        "Welcome to MBL\n"
+        + lines(time="1800000000", uptime="1000.50", client_start="90000", kcm_digest="d1")
+        + lines(utility__get_pelion_status="0", space="/config/user 300 rw", kernel="5.4.0 armv7l")
+        + 'mbl:image=NAME="MBL"\nmbl:image=VERSION="0.10.0"\nmbl:device=kcm=d1\nmbl:device=device_id=remembered\n'
+        + f"mbl:content-{kcm.file_name(kcm.UPDATE_CERTIFICATE)}={octal}\n"
+        + "mbl:item-file=yF8c_T0h\nmbl:item-file=97LymtR#\nmbl:record=fingerprint=f1\nmbl:record=kcm=d1\n"
+        + "mbl:status=Querying device status... \nmbl:status=Device is configured correctly.\n"
+        + lines(done="yes")
+    )
+    board = device(answer).inspect(may_change=True)
+    assert board.has_utility
+    assert board.client_runs
+    assert board.drift == 100  # 1800000000.5 - 1799999900.2
+    assert board.space == {"/config/user": {"free_kb": 300, "writable": True}}
+    assert board.image == {"name": "MBL", "version": "0.10.0", "kernel": "5.4.0 armv7l"}
+    assert board.remembered == {"kcm": "d1", "device_id": "remembered"}
+    assert (board.obstacles, board.device_id) == ([], None), "it has not bootstrapped"
+    assert board.certificates == {kcm.UPDATE_CERTIFICATE: describe_certificate(b"DER")}
+    assert board.files == ("yF8c_T0h", "97LymtR#")
+    assert board.record == {"fingerprint": "f1", "kcm": "d1"}
+    assert board.status == "Device is configured correctly."
+    assert board.provisioned_by == "pelion.mbl"
+    assert "mbed.EndpointName" in board.missing_items
+    assert Inspection.from_json(json.loads(json.dumps(board.to_json()))) == board
 
 
 @pytest.mark.parametrize(
-    "change, text",
+    "answer, reason, text",
     [
-        ({"interrupted": True}, "was cut off"),
-        ({"drift": 4000}, "1:06:40 ahead of the controller's"),
-        ({"drift": -90000}, "1 day, 1:00:00 behind the controller's"),
-        ({"clock": 2_200_000_000}, "developer certificate ended on 2036"),
-        ({"clock": 1_000_000_000}, "developer certificate begins on 2026"),
-        ({"space": {"/var/log": {"free_kb": 0, "writable": True}}}, "/var/log is full"),
-        ({"space": {"/var/log": {"free_kb": None, "writable": False}}}, "/var/log is full or read-only"),
+        (lines(error="no-utility", done="yes"), "no-utility", "update the board's image"),
+        (lines(error="locked", detail="77", done="yes"), "locked", "process 77"),
+        (lines(error="utility", detail="Failed", undone="yes", done="yes"), "utility", "again as it was before"),
+        (lines(utility_code="139", error="utility", undone="yes"), "utility-ended", "signal 11; with a full"),
+        (lines(utility_timeout="9", utility_code="137", error="utility"), "utility-ended", "more than 9 seconds"),
+        (lines(utility_code="1", error="utility", detail="Failed to store"), "utility", "refused the credentials"),
+        (lines(time="1"), "cut-off", "run again"),
     ],
 )
-def test_the_user_is_warned(change, text):
-    assert not GOOD.warnings
-    board = replace(GOOD, **change)
-    assert any(text in warning for warning in board.warnings)
-    assert not board.obstacles
+def test_what_went_wrong_becomes_an_error_that_tells_what_to_do(answer, reason, text):
+    with pytest.raises(BoardError, match=re.escape(text)) as raised:
+        device(answer).inspect(may_change=True)
+    assert raised.value.facts["reason"] == reason
 
 
-def test_space_that_is_not_known_is_no_obstacle():
-    board = replace(GOOD, space={"/config/user": {"free_kb": None, "writable": True}})
-    assert not board.obstacles
-    assert replace(GOOD, space={"/config/user": {"free_kb": 255, "writable": True}}).obstacles[0][0] == "no-space"
-    assert not replace(GOOD, space={"/config/user": {"free_kb": 256, "writable": True}}).obstacles
+def test_an_answer_that_is_cut_off_is_an_error():
+    with pytest.raises(BoardError, match="run again"):
+        device("mbl:time=1\nmbl:ut").inspect(may_change=True)
+
+
+@settings(max_examples=25, deadline=None)
+@given(values=st.lists(st.binary(max_size=400), min_size=len(ITEMS), max_size=len(ITEMS)))
+def test_a_shell_writes_the_very_bytes(values, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("items")
+    items = Items(dict(zip(ITEMS, values, strict=True)))
+    programs: list[str] = []
+    device(lines(done="yes"), programs).inject(items, found_digest=None, bootstrap="as-is", registration_timeout=1)
+    function = programs[0][programs[0].index("write_items() (") :]
+    script = f"inputs={directory}\n{function[: function.index(chr(10) + ')') + 2]}\nwrite_items\n"
+    subprocess.run(["sh"], input=script.encode(), check=True, timeout=10)
+    assert {name: (directory / f"{name}.bin").read_bytes() for name in ITEMS} == items.values
+
+
+def test_a_program_that_was_cut_off_on_its_way_does_nothing(tmp_path):
+    """The call stands in braces, so no beginning of the text runs it."""
+    programs: list[str] = []
+    device(lines(done="yes"), programs).inject(ITEM_BYTES, found_digest=None, bootstrap="as-is", registration_timeout=1)
+    whole = programs[0]
+    called = whole.index("lock_timeout=")
+    for end in range(called, len(whole.rstrip()), 97):
+        ran = subprocess.run(["sh"], input=whole[:end].encode(), capture_output=True, timeout=10, check=False)
+        assert b"mbl:" not in ran.stdout
+
+
+def test_an_inspection_sends_no_secret():
+    programs: list[str] = []
+    device(lines(time="1", done="yes"), programs).inspect(may_change=False)
+    assert "printf '\\" not in programs[0]

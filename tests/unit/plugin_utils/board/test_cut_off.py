@@ -19,10 +19,10 @@ from pathlib import Path
 
 import pytest
 from board_box import BoardBox, item_set
-from test_device_program import FIRST, SECOND, holds, inject
+from test_board_program import FIRST, SECOND, holds, inject
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.device import Device, DeviceError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board, BoardError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items
 
 CUTS = os.environ.get("CUTS", "3")
@@ -58,7 +58,7 @@ class Origin:
         shutil.copytree(self.box.root, path, symlinks=True)
         return self.box.elsewhere(path)
 
-    def cut(self, number: int, work: Callable[[Device, Board], object]) -> tuple[BoardBox, list[str]]:
+    def cut(self, number: int, work: Callable[[Board, Inspection], object]) -> tuple[BoardBox, list[str]]:
         """A copy that lost its power before command ``number`` of ``work``, and the commands that were begun."""
         box = self.copy()
         box.cut_before(0)
@@ -67,7 +67,7 @@ class Origin:
         box.boot()
         found = box.device().inspect(may_change=False)
         box.cut_next(number)
-        with suppress(DeviceError):  # none when it had said that all is done
+        with suppress(BoardError):  # none when it had said that all is done
             work(box.device(), found)
         box.power_off()
         box.no_shims()
@@ -89,7 +89,7 @@ def test_power_cuts_leave_one_whole_set(case: str, tmp_path: Path):
     former, bootstrap = CASES[case]
     origin = Origin.of(tmp_path, former)
 
-    def work(device: Device, found: Board) -> object:
+    def work(device: Board, found: Inspection) -> object:
         return _inject(device, found, bootstrap)
 
     before = origin.box.content()
@@ -138,11 +138,11 @@ def test_where_nothing_can_be_mounted_the_next_contact_leaves_one_whole_set(tmp_
         box.power_off()
 
 
-def _inject(device: Device, found: Board, bootstrap: str = "as-is") -> object:
+def _inject(device: Board, found: Inspection, bootstrap: str = "as-is") -> object:
     return device.inject(SECOND, found_digest=found.kcm_digest, bootstrap=bootstrap, registration_timeout=20)
 
 
-def _is_as_before(board: Board, former: Items | None) -> bool:
+def _is_as_before(board: Inspection, former: Items | None) -> bool:
     return holds(board, former) if former else not board.configured and not board.certificates
 
 

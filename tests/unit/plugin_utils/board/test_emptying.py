@@ -7,8 +7,8 @@ from __future__ import annotations
 import pytest
 from board_box import DEVICE_ID, BoardBox, item_set
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.device import DeviceError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import BoardError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 
 SET = item_set(1)
 
@@ -19,7 +19,7 @@ def provisioned(box: BoardBox) -> BoardBox:
     return box
 
 
-def inject(box: BoardBox) -> Board:
+def inject(box: BoardBox) -> Inspection:
     found = box.device().inspect(may_change=True)
     box.device().inject(SET, found_digest=found.kcm_digest, bootstrap="not-yet", registration_timeout=20)
     return box.device().inspect(may_change=True)
@@ -45,7 +45,7 @@ def test_an_exchange_that_is_repeated_changes_nothing(provisioned: BoardBox):
 
 
 def test_what_another_tool_did_since_is_not_taken_away(provisioned: BoardBox):
-    with pytest.raises(DeviceError) as raised:
+    with pytest.raises(BoardError) as raised:
         provisioned.device().empty(found_digest="0" * 64)
     assert raised.value.facts["reason"] == "changed-since"
     board = provisioned.device().inspect(may_change=True)

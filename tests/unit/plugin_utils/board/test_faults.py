@@ -17,10 +17,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from board_box import BoardBox, item_set
-from test_device_program import FIRST, SECOND, holds, inject
+from test_board_program import FIRST, SECOND, holds, inject
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.device import Device, DeviceError, _write_items
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board, BoardError, _write_items
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items
 
 ROUNDS = range(int(os.environ.get("FAULTS", "2")))
@@ -28,11 +28,11 @@ THIRD = item_set(3)
 WHOLE_RUN = 0.6
 """Seconds that an injection takes about; the moments of faults are drawn from them."""
 
-Strike = Callable[[BoardBox, float], DeviceError | None]
+Strike = Callable[[BoardBox, float], BoardError | None]
 """Gives SECOND to a board, lets something go wrong at a moment of that, and returns what the board said to it."""
 
 
-def _cut_connection(box: BoardBox, moment: float) -> DeviceError | None:
+def _cut_connection(box: BoardBox, moment: float) -> BoardError | None:
     """The board's program goes on, with nobody to talk to."""
     texts: list[str] = []
     found = box.device().inspect(may_change=True)
@@ -41,9 +41,7 @@ def _cut_connection(box: BoardBox, moment: float) -> DeviceError | None:
         texts.append(text)
         return "mbl:done=yes\n"
 
-    Device(keep, lock_timeout=0).inject(
-        SECOND, found_digest=found.kcm_digest, bootstrap="as-is", registration_timeout=5
-    )
+    Board(keep, lock_timeout=0).inject(SECOND, found_digest=found.kcm_digest, bootstrap="as-is", registration_timeout=5)
     with box.open_shell() as shell:
         assert shell.stdin
         shell.stdin.write(texts[0].encode())
@@ -56,14 +54,14 @@ def _cut_connection(box: BoardBox, moment: float) -> DeviceError | None:
 def _meanwhile(command: str, mend: str = "") -> Strike:
     """Let the board do something at a moment of the injection."""
 
-    def strike(box: BoardBox, moment: float) -> DeviceError | None:
+    def strike(box: BoardBox, moment: float) -> BoardError | None:
         with ThreadPoolExecutor() as pool:
             injection = pool.submit(inject, box.device(), SECOND)
             time.sleep(moment)
             box.run(command)
             error = injection.exception()
         box.run(mend)
-        assert error is None or isinstance(error, DeviceError)
+        assert error is None or isinstance(error, BoardError)
         return error
 
     return strike
@@ -74,10 +72,10 @@ def _signal_program(name: str) -> Strike:
 
 
 def _break_utility(end: str) -> Strike:
-    def strike(box: BoardBox, moment: float) -> DeviceError | None:
+    def strike(box: BoardBox, moment: float) -> BoardError | None:
         box.utility(f"$genuine --provision & usleep {int(moment * 20000)}; kill -9 $!; wait; {end}")
-        with pytest.MonkeyPatch.context() as patches, pytest.raises(DeviceError) as raised:
-            patches.setattr(f"{Device.__module__}.UTILITY_TIMEOUT", 2)
+        with pytest.MonkeyPatch.context() as patches, pytest.raises(BoardError) as raised:
+            patches.setattr(f"{Board.__module__}.UTILITY_TIMEOUT", 2)
             inject(box.device(), SECOND)
         box.mend_utility()
         return raised.value
@@ -129,7 +127,7 @@ def _print(fault: str, met: Counter[str]) -> None:
     print(f"{fault}: {met.total()}: " + ", ".join(f"{outcome} {count}" for outcome, count in met.most_common()))
 
 
-def _outcome(board: Board) -> str:
+def _outcome(board: Inspection) -> str:
     return ("new set" if holds(board, SECOND) else "old set") + (", put in order" if board.recovered else "")
 
 
@@ -148,7 +146,7 @@ def test_two_controllers_with_different_wishes_do_not_mix(provisioned: BoardBox)
             time.sleep(moments.uniform(0, 0.2))  # noqa: B023
             try:
                 return bool(inject(provisioned.device(lock_timeout=30), items).registered)
-            except DeviceError as error:
+            except BoardError as error:
                 assert error.facts["reason"] in ("changed-since", "overwritten")
                 return False
 
@@ -177,7 +175,7 @@ def test_another_tool_that_provisions_between_check_and_record_is_noticed(provis
         "if [ -d /config/user/pal.new ] && [ ! -e /config/user/other ]; then\n: >/config/user/other\n"
         f'{_sequence_of_mbl_cli("$genuine")}fi\nexec $genuine "$@"',
     )
-    with pytest.raises(DeviceError) as raised:
+    with pytest.raises(BoardError) as raised:
         inject(provisioned.device(), SECOND)
     assert raised.value.facts["reason"] == "changed-since"
     provisioned.mend_utility()
@@ -195,7 +193,7 @@ def test_mbl_cli_at_the_same_time_is_noticed(provisioned: BoardBox):
             error = injection.exception()
         board = provisioned.device(lock_timeout=30).inspect(may_change=True)
         if error:
-            assert isinstance(error, DeviceError), error
+            assert isinstance(error, BoardError), error
         elif board.provisioned_by == "pelion.mbl":
             assert holds(board, SECOND), number
         met[f"told: {error.facts['reason']}" if error else f"ours was done, then by {board.provisioned_by}"] += 1

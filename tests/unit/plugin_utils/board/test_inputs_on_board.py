@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import pytest
 from board_box import BoardBox
-from test_device_program import FIRST, SECOND, holds, inject
+from test_board_program import FIRST, SECOND, holds, inject
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.device import DeviceError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import BoardError
 
 
 def test_they_lie_in_memory_and_no_core_is_written(box: BoardBox):
     box.utility("cd /scratch/provisioning-certs; { ulimit -c; stat -c %a .; df -kP . | tail -n 1; } >/tmp/seen; exit 1")
-    with pytest.raises(DeviceError):
+    with pytest.raises(BoardError):
         inject(box.device(), FIRST, "not-yet")
     core, mode, mounted = (box.root / "tmp/seen").read_text().splitlines()
     assert (core, mode) == ("0", "700")
@@ -48,7 +48,7 @@ def test_a_directory_of_another_tool_is_neither_used_nor_touched_where_no_memory
     box.without("mount")
     box.reboot()
     box.run("mkdir /scratch/provisioning-certs; echo theirs >/scratch/provisioning-certs/x")
-    with pytest.raises(DeviceError, match="Another tool left it there") as raised:
+    with pytest.raises(BoardError, match="Another tool left it there") as raised:
         inject(box.device(), FIRST, "not-yet")
     assert raised.value.facts["reason"] == "inputs-taken"
     assert (box.root / "scratch/provisioning-certs/x").read_text() == "theirs\n"
@@ -61,7 +61,7 @@ def test_another_tool_in_the_same_directory_is_noticed(box: BoardBox, deed: str)
     inject(box.device(), FIRST, "not-yet")
     before = box.content()
     box.utility(f"(cd /scratch/provisioning-certs && {deed}); exec $genuine --provision")
-    with pytest.raises(DeviceError, match="Another tool used /scratch/provisioning-certs") as raised:
+    with pytest.raises(BoardError, match="Another tool used /scratch/provisioning-certs") as raised:
         inject(box.device(), SECOND)
     assert raised.value.facts["undone"] is True
     assert box.content() == before
@@ -86,7 +86,7 @@ def test_what_stands_in_the_way_is_told_before_a_key_is_sent(box: BoardBox, obst
     box.run(script)
     board = box.device().inspect(may_change=True)
     assert [found[0] for found in board.obstacles] == [reason]
-    assert text in str(DeviceError.of(*board.obstacles[0]))
+    assert text in str(BoardError.of(*board.obstacles[0]))
 
 
 def test_nothing_stands_in_the_way_of_a_good_board(box: BoardBox):
@@ -100,7 +100,7 @@ def test_a_storage_that_fills_up_meanwhile_leaves_the_old_set(box: BoardBox):
     inject(box.device(), FIRST, "not-yet")
     found = box.device().inspect(may_change=True)
     box.run("cat /dev/zero >/config/user/filler")
-    with pytest.raises(DeviceError, match="full") as raised:
+    with pytest.raises(BoardError, match="full") as raised:
         box.device().inject(SECOND, found_digest=found.kcm_digest, bootstrap="as-is", registration_timeout=0)
     assert raised.value.facts["changed"] is False
     box.run("rm /config/user/filler")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from board_box import BoardBox, item_set
-from test_device_program import FIRST, SECOND, holds, inject
+from test_board_program import FIRST, SECOND, holds, inject
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.device import record_of
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import record_of
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 
 ITEM = "YBGSQ1nq"
 
@@ -113,7 +113,7 @@ def test_what_was_left_is_put_in_order(off: BoardBox, tmp_path: Path, left, reco
     assert inject(off.device(), item_set(3)).registered
 
 
-def _assert_holds(board: Board, expected: str) -> None:
+def _assert_holds(board: Inspection, expected: str) -> None:
     if expected == "first":
         assert board.interrupted or holds(board, FIRST)
         assert board.record["kcm"] == board.kcm_digest

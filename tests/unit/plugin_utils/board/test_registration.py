@@ -8,9 +8,9 @@ import re
 
 import pytest
 from board_box import DEVICE_ID, LOG, REGISTERS, BoardBox, item_set
-from test_device_program import FIRST, SECOND, holds, inject
+from test_board_program import FIRST, SECOND, holds, inject
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.device import DeviceError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import BoardError
 
 OTHER_ID = DEVICE_ID[:-1] + "2"
 
@@ -151,7 +151,7 @@ def test_a_strange_device_id_is_an_error_of_this_board(registered: BoardBox):
 
 def test_another_tool_that_provisions_meanwhile_is_told(registered: BoardBox):
     registered.client(f"echo other >>/config/user/pal/BACKUP/YBGSQ1nq\n{REGISTERS}")
-    with pytest.raises(DeviceError, match="Another tool or run has provisioned this board while") as raised:
+    with pytest.raises(BoardError, match="Another tool or run has provisioned this board while") as raised:
         inject(registered.device(), SECOND)
     assert raised.value.facts == {"reason": "overwritten", "undone": False, "recovered": False, "changed": True}
 
@@ -160,7 +160,7 @@ def test_another_tool_that_provisioned_since_the_look_is_not_overwritten(registe
     device = registered.device()
     found = device.inspect(may_change=True)
     inject(registered.device(), SECOND)
-    with pytest.raises(DeviceError, match="after it was asked") as raised:
+    with pytest.raises(BoardError, match="after it was asked") as raised:
         device.inject(item_set(3), found_digest=found.kcm_digest, bootstrap="as-is", registration_timeout=0)
     assert raised.value.facts["changed"] is False
     assert holds(device.inspect(may_change=True), SECOND)

@@ -9,8 +9,8 @@ from credential_samples import ACCOUNT, ENDPOINT, a_certificate, developer_value
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.certified import describe_certificate
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import DeveloperCredentials
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.rules import sha256_hex
-from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.times import time_text
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
+from ansible_collections.pelion.mbl.plugins.plugin_utils.times import time_text
 
 
 def test_a_certificate_is_told_in_one_way() -> None:

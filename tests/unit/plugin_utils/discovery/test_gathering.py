@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.boards import Board
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.gathering import Gathering
+from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.hosts import Host
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.watch import Change, What
 
 
 def change(name: str, what: What = What.APPEARED) -> Change:
-    return Change(what, Board(name, name, "", ("10.0.0.7",), 22, "eth0", {}, None))
+    return Change(what, Host(name, name, "", ("10.0.0.7",), 22, "eth0", {}, None))
 
 
 def names(changes: list[Change]) -> list[str]:

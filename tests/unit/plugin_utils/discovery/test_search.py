@@ -13,8 +13,8 @@ from mdns.virtual import VirtualWire
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery import knowledge as knowledge_module
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery import search as search_module
-from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.boards import Rules
-from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.discovery import concerns
+from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.discover import concerns
+from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.hosts import Rules
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.knowledge import Knowledge
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.links import Link
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.search import Search, run

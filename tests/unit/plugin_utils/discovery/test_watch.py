@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mdns.frames import AAAA, PTR, SRV, TXT, A, Record, message, name
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery import watch as module
-from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.boards import Rules
+from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.hosts import Rules
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.links import Link
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.packets import probed_names
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.roster import Roster

@@ -17,9 +17,9 @@ from cloud import Cloud
 from cloud_access import api_of, calls, store_at
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import record_of
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.client_log import ClientLog
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.device import record_of
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import DeveloperCredentials
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_certificate import derive_ids
@@ -35,7 +35,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.team.update_keeper impo
 
 UPDATE = UpdateWish("update", vendor_domain="example.com", device_class="board")
 WISHES = Wishes("bench", UPDATE)
-FRESH = Board(has_utility=True)
+FRESH = Inspection(has_utility=True)
 
 
 @pytest.fixture
@@ -56,14 +56,14 @@ def stored_items(store: Store, dev_cert: str = "bench", update: str = "update") 
     return Items.of(developer.values, resources.values)
 
 
-def board_with(items: Items, device_id: str | None, **changes: Any) -> Board:
+def board_with(items: Items, device_id: str | None, **changes: Any) -> Inspection:
     """A board that was provisioned with ``items`` and has registered as ``device_id``."""
     record = record_of(items)
     held = {
         kcm.DEVELOPER_CERTIFICATE: record["developer_certificate"],
         kcm.UPDATE_CERTIFICATE: record["update_certificate"],
     }
-    board = Board(
+    board = Inspection(
         has_utility=True,
         files=tuple(kcm.file_name(name) for name in (*kcm.FACTORY_ITEMS, kcm.LWM2M_SERVER_URI)),
         certificates={
@@ -91,7 +91,7 @@ Deciding = Callable[..., Decision]
 @pytest.fixture
 def deciding(cloud: Cloud, store: Store) -> Deciding:
     def run(
-        boards: Mapping[str, Board],
+        boards: Mapping[str, Inspection],
         wishes: Wishes | Mapping[str, Wishes] = WISHES,
         *,
         verify: bool = True,
@@ -225,7 +225,7 @@ def test_a_board_that_would_ignore_a_new_certificate_lets_none_be_made(
 
 def test_spread_makes_and_names_only_what_is_needed(cloud: Cloud, store: Store, deciding: Deciding) -> None:
     items = have(cloud, store, dev_cert="bench-01")
-    boards: dict[str, Board] = {
+    boards: dict[str, Inspection] = {
         f"old-{number}": board_with(items, device_under(cloud, store, "bench-01")) for number in range(3)
     }
     spread = replace(WISHES, spread=True)
@@ -312,7 +312,7 @@ def test_a_stranger_costs_the_others_nothing(cloud: Cloud, store: Store, decidin
 
 def test_a_board_without_the_utility_is_refused_alone(cloud: Cloud, store: Store, deciding: Deciding) -> None:
     have(cloud, store)
-    decision = deciding({"a": FRESH, "b": Board(has_utility=False)})
+    decision = deciding({"a": FRESH, "b": Inspection(has_utility=False)})
     assert set(reasons(decision)) == {"b"}
 
 
@@ -364,7 +364,7 @@ def test_wishes_survive_the_way_from_task_to_task() -> None:
     assert Wishes.from_json(wishes.to_json()) == wishes
 
 
-def fresh(*names: str) -> dict[str, Board]:
+def fresh(*names: str) -> dict[str, Inspection]:
     return dict.fromkeys(names, FRESH)
 
 

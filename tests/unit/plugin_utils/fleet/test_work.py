@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import BoardError, record_of
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.client_log import ClientLog
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.device import DeviceError, record_of
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import ITEMS, Items
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.certified import describe_certificate
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import KEEP_IDENTITY, NEW_IDENTITY, REFUSE
@@ -18,8 +18,8 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.work import diffe
 ITEMS_WANTED = Items({name: name.encode() for name in ITEMS})
 OTHER = Items({**ITEMS_WANTED.values, "MBED_CLOUD_DEV_BOOTSTRAP_DEVICE_CERTIFICATE": b"other"})
 
-FRESH = Board(has_utility=True)
-GOOD = Board(
+FRESH = Inspection(has_utility=True)
+GOOD = Inspection(
     has_utility=True,
     files=tuple(kcm.file_name(name) for name in (*kcm.FACTORY_ITEMS, kcm.LWM2M_SERVER_URI)),
     certificates={
@@ -80,7 +80,7 @@ def test_a_good_board_that_is_not_registered_is_reconnected(change):
 
 
 def test_another_certificate_on_a_bootstrapped_board_follows_the_policy():
-    with pytest.raises(DeviceError, match="provision_pelion_when_bootstrapped"):
+    with pytest.raises(BoardError, match="provision_pelion_when_bootstrapped"):
         work_for(GOOD, OTHER, REFUSE)
     assert work_for(GOOD, OTHER, KEEP_IDENTITY).bootstrap == "keep-identity"
     assert work_for(GOOD, OTHER, NEW_IDENTITY).bootstrap == "new-identity"
@@ -95,7 +95,7 @@ def test_a_lost_certificate_that_the_record_names_is_healed_under_the_same_ident
         status="Item does not exist:mbed.BootstrapDeviceCert",
     )
     assert work_for(lost, ITEMS_WANTED, REFUSE).bootstrap == "as-is"
-    with pytest.raises(DeviceError, match="already bootstrapped"):
+    with pytest.raises(BoardError, match="already bootstrapped"):
         work_for(lost, OTHER, REFUSE)
 
 
@@ -105,8 +105,8 @@ def test_a_board_that_never_bootstrapped_takes_another_certificate_without_ado()
 
 
 def test_without_the_utility_nothing_is_planned():
-    with pytest.raises(DeviceError, match="pelion-provisioning-util"):
-        work_for(Board(has_utility=False), ITEMS_WANTED, REFUSE)
+    with pytest.raises(BoardError, match="pelion-provisioning-util"):
+        work_for(Inspection(has_utility=False), ITEMS_WANTED, REFUSE)
 
 
 def test_reasons_are_told_in_words():

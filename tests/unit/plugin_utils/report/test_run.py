@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report import Report, summary
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report_page import page
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.run import Run
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.page import page
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.report import Report, summary
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.run import Run
 
 NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)
 
@@ -66,7 +66,7 @@ def test_a_play_that_only_decides_is_about_no_board() -> None:
 def test_a_board_is_told_with_the_site_of_its_variables() -> None:
     run = Run("provision")
     run.begin_batch(["a", "b"])
-    found = Board(has_utility=True).to_json()
+    found = Inspection(has_utility=True).to_json()
     run.succeeded("a", {"changed": False, "found": found, "wishes": {"site": "north"}})
     run.succeeded("b", {"changed": False, "found": found, "wishes": {"site": ""}})
     assert [board.site for board in run.report(NOW).boards] == ["north", None]

@@ -7,19 +7,19 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.boards import Board
-from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.memory import KEPT, Memory
+from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.hosts import Host
+from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.seen_boards import KEPT, SeenBoards
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 
 NOW = datetime.now(timezone.utc)
 
 
-def board(name: str, seen: datetime | None = NOW) -> Board:
-    return Board(name, name, "", ("10.0.0.7",), 22, "eth0", {}, seen and seen.isoformat())
+def board(name: str, seen: datetime | None = NOW) -> Host:
+    return Host(name, name, "", ("10.0.0.7",), 22, "eth0", {}, seen and seen.isoformat())
 
 
 def test_boards_are_remembered_until_they_were_away_too_long(tmp_path):
-    memory = Memory(tmp_path / "deep/boards.json")
+    memory = SeenBoards(tmp_path / "deep/boards.json")
     assert memory.recall() == {}
     old, recent = NOW - KEPT - timedelta(days=1), NOW - KEPT + timedelta(days=1)
     memory.note([board("old", old), board("recent", recent), board("by-hand", None)])
@@ -32,15 +32,15 @@ def test_boards_are_remembered_until_they_were_away_too_long(tmp_path):
 def test_a_damaged_file_is_told(tmp_path, text):
     (tmp_path / "boards.json").write_text(text)
     with pytest.raises(PelionError, match=r"boards\.json.*Remove it"):
-        Memory(tmp_path / "boards.json").recall()
+        SeenBoards(tmp_path / "boards.json").recall()
 
 
 def test_names_in_the_file_are_checked(tmp_path):
     (tmp_path / "boards.json").write_text(json.dumps({"-oProxyCommand=x": NOW.isoformat(), "ok": NOW.isoformat()}))
-    assert set(Memory(tmp_path / "boards.json").recall()) == {"ok"}
+    assert set(SeenBoards(tmp_path / "boards.json").recall()) == {"ok"}
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(PelionError, match="cannot be"):
-        Memory(tmp_path / "file/boards.json").note([board("a")])
+        SeenBoards(tmp_path / "file/boards.json").note([board("a")])

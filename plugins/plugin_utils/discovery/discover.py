@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from .boards import Announcement, Rules, select
+from .hosts import Announcement, Rules, select
 from .knowledge import Knowledge, Service
 from .links import Link
 from .packets import text_strings

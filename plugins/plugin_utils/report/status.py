@@ -12,12 +12,12 @@ from typing import Any
 
 from ..board import kcm
 from ..cloud.api_answers import DeveloperCertificate, Device
-from ..credentials.times import parse_time, time_text
+from ..fleet.assignment import natural
+from ..fleet.memory import Remembered, absent
+from ..fleet.roster import KEY_PREFIX
 from ..team.developer_certificates import DEVICES_PER_CERTIFICATE
-from .assignment import natural
-from .memory import Remembered, absent
+from ..times import parse_time, time_text
 from .report import ATTENTION, FAILED, MISSING, OK, UNREACHABLE, BoardReport, HeldCertificate, Place, Report
-from .roster import KEY_PREFIX
 from .unreachable import explain
 
 PROVISION = "Run pelion.mbl.provision for it."

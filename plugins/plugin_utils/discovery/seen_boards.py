@@ -13,14 +13,14 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from ..errors import PelionError
-from .boards import Board
+from .hosts import Host
 from .names import is_host_name
 
 KEPT = timedelta(days=30)
 """A board that was not there for so long is forgotten."""
 
 
-class Memory:
+class SeenBoards:
     """The names of boards and when each was seen last, in ``file``."""
 
     def __init__(self, file: Path) -> None:
@@ -40,7 +40,7 @@ class Memory:
                 f"{self._file}, which keeps the boards seen before, cannot be read: {error}. Remove it."
             ) from error
 
-    def note(self, boards: Iterable[Board]) -> None:
+    def note(self, boards: Iterable[Host]) -> None:
         """Remember ``boards`` that were heard. Raises PelionError when the file cannot be written."""
         heard = {board.name: board.last_seen for board in boards if board.last_seen}
         told = dict(sorted({**self.recall(), **heard}.items()))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 
-from ..credentials.times import parse_time
+from ..times import parse_time
 from .report import OUTCOMES, Alike, BoardReport, HeldCertificate, Place, Report, absence, alike, by_urgency, printable
 
 YEAR = 365.25

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery import by_hand
-from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.boards import Announcement, Rules, select
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.fairness import in_turn
+from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.hosts import Announcement, Rules, select
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.links import Link, chosen
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.roster import Roster
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError

@@ -19,7 +19,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report import (
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.files import (
+    as_csv,
+    as_json,
+    as_junit,
+    is_written,
+    write_report,
+)
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.page import page
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.report import (
     OUTCOMES,
     BoardReport,
     HeldCertificate,
@@ -29,14 +37,6 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report import (
     summary,
     table,
 )
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report_files import (
-    as_csv,
-    as_json,
-    as_junit,
-    is_written,
-    write_report,
-)
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report_page import page
 
 SCHEMA = json.loads((Path(__file__).parents[4] / "docs/fleet-report.schema.json").read_text())
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

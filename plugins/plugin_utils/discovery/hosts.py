@@ -54,7 +54,7 @@ class Announcement:
 
 
 @dataclass(frozen=True)
-class Board:
+class Host:
     """A board as a host: ``name`` in the inventory; ``addresses`` in the order of preference, link-local ones with
     their scope (`fe80::1%eth0`); the rest as in Announcement, ``last_seen`` None for one that the user wrote down.
     """
@@ -132,7 +132,7 @@ class Rules:
 class Selection:
     """``boards``, and ``warnings`` on what is none, or was left out; ``is_capped`` when there were too many."""
 
-    boards: tuple[Board, ...]
+    boards: tuple[Host, ...]
     warnings: tuple[str, ...]
     is_capped: bool
 
@@ -195,13 +195,13 @@ def select(announcements: Iterable[Announcement], rules: Rules, links: Sequence[
     return Selection(tuple(sorted(boards, key=lambda board: board.name)), tuple(warnings), bool(left_out))
 
 
-def _boards(candidates: Iterable[tuple[str, Announcement]], rules: Rules) -> tuple[list[Board], list[str]]:
+def _boards(candidates: Iterable[tuple[str, Announcement]], rules: Rules) -> tuple[list[Host], list[str]]:
     """Boards with names that differ, and the names that several had.
 
     Boards choose one of 10,000 names at random, and those on links of their own (USB) do not see each other, so two
     boards of one name are more likely than one board on two links. What has an address in common is one board.
     """
-    by_name: dict[str, list[Board]] = {}
+    by_name: dict[str, list[Host]] = {}
     for name, heard in candidates:
         found = _board(name, heard, rules)
         same = by_name.setdefault(found.name.lower(), [])
@@ -223,8 +223,8 @@ def _boards(candidates: Iterable[tuple[str, Announcement]], rules: Rules) -> tup
     return boards, shared
 
 
-def _board(name: str, heard: Announcement, rules: Rules) -> Board:
-    return Board(
+def _board(name: str, heard: Announcement, rules: Rules) -> Host:
+    return Host(
         name=rules.full_name(name, heard.interface),
         instance=heard.instance,
         hostname=heard.hostname,
@@ -241,7 +241,7 @@ def _scoped(text: str, interface: str) -> str:
     return f"{text}%{interface}" if address.version == 6 and address.is_link_local else text
 
 
-def _is_same(one: Board, other: Board) -> bool:
+def _is_same(one: Host, other: Host) -> bool:
     if one.interface == other.interface:
         return True
     plain = {address.partition("%")[0] for address in one.addresses}

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from ..cloud.api_answers import DeveloperCertificate
-from ..credentials.times import parse_time, time_text
+from ..times import parse_time, time_text
 
 
 @dataclass(frozen=True, order=True)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..board.board import Board
-from ..credentials.times import time_text
-from .assignment import natural
+from ..board.inspection import Inspection
+from ..fleet.assignment import natural
+from ..times import time_text
 from .report import CHANGED, FAILED, NOT_REACHED, OK, UNREACHABLE, BoardReport, HeldCertificate, Report
 from .unreachable import explain
 
@@ -116,7 +116,7 @@ class Run:
         facts = answer.get("after") or answer
         if "found" in answer:
             try:
-                board = Board.from_json(answer["found"])
+                board = Inspection.from_json(answer["found"])
             except ValueError:
                 return
             facts = {**board.describe(), "device_id": board.device_id}

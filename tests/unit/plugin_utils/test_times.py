@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.times import parse_time, time_text
+from ansible_collections.pelion.mbl.plugins.plugin_utils.times import parse_time, time_text
 
 NOON = datetime(2018, 2, 14, 12, tzinfo=timezone.utc)
 

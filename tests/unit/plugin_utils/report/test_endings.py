@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.times import time_text
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.endings import endings
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.endings import endings
+from ansible_collections.pelion.mbl.plugins.plugin_utils.times import time_text
 
 NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)
 

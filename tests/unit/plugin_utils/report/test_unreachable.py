@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.unreachable import explain
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.unreachable import explain
 
 KEY = "SHA256:" + "k" * 43
 CHANGED = f"""Task failed: Data could not be sent to remote host "bench-1". @@@@@

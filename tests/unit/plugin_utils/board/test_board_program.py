@@ -7,19 +7,19 @@ from __future__ import annotations
 import pytest
 from board_box import DEVICE_ID, BoardBox, item_set
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.device import Device, DeviceError, Restart, record_of
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board, BoardError, Restart, record_of
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items
 
 FIRST, SECOND = item_set(1), item_set(2)
 
 
-def inject(device: Device, items: Items, bootstrap: str = "as-is", *, timeout: int = 20) -> Restart:
+def inject(device: Board, items: Items, bootstrap: str = "as-is", *, timeout: int = 20) -> Restart:
     found = device.inspect(may_change=True)
     return device.inject(items, found_digest=found.kcm_digest, bootstrap=bootstrap, registration_timeout=timeout)
 
 
-def holds(board: Board, items: Items) -> bool:
+def holds(board: Inspection, items: Items) -> bool:
     return (
         board.configured
         and board.provisioned_by == "pelion.mbl"
@@ -126,9 +126,9 @@ def test_a_failing_injection_leaves_the_old_set(box: BoardBox, failure: str, way
     before = box.content()
     script, reason = FAILURES[failure]
     box.utility(f"pal=/config/user/pal\n{script}")
-    with monkeypatch.context() as patches, pytest.raises(DeviceError, match="again as it was before") as raised:
+    with monkeypatch.context() as patches, pytest.raises(BoardError, match="again as it was before") as raised:
         if failure == "it does not end":
-            patches.setattr(f"{Device.__module__}.UTILITY_TIMEOUT", 2)
+            patches.setattr(f"{Board.__module__}.UTILITY_TIMEOUT", 2)
         inject(box.device(), SECOND)
     facts = raised.value.facts
     assert (facts["reason"], facts["undone"], facts["changed"]) == (reason, True, False)
@@ -147,7 +147,7 @@ def test_a_failing_injection_leaves_the_old_set(box: BoardBox, failure: str, way
 
 def test_a_failing_injection_of_a_fresh_board_leaves_it_fresh(box: BoardBox):
     box.utility(FAILURES["it fails after the first group"][0])
-    with pytest.raises(DeviceError):
+    with pytest.raises(BoardError):
         inject(box.device(), FIRST, "not-yet")
     assert box.files() in ([], ["pal"])
     assert box.content() == {}
@@ -159,7 +159,7 @@ def test_a_failing_injection_of_a_fresh_board_leaves_it_fresh(box: BoardBox):
 )
 def test_a_crash_is_no_refusal(provisioned: BoardBox, signal: str, text: str):
     provisioned.utility(f"kill -{signal} $$")
-    with pytest.raises(DeviceError, match=text) as raised:
+    with pytest.raises(BoardError, match=text) as raised:
         inject(provisioned.device(), SECOND)
     assert "refused" not in str(raised.value)
 

@@ -12,10 +12,10 @@ import pytest
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.api_answers import Device
-from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.times import time_text
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report import BoardReport, Report
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.status import Fleet, status_report
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.report import BoardReport, Report
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.status import Fleet, status_report
+from ansible_collections.pelion.mbl.plugins.plugin_utils.times import time_text
 
 NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)
 ID = "0" * 31 + "1"

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.merging import Silence, merge
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report import (
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.files import read_report, write_report
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.merging import Silence, merge
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.report import (
     OUTCOMES,
     BoardReport,
     HeldCertificate,
@@ -26,7 +27,6 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report import (
     SiteRun,
     summary,
 )
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.report_files import read_report, write_report
 
 NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)
 AT = "2026-11-24T12:00:00Z"

@@ -8,9 +8,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from ..credentials.times import parse_time, time_text
-from .assignment import natural
-from .memory import Remembered
+from ..fleet.assignment import natural
+from ..fleet.memory import Remembered
+from ..times import parse_time, time_text
 from .report import MISSING, NOT_REACHED, BoardReport, Place, Report, SiteRun
 
 

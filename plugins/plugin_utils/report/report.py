@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
-from ..credentials.times import parse_time
+from ..times import parse_time
 
 T = TypeVar("T")
 

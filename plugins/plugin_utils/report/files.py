@@ -13,8 +13,8 @@ from xml.etree import ElementTree
 
 from ..errors import PelionError
 from ..store.durable_file import replace_file
+from .page import page
 from .report import ATTENTION, BAD, OUTCOMES, BoardReport, Report, named, printable
-from .report_page import page
 
 COLUMNS = (
     *("name", "outcome", "reason", "next_step", "address", "device_id", "state"),

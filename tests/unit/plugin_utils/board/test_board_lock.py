@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from board_box import BoardBox
-from test_device_program import FIRST, holds, inject
+from test_board_program import FIRST, holds, inject
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.device import DeviceError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import BoardError
 
 HOLDERS = {
     "a process that was killed": "sleep 100 & holder=$(identity $!); kill -9 $!; wait",
@@ -39,7 +39,7 @@ def test_a_living_holder_is_named(box: BoardBox):
         lambda: box.device(lock_timeout=1).inspect(may_change=False),
         lambda: inject(box.device(lock_timeout=0), FIRST, "not-yet"),
     ):
-        with pytest.raises(DeviceError, match=r"at work on this board \(process 1\)") as raised:
+        with pytest.raises(BoardError, match=r"at work on this board \(process 1\)") as raised:
             work()
         assert raised.value.facts["reason"] == "locked"
 
@@ -52,7 +52,7 @@ def test_takers_exclude_each_other(box: BoardBox):
     def ask(_number: int) -> bool:
         try:
             return box.device(lock_timeout=0).inspect(may_change=True).has_utility
-        except DeviceError as error:
+        except BoardError as error:
             assert error.facts["reason"] == "locked"
             return False
 
@@ -81,7 +81,7 @@ def test_another_tools_utility_is_waited_for_and_left_alone(box: BoardBox):
         foreign = pool.submit(box.run, "/opt/arm/pelion-provisioning-util --provision >/tmp/out; echo $?")
         while "pelion-provisio" not in box.processes():
             assert not foreign.done()
-        with pytest.raises(DeviceError, match="Another tool is provisioning this board") as raised:
+        with pytest.raises(BoardError, match="Another tool is provisioning this board") as raised:
             inject(box.device(lock_timeout=1), FIRST)
         assert raised.value.facts["reason"] == "foreign-utility"
         assert not foreign.done()
@@ -95,7 +95,7 @@ def test_what_a_killed_run_left_running_is_ended(box: BoardBox):
     inject(box.device(), FIRST, "not-yet")
     before = box.content()
     box.utility("$genuine --provision; kill -9 $PPID; while :; do usleep 50000; done")
-    with pytest.raises(DeviceError) as raised:
+    with pytest.raises(BoardError) as raised:
         inject(box.device(), FIRST)
     assert raised.value.facts["reason"] == "cut-off"
     assert "pelion-provisio" in box.processes()
