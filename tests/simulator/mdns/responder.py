@@ -25,7 +25,7 @@ KIND = "_ssh._tcp.local."
 
 
 @dataclass
-class Host:
+class Board:
     """``how``: `whole` (all records in one answer), `split` (each in a datagram of its own), `pointer` (others only
     when asked for), `silent` (answers nothing). ``waits``: for the rest of a truncated question. ``loss``: of questions
     and of answers. ``once_a_second``: the rule. ``one_shot``: answers questions from another port by unicast.
@@ -97,7 +97,7 @@ class Responder:
 
     def __init__(
         self,
-        boards: list[Host],
+        boards: list[Board],
         *,
         clock: Callable[[], float],
         send: Callable[[str, bytes], object],
@@ -108,7 +108,7 @@ class Responder:
         self.begin = clock()
         self.order = itertools.count()
         self.made: dict[tuple, bytes] = {}
-        self.asked_for: dict[tuple[str, str, int], list[Host]] = {}
+        self.asked_for: dict[tuple[str, str, int], list[Board]] = {}
         for board in boards:
             for key in {(board.cable, record.name.lower(), record.kind) for record in board.records}:
                 self.asked_for.setdefault(key, []).append(board)
@@ -147,7 +147,7 @@ class Responder:
     def _later(self, when: float, what: Callable[[], None]) -> None:
         heapq.heappush(self.due, (when, next(self.order), what))
 
-    def _answer(self, board: Host, heard: Query, records: list[Record], asked: float) -> None:
+    def _answer(self, board: Board, heard: Query, records: list[Record], asked: float) -> None:
         if heard.truncated and board.waits and board.told.get((heard.version, -1), 0) >= asked:
             return
         by_unicast = heard.source[2] != 5353 and board.one_shot
@@ -170,7 +170,7 @@ class Responder:
             if board.twice:
                 self._send(board, heard, part, by_unicast)
 
-    def _send(self, board: Host, heard: Query, records: list[Record], by_unicast: bool) -> None:
+    def _send(self, board: Board, heard: Query, records: list[Record], by_unicast: bool) -> None:
         if board.loss and self.chance.random() < board.loss:
             return
         to, number = (heard.source, heard.id) if by_unicast else (None, 0)
@@ -180,7 +180,7 @@ class Responder:
             self.made[key] = self._frame(board, heard.version, message(records, id=number), to)
         self.send(board.cable, self.made[key])
 
-    def _leave(self, board: Host) -> None:
+    def _leave(self, board: Board) -> None:
         board.how = "silent"
         for version in (4, 6):
             if board.source(version):
@@ -188,14 +188,14 @@ class Responder:
                 self.send(board.cable, self._frame(board, version, goodbye, None))
 
     @staticmethod
-    def _frame(board: Host, version: int, data: bytes, to: tuple[bytes, str, int] | None) -> bytes:
+    def _frame(board: Board, version: int, data: bytes, to: tuple[bytes, str, int] | None) -> bytes:
         mac = bytes.fromhex(board.mac.replace(":", ""))
         return frame(data, mac, board.source(version), to=to, port=board.from_port, hops=board.hops)
 
 
 def main() -> None:
     plan = json.loads(sys.stdin.readline())
-    boards = [Host(**{**each, "delay": tuple(each.get("delay", (0.02, 0.12)))}) for each in plan["boards"]]
+    boards = [Board(**{**each, "delay": tuple(each.get("delay", (0.02, 0.12)))}) for each in plan["boards"]]
     cables = {cable: _open(cable) for cable in {board.cable for board in boards}}
     responder = Responder(
         boards, clock=time.monotonic, send=lambda cable, sent: cables[cable].send(sent), chance=random.Random()

@@ -65,7 +65,7 @@ class Street:
         return self._start([*self.inside, *command], **more)
 
     def inhabit(self, boards: list[dict[str, Any]]) -> subprocess.Popen:
-        """Let a responder play ``boards`` (see responder.Host)."""
+        """Let a responder play ``boards`` (see responder.Board)."""
         environment = {**os.environ, "PYTHONPATH": str(SIMULATOR)}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         process = self.start(sys.executable, "-m", "mdns.responder", env=environment, **pipes)

@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from .frames import frame, payload, query
-from .responder import Host, Responder
+from .responder import Board, Responder
 
 OWN_MAC = bytes.fromhex("020000000001")
 OWN = {4: "10.0.0.1", 6: "fe80::1"}
 
 
 class VirtualWire:
-    """In place of wire.Wire on one link, with ``boards`` (see responder.Host) behind it.
+    """In place of wire.Wire on one link, with ``boards`` (see responder.Board) behind it.
 
     ``datagram(sender, data)`` makes what receive() gives; ``now`` is the time. Loss and delays come from ``seed``.
     """
@@ -34,7 +34,7 @@ class VirtualWire:
         self.now = 1000.0
         self._datagram = datagram
         self._heard: list[tuple[str, bytes]] = []
-        played = [Host(**{**each, "delay": tuple(each.get("delay", (0.02, 0.12)))}) for each in boards]
+        played = [Board(**{**each, "delay": tuple(each.get("delay", (0.02, 0.12)))}) for each in boards]
         self._responder = Responder(played, clock=lambda: self.now, send=self._hear, chance=random.Random(seed))
         self._cables = {board.cable for board in played}
 
