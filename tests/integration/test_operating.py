@@ -207,6 +207,25 @@ def test_an_api_key_is_typed_unseen(bench):
     assert key in view.stdout, view.output
 
 
+def test_what_playbooks_save_has_the_vault_id_of_the_variables(bench: Bench) -> None:
+    for name in ("first", "second"):
+        (bench.home / name).write_text(f"the {name} secret\n")
+    stores = bench.home / "stores"
+    options = (
+        f"--vault-id first@{bench.home}/first --vault-id second@{bench.home}/second "
+        f"-e provision_pelion_vault_id=second -e provision_pelion_user_store={stores}/user "
+        f"-e provision_pelion_team_store={stores}/team"
+    )
+    for name, saved in (
+        ("save_api_key", "user/pelion.api-key.yml"),
+        ("import_mbl_cli -e src=home/old-store", "team/old.*"),
+    ):
+        play = bench.play(name, options)
+        assert play.returncode == 0, play.output
+        (entry,) = stores.glob(saved)
+        assert entry.read_text().splitlines()[0] == "$ANSIBLE_VAULT;1.2;AES256;second"
+
+
 def test_a_store_is_not_put_into_the_collection(bench):
     play = bench.play("list", "-e provision_pelion_team_store=team-store")
     assert play.returncode == 2 and "inventory_dir" in play.output, play.output
