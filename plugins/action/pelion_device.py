@@ -34,7 +34,7 @@ class ActionModule(Action):
     }
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        devices = arguments["devices"] or [{"id": device_id} for device_id in arguments["ids"]]
+        devices = arguments["devices"] or [{"id": device_id} for device_id in arguments["ids"] or ()]
         wishes = [
             Wish(device["id"], **notes_of(arguments) | notes_of(device), suspended=arguments["suspended"])
             for device in devices
