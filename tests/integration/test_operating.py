@@ -294,6 +294,8 @@ def test_a_run_that_cannot_begin_tells_it_for_all(bench):
 
 def test_the_role_in_a_play_of_its_user_takes_variables_and_module_defaults(bench: Bench) -> None:
     """The role has variables for stores and account; for the API key there are only the groups of modules."""
+    for board in bench.addresses:
+        bench.fleet.make_fresh(board)
     (bench.home / "second").write_text("the second secret\n")
     stores = bench.home / "of-the-role"
     play = {
