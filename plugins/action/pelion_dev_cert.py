@@ -33,7 +33,7 @@ class ActionModule(Action):
         for notice in outcome.notices:
             self.warn(notice)
         result = {"changed": outcome.changed, "source": outcome.source, **outcome.facts}
-        if self._task.diff:
+        if self.diff_mode:
             result["diff"] = {"before": outcome.before, "after": outcome.after}
         return result
 

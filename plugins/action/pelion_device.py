@@ -6,7 +6,7 @@ from typing import Any
 
 from ..plugin_utils.cloud.device_changes import Wish, change_devices, remove_devices
 from ..plugin_utils.task.action import Action
-from ..plugin_utils.task.device_notes import NOTE_ARGUMENTS
+from ..plugin_utils.task.device_notes import NOTE_ARGUMENTS, notes_of
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 
@@ -34,7 +34,11 @@ class ActionModule(Action):
     }
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        wishes = [_wish(arguments, device) for device in arguments["devices"] or map(_unnoted, arguments["ids"])]
+        devices = arguments["devices"] or [{"id": device_id} for device_id in arguments["ids"] or ()]
+        wishes = [
+            Wish(device["id"], **notes_of(arguments) | notes_of(device), suspended=arguments["suspended"])
+            for device in devices
+        ]
         with open_api(self, arguments, open_stores(self, arguments)) as api:
             if arguments["state"] == "absent":
                 changes = remove_devices(api, [wish.id for wish in wishes], dry_run=self.check_mode)
@@ -48,15 +52,6 @@ class ActionModule(Action):
                 )
         changes.require_success()
         result = {"changed": changes.changed, "devices": list(changes.after.values())}
-        if self._task.diff:
+        if self.diff_mode:
             result["diff"] = {"before": changes.before, "after": changes.after}
         return result
-
-
-def _unnoted(device_id: str) -> dict[str, Any]:
-    return {"id": device_id, **dict.fromkeys(NOTE_ARGUMENTS)}
-
-
-def _wish(arguments: dict[str, Any], device: dict[str, Any]) -> Wish:
-    notes = {name: arguments[name] if device[name] is None else device[name] for name in NOTE_ARGUMENTS}
-    return Wish(device["id"], **notes, suspended=arguments["suspended"])

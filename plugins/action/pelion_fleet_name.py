@@ -10,7 +10,7 @@ from ..plugin_utils.cloud.devices import find_devices
 from ..plugin_utils.fleet.memory import read_fleet
 from ..plugin_utils.fleet.naming import Naming, read_table, wishes
 from ..plugin_utils.task.action import Action
-from ..plugin_utils.task.device_notes import NOTE_ARGUMENTS
+from ..plugin_utils.task.device_notes import NOTE_ARGUMENTS, notes_of
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 
@@ -52,11 +52,7 @@ class ActionModule(Action):
         if new:
             self.warn(f"Not named, as the team has not provisioned them yet: {', '.join(sorted(new))}.")
         return [
-            Naming(
-                board["board"],
-                "",
-                {"name": board["board"]} | {note: board[note] for note in NOTE_ARGUMENTS if board[note] is not None},
-            )
+            Naming(board["board"], "", {"name": board["board"]} | notes_of(board))
             for board in boards
             if board["board"] in known
         ]

@@ -17,6 +17,18 @@ attributes:
     description: Run a second time with the same options, it changes nothing.
 """
 
+    # Modules that change something, and can do all of it.
+    FULL = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+"""
+
     # Modules that only read.
     INFO = r"""
 options: {}

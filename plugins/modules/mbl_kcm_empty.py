@@ -50,7 +50,7 @@ recovered:
   type: bool
   returned: success
 before:
-  description: What the board held, as M(pelion.mbl.mbl_pelion_status) describes it.
+  description: What the board held, as in RV(pelion.mbl.mbl_kcm_inject#module:before).
   type: dict
   returned: success
   sample: {provisioned_by: pelion.mbl, missing_items: []}

@@ -127,52 +127,23 @@ fingerprint:
   returned: success
   sample: 9f2feb0f1ef425b292f2f94bdc8482494df430413ff97b19f3b0b1f5f0b2d5a5
 before:
-  description: What the board held, whoever put it there.
+  description:
+    - What the board held, whoever put it there.
+    - These are RV(pelion.mbl.mbl_pelion_status#module:developer_certificate),
+      RV(pelion.mbl.mbl_pelion_status#module:update_certificate), RV(pelion.mbl.mbl_pelion_status#module:provisioned_by)
+      and RV(pelion.mbl.mbl_pelion_status#module:missing_items).
   type: dict
   returned: success
-  contains: &held
-    developer_certificate:
-      description: The bootstrap device certificate, none without one.
-      type: dict
-      contains: &certificate
-        common_name:
-          description: The subject's common name; of a developer certificate, the endpoint name.
-          type: str
-          sample: 0161dbbcdd660a580a010c3403c00000
-        account_id:
-          description: The subject's organizational unit; of a developer certificate, the account.
-          type: str
-          sample: 015843e32ec902420a015e0700000000
-        fingerprint:
-          description: SHA-256 of the certificate.
-          type: str
-          sample: 9f2feb0f1ef425b292f2f94bdc8482494df430413ff97b19f3b0b1f5f0b2d5a5
-        not_before:
-          description: When its validity begins, in UTC.
-          type: str
-          sample: '2026-11-23T07:00:00Z'
-        not_after:
-          description: When its validity ends, in UTC.
-          type: str
-          sample: '2036-11-20T07:00:00Z'
-    update_certificate:
-      description: The update authenticity certificate, none without one.
-      type: dict
-      contains: *certificate
-    provisioned_by:
-      description: Who put the present content there; none when there is none.
-      type: str
-      sample: pelion.mbl
-    missing_items:
-      description: Items that a provisioned board has and this one lacks.
-      type: list
-      elements: str
-      sample: [mbed.UpdateAuthCert]
+  sample: &held
+    developer_certificate: {common_name: 0161dbbcdd660a580a010c3403c00000, not_after: '2036-11-20T07:00:00Z'}
+    update_certificate: {common_name: example.com, not_after: '2046-11-18T07:00:00Z'}
+    provisioned_by: pelion.mbl
+    missing_items: []
 after:
-  description: What the board holds now, or would hold in check mode.
+  description: What the board holds now, or would hold in check mode, in the same form.
   type: dict
   returned: success
-  contains: *held
+  sample: *held
 reason:
   description: A word for scripts that tells why a board failed.
   type: str

@@ -32,15 +32,8 @@ options:
     default: 120
 extends_documentation_fragment:
   - pelion.mbl.attributes
+  - pelion.mbl.attributes.info
   - pelion.mbl.board
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: N/A
-    details: [It changes nothing.]
-  idempotent:
-    support: full
 seealso:
   - module: pelion.mbl.mbl_kcm_inject
   - module: pelion.mbl.pelion_device_info

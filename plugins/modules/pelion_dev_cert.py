@@ -52,15 +52,9 @@ options:
     default: false
 extends_documentation_fragment:
   - pelion.mbl.attributes
+  - pelion.mbl.attributes.full
   - pelion.mbl.pelion
   - pelion.mbl.store
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 seealso:
   - module: pelion.mbl.pelion_dev_cert_info
   - module: pelion.mbl.mbl_kcm_inject

@@ -84,15 +84,9 @@ options:
     type: str
 extends_documentation_fragment:
   - pelion.mbl.attributes
+  - pelion.mbl.attributes.full
   - pelion.mbl.pelion
   - pelion.mbl.store
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 seealso:
   - module: pelion.mbl.pelion_device_info
 """
@@ -126,71 +120,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 devices:
-  description: The devices as they are now, those that are absent left out.
+  description:
+    - The devices as they are now, those that are absent left out, each as in
+      RV(pelion.mbl.pelion_device_info#module:devices).
+    - Where groups were given for a device, it has C(groups) as well, the names of its groups.
   returned: when the devices could be asked for
   type: list
   elements: dict
-  contains:
-    id:
-      description: The device's id.
-      type: str
-      sample: 0167d7b9a5c700000000000100100456
-    state:
-      description:
-        - V(registered), V(bootstrapped), V(deregistered), V(unenrolled) or V(cloud_enrolling).
-        - A device stays V(registered) until its lifetime there has run out; that of MBL is 10 minutes.
-      type: str
-      sample: registered
-    name:
-      description: Its name; empty when it was given none.
-      type: str
-      sample: bench-7
-    description:
-      description: What the directory notes about it.
-      type: str
-      sample: Third shelf
-    endpoint_name:
-      description: Its endpoint name; with a developer certificate the same as its id.
-      type: str
-      sample: 0167d7b9a5c700000000000100100456
-    serial_number:
-      description: The serial number that it told.
-      type: str
-      sample: "0"
-    certificate_id:
-      description: The id of the certificate that it bootstrapped with.
-      type: str
-      sample: 0167d7b9a5c7000000000001001001f0
-    developer:
-      description: Whether it has a developer certificate.
-      type: bool
-      sample: true
-    bootstrapped_at:
-      description: When it last bootstrapped, in UTC.
-      type: str
-      sample: "2026-11-23T07:10:00Z"
-    created_at:
-      description: When it came into the directory, in UTC.
-      type: str
-      sample: "2026-11-23T07:10:00Z"
-    updated_at:
-      description: When its entry last changed, in UTC.
-      type: str
-      sample: "2026-11-23T07:10:02Z"
-    custom_attributes:
-      description: Its custom attributes.
-      type: dict
-      sample: {shelf: "3"}
-    groups:
-      description: The names of its groups.
-      returned: when groups were given for a device
-      type: list
-      elements: str
-      sample: [Bench]
-    suspended:
-      description: Whether somebody suspended it, so that it cannot connect.
-      type: bool
-      sample: false
+  sample: [{id: 0167d7b9a5c700000000000100100456, name: bench-7, state: registered, groups: [Bench]}]
 failed_ids:
   description: The ids of devices that the service refused to change, or did not answer for.
   returned: when there are such

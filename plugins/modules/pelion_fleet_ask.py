@@ -7,13 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pelion_fleet_ask
-short_description: Ask a board what it holds, and note what it is to hold
+short_description: Ask a board what it holds, and note what it is to hold (internal to the role)
 version_added: 0.2.0
 author:
   - The pelion.mbl contributors (@pelion)
 description:
-  - The second step of the role P(pelion.mbl.provision_pelion#role), for each board. One exchange over one connection;
-    no secret is sent.
+  - The second step of the role P(pelion.mbl.provision_pelion#role), for each board. Internal to that role, so
+    options and results may change with any release.
+  - One exchange over one connection; no secret is sent.
   - What an earlier run left behind on the board when it was cut off is completed or undone, unless in check mode.
 options:
   wishes:

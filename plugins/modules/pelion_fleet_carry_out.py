@@ -7,13 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pelion_fleet_carry_out
-short_description: Carry out on a board what was decided for it
+short_description: Carry out on a board what was decided for it (internal to the role)
 version_added: 0.2.0
 author:
   - The pelion.mbl contributors (@pelion)
 description:
-  - The last step of the role P(pelion.mbl.provision_pelion#role) for a board that has a part in the decision. Fails for
-    one that is refused; else does what M(pelion.mbl.mbl_kcm_inject) does, without asking the board again.
+  - The fourth step of the role P(pelion.mbl.provision_pelion#role), for each board that has a part in the decision.
+    Internal to that role, so options and results may change with any release.
+  - Fails for a board that is refused; else does what M(pelion.mbl.mbl_kcm_inject) does, without asking the board again.
 options:
   part:
     description: The board's part, from RV(pelion.mbl.pelion_fleet_decide#module:parts).

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pelion_fleet_check
-short_description: See to it that a fleet can be provisioned, before any board is asked
+short_description: See to it that a fleet can be provisioned, before any board is asked (internal to the role)
 version_added: 0.2.0
 author:
   - The pelion.mbl contributors (@pelion)
 description:
-  - The first step of the role P(pelion.mbl.provision_pelion#role), once for all boards.
+  - The first step of the role P(pelion.mbl.provision_pelion#role), once for all boards. Internal to that role, so
+    options and results may change with any release.
   - Fails when the inventory lacks boards that are expected, when this run was given no vault secret or one that opens
     nothing of the team store, and when the cloud cannot be reached with the API key. What concerns all boards is said
     once, and before any of them is touched.

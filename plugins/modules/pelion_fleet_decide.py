@@ -7,13 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pelion_fleet_decide
-short_description: Decide what each board of a fleet gets
+short_description: Decide what each board of a fleet gets (internal to the role)
 version_added: 0.2.0
 author:
   - The pelion.mbl contributors (@pelion)
 description:
-  - The third step of the role P(pelion.mbl.provision_pelion#role), once for all boards. Takes what every board itself
-    wishes and holds, asks the team store and the cloud once, and gives each board its part.
+  - The third step of the role P(pelion.mbl.provision_pelion#role), once for all boards. Internal to that role, so
+    options and results may change with any release.
+  - Takes what every board itself wishes and holds, asks the team store and the cloud once, and gives each board its
+    part.
   - "A board gets nothing when it is proven to hold what it should and the Device Directory has it as registered. Else
     it is to be injected, or to register anew, or it is refused: since it is not in the roster, since its developer
     certificate has no room, since it has bootstrapped with another one, or since it holds an update certificate that

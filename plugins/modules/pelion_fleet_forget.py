@@ -27,14 +27,8 @@ options:
     default: false
 extends_documentation_fragment:
   - pelion.mbl.attributes
+  - pelion.mbl.attributes.full
   - pelion.mbl.store
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 seealso:
   - module: pelion.mbl.pelion_fleet_info
 """

@@ -32,15 +32,10 @@ options:
     description: The names of the boards that should be at a site, a list for each; for sites that have sent no report.
     type: dict
     default: {}
-  dest:
-    description:
-      - A directory to write the report to, as C(fleet.json), C(fleet.csv), C(fleet.junit.xml) and C(fleet.html). It is
-        made when it is not there. A relative path is relative to the directory of the command.
-      - Reports are written in check mode, too.
-    type: path
 extends_documentation_fragment:
   - pelion.mbl.attributes
   - pelion.mbl.attributes.info
+  - pelion.mbl.report
   - pelion.mbl.store
 seealso:
   - module: pelion.mbl.pelion_fleet_report

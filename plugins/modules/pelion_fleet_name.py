@@ -52,15 +52,9 @@ options:
     type: path
 extends_documentation_fragment:
   - pelion.mbl.attributes
+  - pelion.mbl.attributes.full
   - pelion.mbl.pelion
   - pelion.mbl.store
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 seealso:
   - module: pelion.mbl.pelion_device
   - module: pelion.mbl.pelion_fleet_info
@@ -85,7 +79,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 devices:
-  description: The devices as they are now, as M(pelion.mbl.pelion_device) describes them.
+  description: The devices as they are now, as in RV(pelion.mbl.pelion_device#module:devices).
   type: list
   elements: dict
   returned: success

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pelion_fleet_prove
-short_description: Prove with the Device Directory that boards are registered
+short_description: Prove with the Device Directory that boards are registered (internal to the role)
 version_added: 0.2.0
 author:
   - The pelion.mbl contributors (@pelion)
 description:
-  - The step of the role P(pelion.mbl.provision_pelion#role) that follows the work on the boards, once for all of them.
-    Waits until the Device Directory has every board that was changed as registered, under the developer certificate
+  - The last step of the role P(pelion.mbl.provision_pelion#role), once for all boards. Internal to that role, so
+    options and results may change with any release.
+  - Waits until the Device Directory has every board that was changed as registered, under the developer certificate
     that it was given and with a bootstrap of its own where it had to bootstrap.
   - Boards that are proven are remembered in the file C(fleet.json) of the team store.
   - Does not fail for boards that are not proven, but names them, so that each can fail by itself.

@@ -49,16 +49,11 @@ options:
     description: Boards with a certificate that ends within so many days need attention.
     type: int
     default: 30
-  dest:
-    description:
-      - A directory to write the report to, as C(fleet.json), C(fleet.csv), C(fleet.junit.xml) and C(fleet.html). It is
-        made when it is not there. A relative path is relative to the directory of the command.
-      - Reports are written in check mode, too.
-    type: path
 extends_documentation_fragment:
   - pelion.mbl.attributes
   - pelion.mbl.attributes.info
   - pelion.mbl.pelion
+  - pelion.mbl.report
   - pelion.mbl.store
 seealso:
   - module: pelion.mbl.mbl_pelion_status

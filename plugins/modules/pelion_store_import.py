@@ -35,14 +35,8 @@ options:
     type: str
 extends_documentation_fragment:
   - pelion.mbl.attributes
+  - pelion.mbl.attributes.full
   - pelion.mbl.store
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 seealso:
   - module: pelion.mbl.pelion_store_info
 """

@@ -207,6 +207,10 @@ def test_a_fleet_is_named_by_its_boards_or_by_a_table(cloud: Cloud, controller: 
     assert refused.failed and "board 'unknown'" in refused.msg
 
 
+def test_a_list_without_devices_changes_none(controller: Controller) -> None:
+    assert controller.run({"pelion.mbl.pelion_device": {"devices": []}}).results[0]["devices"] == []
+
+
 def test_a_production_device_is_not_removed(cloud: Cloud, controller: Controller) -> None:
     device_id = cloud.state.seed_devices(1, device_execution_mode=5)[0]
     refused = controller.run({"pelion.mbl.pelion_device": {"ids": [device_id], "state": "absent"}})

@@ -207,6 +207,25 @@ def test_an_api_key_is_typed_unseen(bench):
     assert key in view.stdout, view.output
 
 
+def test_what_playbooks_save_has_the_vault_id_of_the_variables(bench: Bench) -> None:
+    for name in ("first", "second"):
+        (bench.home / name).write_text(f"the {name} secret\n")
+    stores = bench.home / "stores"
+    options = (
+        f"--vault-id first@{bench.home}/first --vault-id second@{bench.home}/second "
+        f"-e provision_pelion_vault_id=second -e provision_pelion_user_store={stores}/user "
+        f"-e provision_pelion_team_store={stores}/team"
+    )
+    for name, saved in (
+        ("save_api_key", "user/pelion.api-key.yml"),
+        ("import_mbl_cli -e src=home/old-store", "team/old.*"),
+    ):
+        play = bench.play(name, options)
+        assert play.returncode == 0, play.output
+        (entry,) = stores.glob(saved)
+        assert entry.read_text().splitlines()[0] == "$ANSIBLE_VAULT;1.2;AES256;second"
+
+
 def test_a_store_is_not_put_into_the_collection(bench):
     play = bench.play("list", "-e provision_pelion_team_store=team-store")
     assert play.returncode == 2 and "inventory_dir" in play.output, play.output
@@ -271,3 +290,36 @@ def test_a_run_that_cannot_begin_tells_it_for_all(bench):
     report = bench.report()
     assert (report["success"], report["counts"]) == (False, {"not_reached": 3})
     assert "No API key" in report["problems"][0]
+
+
+def test_the_role_in_a_play_of_its_user_takes_variables_and_module_defaults(bench: Bench) -> None:
+    """The role has variables for stores and account; for the API key there are only the groups of modules."""
+    for board in bench.addresses:
+        bench.fleet.make_fresh(board)
+    (bench.home / "second").write_text("the second secret\n")
+    stores = bench.home / "of-the-role"
+    play = {
+        "hosts": "mbl",
+        "gather_facts": False,
+        "module_defaults": {"group/pelion.mbl.pelion": {"api_key": "{{ lookup('ansible.builtin.env', 'OWN_KEY') }}"}},
+        "roles": ["pelion.mbl.provision_pelion"],
+        "vars": {
+            "provision_pelion_dev_cert": "own",
+            "provision_pelion_api_host": "{{ lookup('ansible.builtin.env', 'OWN_HOST') }}",
+            "provision_pelion_team_store": f"{stores}/team",
+            "provision_pelion_user_store": f"{stores}/user",
+            "provision_pelion_vault_id": "second",
+        },
+    }
+    (bench.directory / "own.yml").write_text(yaml.safe_dump([play]))
+    command = (
+        "OWN_HOST=$PELION_API_HOST; unset PELION_API_KEY MBED_CLOUD_SDK_API_KEY PELION_API_HOST MBED_CLOUD_SDK_HOST; "
+        f"export OWN_HOST OWN_KEY; ansible-playbook -i inventory/ --vault-id second@{bench.home}/second own.yml"
+    )
+    refused = bench.run(f"OWN_KEY=ak_unknown; {command}")
+    assert refused.returncode == 2 and "Ask the board" not in refused.stdout, refused.output
+    done = bench.run(f"OWN_KEY=$PELION_API_KEY; {command}")
+    assert done.returncode == 0, done.output
+    entries = [entry.read_text() for name in ("own", "bench-update") for entry in stores.glob(f"team/{name}.*.yml")]
+    assert [entry.splitlines()[0] for entry in entries] == ["$ANSIBLE_VAULT;1.2;AES256;second"] * 2
+    assert all(bench.fleet.content(board) for board in bench.addresses)

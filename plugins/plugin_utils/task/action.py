@@ -4,19 +4,24 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
+from ansible.module_utils.basic import AnsibleFallbackNotFound
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 
 from ..errors import PelionError
 from ..libraries import require_libraries
-from .environment import take_api_keys
+
+API_KEY_VARIABLES = ("PELION_API_KEY", "MBED_CLOUD_SDK_API_KEY")
+
+_taken: dict[str, str] = {}
 
 
-class Action(ActionBase):
+class Action(ActionBase):  # type: ignore[misc]  # Ansible has no types
     """An action with the manners of a module.
 
     A plugin states ``ARGUMENTS`` (an argument spec) and, where it needs them, ``RULES``
@@ -31,8 +36,8 @@ class Action(ActionBase):
     RULES: dict[str, Any] = {}
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        take_api_keys()
-        result = super().run(tmp, task_vars)
+        _take_api_keys()
+        result: dict[str, Any] = super().run(tmp, task_vars)
         validation, arguments = self.validate_argument_spec(self.ARGUMENTS, **self.RULES)
         self._task_vars = task_vars or {}
         self._warnings: list[str] = []
@@ -43,7 +48,8 @@ class Action(ActionBase):
             result.update(failed=True, msg=str(error), **error.facts)
         if self._warnings:
             result["warnings"] = result.get("warnings", []) + self._warnings
-        return remove_values(result, validation._no_log_values)
+        cleaned: dict[str, Any] = remove_values(result, validation._no_log_values)
+        return cleaned
 
     @abstractmethod
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -60,6 +66,24 @@ class Action(ActionBase):
     @property
     def check_mode(self) -> bool:
         return bool(self._task.check_mode)
+
+
+def _take_api_keys() -> None:
+    """Take the API keys out of this process's environment, which each ssh that it starts would inherit.
+
+    A task has a process of its own, so no other misses them. What its loop runs next finds them by ``api_key``.
+    """
+    for name in API_KEY_VARIABLES:
+        if name in os.environ:
+            _taken[name] = os.environ.pop(name)
+
+
+def api_key() -> str:
+    """An argument's fallback: the key that the environment had. Raises AnsibleFallbackNotFound without one."""
+    for name in API_KEY_VARIABLES:
+        if name in _taken:
+            return _taken[name]
+    raise AnsibleFallbackNotFound
 
 
 def plain(value: Any) -> Any:

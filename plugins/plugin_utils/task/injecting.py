@@ -46,7 +46,7 @@ def bring_to(
     }
     fingerprint = items and items.fingerprint
     result: dict[str, Any] = {
-        "changed": work.changes or board.recovered,
+        "changed": work.changes or found.recovered,
         "injected": work.inject,
         "reconnected": work.reconnect,
         "recovered": found.recovered,

@@ -20,12 +20,12 @@ from ..cloud.api_key import ApiKey
 from ..cloud.api_transport import api_url
 from ..cloud.pelion_api import PelionApi
 from ..errors import PelionError
-from . import environment
-from .action import Action
+from .action import Action, api_key
+from .store_options import Stores
 
 # Documented in plugins/doc_fragments/pelion.py.
 PELION_ARGUMENTS: dict[str, Any] = {
-    "api_key": {"type": "str", "no_log": True, "fallback": (environment.api_key,)},
+    "api_key": {"type": "str", "no_log": True, "fallback": (api_key,)},
     "api_host": {"type": "str", "fallback": (env_fallback, ["PELION_API_HOST", "MBED_CLOUD_SDK_HOST"])},
     "ca_path": {"type": "path", "fallback": (env_fallback, ["PELION_CA_PATH"])},
     "validate_certs": {"type": "bool", "default": True},
@@ -34,12 +34,13 @@ PELION_ARGUMENTS: dict[str, Any] = {
 }
 
 
-def find_key(arguments: dict[str, Any], stores: Any) -> ApiKey | None:
+def find_key(arguments: dict[str, Any], stores: Stores) -> ApiKey | None:
     """The API key and its host, from the options, the environment, or the user store; None without one.
 
-    Raises PelionError for a host that is none, and for a saved key that is not for the host asked for.
+    Raises PelionError for a host that is not one, and for a saved key that is not for the host asked for.
     """
     host = api_url(arguments["api_host"]) if arguments["api_host"] else None
+    key: ApiKey | None
     if arguments["api_key"]:
         key = ApiKey(arguments["api_key"].strip(), host or PelionApi.DEFAULT_HOST)
     else:
@@ -55,7 +56,7 @@ def find_key(arguments: dict[str, Any], stores: Any) -> ApiKey | None:
     return key
 
 
-def require_key(arguments: dict[str, Any], stores: Any) -> ApiKey:
+def require_key(arguments: dict[str, Any], stores: Stores) -> ApiKey:
     """As find_key; raises PelionError when there is no API key."""
     key = find_key(arguments, stores)
     if key is None:
@@ -66,7 +67,7 @@ def require_key(arguments: dict[str, Any], stores: Any) -> ApiKey:
     return key
 
 
-def open_api(action: Action, arguments: dict[str, Any], stores: Any) -> PelionApi:
+def open_api(action: Action, arguments: dict[str, Any], stores: Stores) -> PelionApi:
     """The client that the options describe, with the key that require_key gives."""
     return connect(action, arguments, require_key(arguments, stores))
 
