@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..plugin_utils.cloud.device_changes import Wish, change_devices, remove_devices
+from ..plugin_utils.cloud.device_changes import DeviceNotes, change_devices, remove_devices
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.device_notes import NOTE_ARGUMENTS
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
@@ -34,7 +34,7 @@ class ActionModule(Action):
     }
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        wishes = [_wish(arguments, device) for device in arguments["devices"] or map(_unnoted, arguments["ids"])]
+        wishes = [_notes(arguments, device) for device in arguments["devices"] or map(_unnoted, arguments["ids"])]
         with open_api(self, arguments, open_stores(self, arguments)) as api:
             if arguments["state"] == "absent":
                 changes = remove_devices(api, [wish.id for wish in wishes], dry_run=self.check_mode)
@@ -57,6 +57,6 @@ def _unnoted(device_id: str) -> dict[str, Any]:
     return {"id": device_id, **dict.fromkeys(NOTE_ARGUMENTS)}
 
 
-def _wish(arguments: dict[str, Any], device: dict[str, Any]) -> Wish:
+def _notes(arguments: dict[str, Any], device: dict[str, Any]) -> DeviceNotes:
     notes = {name: arguments[name] if device[name] is None else device[name] for name in NOTE_ARGUMENTS}
-    return Wish(device["id"], **notes, suspended=arguments["suspended"])
+    return DeviceNotes(device["id"], **notes, suspended=arguments["suspended"])

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options that say what the Device Directory notes about a device; see cloud/device_changes.py, Wish."""
+"""The options that say what the Device Directory notes about a device; see cloud/device_changes.py, DeviceNotes."""
 
 from __future__ import annotations
 

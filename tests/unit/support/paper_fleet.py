@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,9 +20,10 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Item
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.api_answers import Device
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import DeveloperCredentials
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.decision import Decision, Member, decide
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.decision import Decision, Fleet, decide
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.member import Member
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.stock import Stock
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.stock import read
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import UpdateWish, Wishes
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.developer_certificates import DEVICES_PER_CERTIFICATE
 
@@ -99,7 +99,7 @@ class PaperFleet:
         ]
 
     def decide(self, members: list[Member], *, in_use: bool, verify: bool = True) -> Decision:
-        """``in_use`` tells whether the certificates and their devices are there already."""
+        """``in_use`` says whether the certificates and their devices are there already."""
         api = SimpleNamespace(
             developer_certificates=lambda: [
                 _InCloud(c.certificate_id, c.name, c.fingerprint) for c in self._developer.values() if in_use
@@ -109,11 +109,12 @@ class PaperFleet:
             trusted_certificate_count=lambda: len(self._developer) if in_use else 0,
         )
         remembered = self.remembered() if in_use else {}
-        return decide(members, Stock(_Store(self, in_use), api if verify else None, _no_file), remembered)
+        fleet = Fleet(members, remembered)
+        return decide(fleet, read(_Store(self, in_use), api if verify else None, _no_file, fleet.admitted))
 
 
 class _Store:
-    directory = Path("/paper/team")
+    place = "/paper/team"
 
     def __init__(self, fleet: PaperFleet, in_use: bool) -> None:
         self._entries: dict[type, dict[str, Any]] = {
