@@ -14,8 +14,8 @@ from ..plugin_utils.fleet.answers import Answer, Unasked
 from ..plugin_utils.fleet.roster import concerning
 from ..plugin_utils.fleet.wishes import VARIABLES, UpdateWish, Wishes
 from ..plugin_utils.reasons import Reason
-from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.board import BOARD_ARGUMENTS, board_of
+from ..plugin_utils.task.fleet_action import FleetAction
 from ..plugin_utils.task.host_keys import host_keys_of
 from ..plugin_utils.team.developer_certificates import check_request
 
@@ -57,7 +57,7 @@ ROLE_VARIABLES = {
 """All of them; a test compares them with argument_specs.yml."""
 
 
-class ActionModule(Action):
+class ActionModule(FleetAction):
     ARGUMENTS = {
         # Validated below, by the names that people know them by, and so that a mistake of all boards is told once.
         "wishes": {"type": "dict", "required": True},
@@ -65,9 +65,9 @@ class ActionModule(Action):
         **BOARD_ARGUMENTS,
     }
 
-    def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        problem = _unknown_variable(self._task_vars)
-        wishes = problem or _wishes(arguments["wishes"])
+    def take_step(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        problem = unknown_variable(self._task_vars)
+        wishes = problem or wishes_of(arguments["wishes"])
         if isinstance(wishes, Reason):
             # Often that of all boards: the decision says it once.
             return {"changed": False, **Unasked(wishes).to_json()}
@@ -78,7 +78,7 @@ class ActionModule(Action):
         return {"changed": found.recovered, **Answer(wishes, arguments["team"], found, host_keys).to_json()}
 
 
-def _unknown_variable(variables: Iterable[str]) -> Reason | None:
+def unknown_variable(variables: Iterable[str]) -> Reason | None:
     """What is wrong with a variable whose name begins as the role's do, and that the role does not have."""
     for name in sorted(name for name in variables if name.startswith(PREFIX)):
         if name.removeprefix(PREFIX) not in ROLE_VARIABLES:
@@ -87,7 +87,7 @@ def _unknown_variable(variables: Iterable[str]) -> Reason | None:
     return None
 
 
-def _wishes(given: dict[str, Any]) -> Wishes | Reason:
+def wishes_of(given: dict[str, Any]) -> Wishes | Reason:
     """The wishes, or the reason for which they mean nothing."""
     validator = ArgumentSpecValidator({PREFIX + name: argument for name, argument in WISHES.items()})
     checked = validator.validate({PREFIX + name: value for name, value in given.items()})

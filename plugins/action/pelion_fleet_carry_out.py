@@ -10,14 +10,14 @@ from ..plugin_utils.fleet.part import Part
 from ..plugin_utils.fleet.proof import Claim
 from ..plugin_utils.fleet.reasons import WORK_REASONS, failure
 from ..plugin_utils.fleet.work import NOT_IN_STORE, work_for
-from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.board import BOARD_ARGUMENTS, board_of
+from ..plugin_utils.task.fleet_action import FleetAction
 from ..plugin_utils.task.host_keys import host_keys_of
 from ..plugin_utils.task.injecting import bring_to, read_items
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 
 
-class ActionModule(Action):
+class ActionModule(FleetAction):
     ARGUMENTS = {
         **BOARD_ARGUMENTS,
         **STORE_ARGUMENTS,
@@ -25,7 +25,7 @@ class ActionModule(Action):
         "found": {"type": "dict", "default": {}},
     }
 
-    def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def take_step(self, arguments: dict[str, Any]) -> dict[str, Any]:
         part = Part.from_json(arguments["part"])
         if part.refused:
             raise failure(part.refused)

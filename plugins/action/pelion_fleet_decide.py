@@ -13,17 +13,18 @@ from ..plugin_utils.fleet.answers import Answer, Unasked, answer_of
 from ..plugin_utils.fleet.decision import Decision, Fleet, decide, decide_and_reserve
 from ..plugin_utils.fleet.member import Member
 from ..plugin_utils.fleet.memory import Remembered, absent, read_fleet, remember
-from ..plugin_utils.fleet.reasons import coded
+from ..plugin_utils.fleet.reasons import coded, failure
 from ..plugin_utils.fleet.reservations import Reservations
 from ..plugin_utils.fleet.stock import read
+from ..plugin_utils.reasons import Reason
 from ..plugin_utils.store.store import Store
-from ..plugin_utils.task.action import Action
+from ..plugin_utils.task.fleet_action import FleetAction
 from ..plugin_utils.task.given_files import read_given_file
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 
 
-class ActionModule(Action):
+class ActionModule(FleetAction):
     BYPASS_HOST_LOOP = True  # see pelion_fleet_check
     ARGUMENTS = {
         **PELION_ARGUMENTS,
@@ -33,7 +34,7 @@ class ActionModule(Action):
         "warn_days": {"type": "int", "default": 30},
     }
 
-    def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def take_step(self, arguments: dict[str, Any]) -> dict[str, Any]:
         answers = {name: answer_of(result) for name, result in arguments["asked"].items()}
         asked = {name: answer for name, answer in answers.items() if isinstance(answer, Answer)}
         unasked = {name: answer.problem for name, answer in answers.items() if isinstance(answer, Unasked)}
@@ -89,7 +90,4 @@ def _require_one_team(asked: Mapping[str, Answer]) -> None:
     teams = {json.dumps(answer.team, sort_keys=True): name for name, answer in asked.items()}
     if len(teams) > 1:
         (one, first), (other, second), *_more = teams.items()
-        raise PelionError(
-            f"Boards of this play wish for different stores or accounts: {first} for {one}, {second} for {other}. Run "
-            "them one after the other with --limit, or in plays of their own."
-        )
+        raise failure(Reason("different-teams", {"one": one, "first": first, "other": other, "second": second}))

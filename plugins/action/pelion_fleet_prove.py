@@ -8,12 +8,12 @@ from ..plugin_utils.errors import PelionError
 from ..plugin_utils.fleet.memory import Remembered, remember
 from ..plugin_utils.fleet.proof import Claim, prove
 from ..plugin_utils.reasons import Reason
-from ..plugin_utils.task.action import Action
+from ..plugin_utils.task.fleet_action import FleetAction
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 
 
-class ActionModule(Action):
+class ActionModule(FleetAction):
     BYPASS_HOST_LOOP = True  # see pelion_fleet_check
     ARGUMENTS = {
         **PELION_ARGUMENTS,
@@ -22,7 +22,7 @@ class ActionModule(Action):
         "verify": {"type": "bool", "default": True},
     }
 
-    def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def take_step(self, arguments: dict[str, Any]) -> dict[str, Any]:
         claims = {
             name: Claim.from_json(name, done["claim"])
             for name, done in arguments["carried_out"].items()

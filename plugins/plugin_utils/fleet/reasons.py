@@ -13,6 +13,7 @@ from ..cloud.pelion_api import ApiError
 from ..credentials.rules import CredentialError
 from ..errors import PelionError
 from ..reasons import Kind, Reason
+from ..store.places import PlacesError
 from ..store.store import StoreError
 from ..store.vault import VaultError
 
@@ -27,6 +28,12 @@ _LOOK_THERE = "Look at /var/log/mbl-cloud-client.log there, at its network and a
 
 FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
     {
+        # What stops a run before any board is asked, or decided for.
+        "discovery": Kind("{text}"),
+        "different-teams": Kind(
+            "Boards of this play wish for different stores or accounts: {first} for {one}, {second} for {other}.",
+            "Run them one after the other with --limit, or in plays of their own.",
+        ),
         # What is asked of a board without asking it.
         "unknown-variable": Kind(
             "{variable} is not a variable of the role provision_pelion.",
@@ -174,7 +181,7 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
         ),
         # What another room says in its own words.
         "store": Kind("{text}", common="The team store does not have what these boards are to hold."),
-        "cloud": Kind("{text}", common="The cloud did not do what was asked of it for these boards."),
+        "cloud": Kind("{text}"),
         "credentials": Kind("{text}", common="The credentials for these boards break a rule, so they get none."),
     }
 )
@@ -201,18 +208,23 @@ WORK_REASONS: Mapping[str, Kind] = MappingProxyType(
 _ROOMS: tuple[tuple[type[PelionError], str], ...] = (
     (StoreError, "store"),
     (VaultError, "store"),
+    (PlacesError, "store"),
     (ApiError, "cloud"),
     (CredentialError, "credentials"),
 )
 
 
+def code_of(error: PelionError) -> str | None:
+    """The code that another room's ``error`` has by its class; None for one of no known kind."""
+    if isinstance(error, BoardError):
+        return str(error.facts["reason"])
+    return next((code for kind, code in _ROOMS if isinstance(error, kind)), None)
+
+
 def reason_of(error: PelionError, otherwise: str = "credentials") -> Reason:
     """The reason that another room's ``error`` is, its text as a fact; ``otherwise`` is the code where its class does
     not say one."""
-    code = next((code for kind, code in _ROOMS if isinstance(error, kind)), otherwise)
-    if isinstance(error, BoardError):
-        code = str(error.facts["reason"])
-    return Reason(code, error.facts.get("reason_facts") or {"text": str(error)})
+    return Reason(code_of(error) or otherwise, error.facts.get("reason_facts") or {"text": str(error)})
 
 
 def failure(reason: Reason, **facts: Any) -> PelionError:

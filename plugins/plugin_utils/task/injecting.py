@@ -12,7 +12,6 @@ from ..board.items import Items
 from ..credentials.certified import describe_certificate
 from ..credentials.developer_credentials import DeveloperCredentials
 from ..credentials.update_resources import UpdateResources
-from ..errors import PelionError
 from ..fleet.reasons import WORK_REASONS, failure
 from ..fleet.work import Work
 from ..reasons import Reason
@@ -78,7 +77,8 @@ def _stored(action: Action, store: Store, kind: type[Stored], name: str, module:
         for warning in found.check():
             action.warn(warning)
     elif not action.check_mode:
-        raise PelionError(f"The team store has no {kind.KIND} named {name!r}. Run pelion.mbl.{module} first.")
+        text = f"The team store has no {kind.KIND} named {name!r}. Run pelion.mbl.{module} first."
+        raise failure(Reason("store", {"text": text}))
     return found
 
 
