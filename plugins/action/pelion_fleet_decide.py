@@ -38,7 +38,7 @@ class ActionModule(FleetAction):
         answers = {name: answer_of(result) for name, result in arguments["asked"].items()}
         asked = {name: answer for name, answer in answers.items() if isinstance(answer, Answer)}
         unasked = {name: answer.problem for name, answer in answers.items() if isinstance(answer, Unasked)}
-        _require_one_team(asked)
+        require_one_team(asked)
         stores = open_stores(self, arguments)
         fleet = Fleet([answer.member(name) for name, answer in asked.items()], read_fleet(stores.team), unasked)
         with open_api(self, arguments, stores) if arguments["verify"] else contextlib.nullcontext() as api:
@@ -85,7 +85,7 @@ class ActionModule(FleetAction):
             self.warn(str(error))
 
 
-def _require_one_team(asked: Mapping[str, Answer]) -> None:
+def require_one_team(asked: Mapping[str, Answer]) -> None:
     """Stores and cloud are asked once for all, so they must be the same ones for all boards of a play."""
     teams = {json.dumps(answer.team, sort_keys=True): name for name, answer in asked.items()}
     if len(teams) > 1:

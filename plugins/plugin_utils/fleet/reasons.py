@@ -38,13 +38,14 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
         "unknown-variable": Kind(
             "{variable} is not a variable of the role provision_pelion.",
             "ansible-doc -t role pelion.mbl.provision_pelion lists them.",
-            hints={"near": "Did you mean {near}?"},
+            "These boards have variables that the role provision_pelion does not know.",
+            {"near": "Did you mean {near}?"},
         ),
-        "wrong-variable": Kind("{text}"),
+        "wrong-variable": Kind("{text}", common="The role's variables have wrong values for these boards."),
         "no-names": Kind(
             "The fleet's credentials have no names.",
-            "Name the fleet's credentials: set provision_pelion_dev_cert (a developer certificate) and "
-            "provision_pelion_update_resources (update resources) in inventory/group_vars/mbl.yml or with -e.",
+            "Set provision_pelion_dev_cert (a developer certificate) and provision_pelion_update_resources (update "
+            "resources) in inventory/group_vars/mbl.yml or with -e.",
         ),
         # Who may get keys.
         "not-in-roster": Kind(

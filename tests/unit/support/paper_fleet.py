@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -23,7 +23,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_reso
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.decision import Decision, Fleet, decide
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.member import Member
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.stock import read
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.stock import Stock, read
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import UpdateWish, Wishes
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.developer_certificates import DEVICES_PER_CERTIFICATE
 
@@ -98,9 +98,9 @@ class PaperFleet:
             for number, device_id in enumerate(self.ids)
         ]
 
-    def decide(self, members: list[Member], *, in_use: bool, verify: bool = True) -> Decision:
+    def stock(self, members: Sequence[Member], *, in_use: bool, verify: bool = True) -> Stock:
         """``in_use`` says whether the certificates and their devices are there already."""
-        api = SimpleNamespace(
+        api: Any = SimpleNamespace(
             developer_certificates=lambda: [
                 _InCloud(c.certificate_id, c.name, c.fingerprint) for c in self._developer.values() if in_use
             ],
@@ -108,9 +108,13 @@ class PaperFleet:
             account=lambda: SimpleNamespace(certificates_limit=self._free + len(self._developer)),
             trusted_certificate_count=lambda: len(self._developer) if in_use else 0,
         )
-        remembered = self.remembered() if in_use else {}
-        fleet = Fleet(members, remembered)
-        return decide(fleet, read(_Store(self, in_use), api if verify else None, _no_file, fleet.admitted))
+        store: Any = _Store(self, in_use)
+        return read(store, api if verify else None, _no_file, members)
+
+    def decide(self, members: Sequence[Member], *, in_use: bool, verify: bool = True) -> Decision:
+        """Reads the stock, then decides by it."""
+        fleet = Fleet(members, self.remembered() if in_use else {})
+        return decide(fleet, self.stock(fleet.admitted, in_use=in_use, verify=verify))
 
 
 class _Store:

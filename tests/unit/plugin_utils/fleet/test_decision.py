@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -465,6 +466,47 @@ def test_a_store_that_takes_no_notes_is_warned_of(
     decision = deciding(fresh("a"), reservations=reservations)
     assert decision.parts["a"].dev_cert == "bench"
     assert any("Other runs may give away" in warning and FILE in warning for warning in decision.warnings)
+
+
+def test_a_board_that_moves_to_another_certificate_takes_a_place_there(
+    cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations
+) -> None:
+    items = have(cloud, store)
+    have(cloud, store, dev_cert="next")
+    moving = board_with(items, device_under(cloud, store))
+    wishes = replace(WISHES, dev_cert="next", when_bootstrapped="keep_identity")
+    assert deciding({"a": moving}, wishes, reservations=reservations).places == {"a": "next"}
+    with reservations.locked() as reserved:
+        assert reserved == {"a": "next"}
+
+
+def test_a_proven_fleet_leaves_the_store_alone(
+    cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = have(cloud, store)
+    board = board_with(items, device_under(cloud, store))
+    monkeypatch.setattr(Store, "locked", lambda store: pytest.fail("nothing is reserved"))
+    assert set(deciding({"a": board}, reservations=reservations).proven) == {"a"}
+
+
+def test_others_wait_only_while_it_is_decided_and_noted(
+    cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have(cloud, store)
+    locked = Reservations.locked
+    asked = []
+
+    @contextmanager
+    def counting(reservations: Reservations) -> Iterator[Mapping[str, str]]:
+        before = calls(cloud)
+        with locked(reservations) as reserved:
+            yield reserved
+        asked.append(calls(cloud) - before)
+
+    monkeypatch.setattr(Reservations, "locked", counting)
+    decision = deciding(fresh("a", "b"), reservations=reservations)
+    assert set(decision.places) == {"a", "b"}
+    assert asked == [Counter()], "decided once, by what was read before"
 
 
 def test_runs_that_decide_at_the_same_moment_overfill_nothing(
