@@ -91,23 +91,23 @@ class Decision:
 
     @property
     def common_refusal(self) -> Reason | None:
-        """The reason, when all boards are refused for one and the same, to be said once: one of them, where their facts
-        differ."""
-        reasons = [part.refused for part in self.parts.values()]
-        if self.proven or not reasons or None in reasons or len({reason.code for reason in reasons if reason}) > 1:
+        """The reason, when all boards are refused for one and the same, to be said once; with the facts that do not
+        differ from board to board."""
+        reasons = [part.refused for part in self.parts.values() if part.refused]
+        if self.proven or not reasons or len(reasons) < len(self.parts) or len({r.code for r in reasons}) > 1:
             return None
-        return reasons[0]
+        one, *others = reasons
+        facts = {name: fact for name, fact in one.facts.items() if all(o.facts.get(name) == fact for o in others)}
+        return Reason(one.code, facts)
 
     def common_message(self) -> str | None:
         """What to say once of all boards, when there is a common refusal."""
         reason = self.common_refusal
         if reason is None:
             return None
-        if len(self.parts) == 1:
-            return f"{next(iter(self.parts))}: {reason.message(FLEET_REASONS)}"
         alike = all(part.refused == reason for part in self.parts.values())
         text = reason.message(FLEET_REASONS) if alike else reason.common_message(FLEET_REASONS)
-        return f"All {len(self.parts)} boards: {text}"
+        return f"{next(iter(self.parts)) if len(self.parts) == 1 else f'All {len(self.parts)} boards'}: {text}"
 
 
 def decide(fleet: Fleet, stock: Stock, reserved: Mapping[str, str] | None = None) -> Decision:

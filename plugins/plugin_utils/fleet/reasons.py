@@ -87,8 +87,8 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
             "No key is made for the update resources {update_resources!r}, since {holder} holds an update certificate "
             "({fingerprint:.16}…) that the team store {team_store} does not know.",
             "Is it the right store? If so, set provision_pelion_when_update_unknown to replace for that board.",
-            "No keys are made for update resources, since {holder} holds an update certificate ({fingerprint:.16}…) "
-            "that the team store {team_store} does not know.",
+            "No keys are made for update resources, since another board holds an update certificate that the team "
+            "store {team_store} does not know.",
         ),
         # Developer certificates.
         "would-ignore-certificate": Kind(
@@ -132,7 +132,7 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
             "There is no room for this board among the developer certificates ({certificates}), and the account may "
             "have {left} more.",
             "Delete certificates or devices that are no longer needed.",
-            "There is no room for these boards among the developer certificates, and the account may have {left} more.",
+            "There is no room for these boards among the developer certificates, and the account may not have more.",
         ),
         "no-room-spread": Kind(
             "There is no room for this board among the developer certificates ({certificates}).",
@@ -173,12 +173,12 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
             "The credentials are on the board, but it did not register within {timeout} seconds. Its client says: "
             "{client_says}.",
             _LOOK_THERE,
-            "The credentials are on these boards, but they did not register within {timeout} seconds.",
+            "The credentials are on these boards, but they did not register in time.",
         ),
         "reconnected-not-registered": Kind(
             "The board did not register within {timeout} seconds. Its client says: {client_says}.",
             _LOOK_THERE,
-            "These boards did not register within {timeout} seconds.",
+            "These boards did not register in time.",
         ),
         # What another room says in its own words.
         "store": Kind("{text}", common="The team store does not have what these boards are to hold."),

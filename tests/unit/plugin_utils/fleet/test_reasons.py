@@ -232,12 +232,8 @@ def test_each_code_of_work_is_yielded_and_its_facts_make_its_text(code: str) -> 
 
 @pytest.mark.parametrize("kind", [kind for kind in FLEET_REASONS.values() if kind.common], ids=lambda kind: kind.text)
 def test_what_is_said_of_many_boards_says_nothing_of_one(kind: Kind) -> None:
-    """The other facts may differ from board to board."""
-    alike = {"team_store", "left", "timeout"}
-    if "holder" in fields(kind.common):
-        alike |= {"holder", "fingerprint"}  # One board's certificate keeps keys from all.
-    assert fields(kind.common) <= alike
-    assert fields(kind.next_step) <= alike
+    assert fields(kind.common) <= {"team_store"}
+    assert not fields(kind.next_step)
 
 
 def test_codes_are_short_and_of_one_table() -> None:
@@ -254,6 +250,7 @@ def test_200_boards_outside_the_roster_have_one_code_and_are_told_of_once() -> N
     assert said
     assert said.startswith("All 200 boards: These boards are not in the roster")
     assert "mbed-linux-os" not in said
+    assert decision.common_refusal == Reason("not-in-roster", {"host_keys": "not known here"})
 
 
 def test_refusals_of_two_codes_have_nothing_in_common() -> None:
