@@ -193,7 +193,7 @@ WORK_REASONS: Mapping[str, Kind] = MappingProxyType(
         "holds-nothing": Kind("it holds none of the credentials"),
         "no-record": Kind("it has no record of what was injected"),
         "other-injected": Kind("other credentials were injected"),
-        "changed-since": Kind("its KCM was changed by another tool since"),
+        "kcm-changed": Kind("its KCM was changed by another tool since"),
         "lacks-certificate": Kind("it holds no {title} certificate"),
         "holds-other-certificate": Kind("it holds another {title} certificate"),
         "lacks-items": Kind("its KCM lacks {items}"),
@@ -216,8 +216,8 @@ _ROOMS: tuple[tuple[type[PelionError], str], ...] = (
 
 
 def code_of(error: PelionError) -> str | None:
-    """The code that another room's ``error`` has by its class; None for one of no known kind."""
-    if isinstance(error, BoardError):
+    """The code that another room's ``error`` has, itself or by its class; None for one of no known kind."""
+    if isinstance(error, BoardError) and "reason" in error.facts:
         return str(error.facts["reason"])
     return next((code for kind, code in _ROOMS if isinstance(error, kind)), None)
 
@@ -225,7 +225,10 @@ def code_of(error: PelionError) -> str | None:
 def reason_of(error: PelionError, otherwise: str = "credentials") -> Reason:
     """The reason that another room's ``error`` is, its text as a fact; ``otherwise`` is the code where its class does
     not say one."""
-    return Reason(code_of(error) or otherwise, error.facts.get("reason_facts") or {"text": str(error)})
+    code, facts = code_of(error) or otherwise, error.facts.get("reason_facts", {})
+    if not facts or "{text}" in FLEET_REASONS[code].text:
+        facts = {**facts, "text": str(error)}
+    return Reason(code, facts)
 
 
 def failure(reason: Reason, **facts: Any) -> PelionError:

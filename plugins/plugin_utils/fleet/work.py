@@ -73,7 +73,7 @@ def differences(found: Inspection, items: Items) -> list[Reason]:
     elif found.record.get("fingerprint") != wanted["fingerprint"]:
         differing.append(Reason("other-injected"))
     elif found.record.get("kcm") != found.kcm_digest:
-        differing.append(Reason("changed-since"))
+        differing.append(Reason("kcm-changed"))
     for title, held in (("developer", found.developer_certificate), ("update", found.update_certificate)):
         if held is None:
             differing.append(Reason("lacks-certificate", {"title": title}))

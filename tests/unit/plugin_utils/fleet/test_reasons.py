@@ -189,7 +189,7 @@ WORK_CASES: dict[str, Callable[[], list[Reason]]] = {
     "holds-nothing": lambda: differing(files=()),
     "no-record": differing,
     "other-injected": lambda: differing(record={"fingerprint": "other"}),
-    "changed-since": lambda: differing(**BY_ANOTHER),
+    "kcm-changed": lambda: differing(**BY_ANOTHER),
     "lacks-certificate": differing,
     "holds-other-certificate": lambda: differences(HOLDER.board, ITEMS_HELD),
     "lacks-items": lambda: differing(files=differing_files()),

@@ -55,7 +55,7 @@ def test_a_fresh_board_is_injected() -> None:
     [
         ({"record": {}}, "no-record"),
         ({"record": {**GOOD.record, "fingerprint": "0"}}, "other-injected"),
-        ({"kcm_digest": "changed by another tool"}, "changed-since"),
+        ({"kcm_digest": "changed by another tool"}, "kcm-changed"),
         ({"certificates": {kcm.DEVELOPER_CERTIFICATE: GOOD.developer_certificate}}, "lacks-certificate"),
         (
             {"certificates": {**GOOD.certificates, kcm.UPDATE_CERTIFICATE: describe_certificate(b"x")}},
