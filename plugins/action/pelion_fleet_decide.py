@@ -15,7 +15,7 @@ from ..plugin_utils.fleet.member import Member
 from ..plugin_utils.fleet.memory import Remembered, absent, read_fleet, remember
 from ..plugin_utils.fleet.reasons import coded, failure
 from ..plugin_utils.fleet.reservations import Reservations
-from ..plugin_utils.fleet.stock import read
+from ..plugin_utils.fleet.stock import read_stock
 from ..plugin_utils.reasons import Reason
 from ..plugin_utils.store.store import Store
 from ..plugin_utils.task.fleet_action import FleetAction
@@ -42,7 +42,7 @@ class ActionModule(FleetAction):
         stores = open_stores(self, arguments)
         fleet = Fleet([answer.member(name) for name, answer in asked.items()], read_fleet(stores.team), unasked)
         with open_api(self, arguments, stores) if arguments["verify"] else contextlib.nullcontext() as api:
-            stock = read(stores.team, api, self._read_src, fleet.admitted, warn_days=arguments["warn_days"])
+            stock = read_stock(stores.team, api, self._read_src, fleet.admitted, warn_days=arguments["warn_days"])
         if api and not self.check_mode:
             decision = decide_and_reserve(fleet, stock, Reservations(stores.team))
         else:

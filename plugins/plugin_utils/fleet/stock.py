@@ -130,7 +130,7 @@ class Stock:
         return {"holds": name} if name else {}
 
 
-def read(
+def read_stock(
     team: Store,
     api: PelionApi | None,
     read_src: Callable[[str], UpdateResources],

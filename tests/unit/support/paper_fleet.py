@@ -23,7 +23,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_reso
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.decision import Decision, Fleet, decide
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.member import Member
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.stock import Stock, read
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.stock import Stock, read_stock
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import UpdateWish, Wishes
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.developer_certificates import DEVICES_PER_CERTIFICATE
 
@@ -109,7 +109,7 @@ class PaperFleet:
             trusted_certificate_count=lambda: len(self._developer) if in_use else 0,
         )
         store: Any = _Store(self, in_use)
-        return read(store, api if verify else None, _no_file, members)
+        return read_stock(store, api if verify else None, _no_file, members)
 
     def decide(self, members: Sequence[Member], *, in_use: bool, verify: bool = True) -> Decision:
         """Reads the stock, then decides by it."""

@@ -36,7 +36,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Rem
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.part import Part
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reasons import FLEET_REASONS
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reservations import FILE, Reservations
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.stock import read
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.stock import read_stock
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import UpdateWish, Wishes
 from ansible_collections.pelion.mbl.plugins.plugin_utils.reasons import Reason
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
@@ -115,7 +115,7 @@ def deciding(cloud: Cloud, store: Store) -> Deciding:
             for name, board in boards.items()
         ]
         fleet = Fleet(members, remembered or {})
-        stock = read(store, api_of(cloud) if verify else None, lambda path: src, fleet.admitted)
+        stock = read_stock(store, api_of(cloud) if verify else None, lambda path: src, fleet.admitted)
         return decide_and_reserve(fleet, stock, reservations) if reservations else decide(fleet, stock)
 
     return run
@@ -351,7 +351,7 @@ def test_a_certificate_of_the_cloud_that_the_store_lacks_is_fetched(
 def test_boards_that_were_not_asked_are_refused_without_a_call(cloud: Cloud, store: Store) -> None:
     odd = Reason("wrong-variable", {"text": "odd"})
     fleet = Fleet([], {}, {"a": odd, "b": odd})
-    decision = decide(fleet, read(store, api_of(cloud), lambda path: None, fleet.admitted))
+    decision = decide(fleet, read_stock(store, api_of(cloud), lambda path: None, fleet.admitted))
     assert decision.common_message() == "All 2 boards: odd"
     assert set(decision.parts) == {"a", "b"}
     assert not calls(cloud)
