@@ -150,7 +150,9 @@ seekers_of_one_family = st.lists(
     st.dictionaries(st.sampled_from(["bench", "bench-01", "bench-02", "bench-1", "x"]), st.integers(0, 100)),
     st.integers(0, 3),
 )
-def test_every_board_has_a_place_or_a_reason_and_no_certificate_is_overfilled(seekers, devices, left) -> None:
+def test_every_board_has_a_place_or_a_reason_and_no_certificate_is_overfilled(
+    seekers: list[Seeker], devices: dict[str, int], left: int
+) -> None:
     certificates = [certificate(name, count) for name, count in devices.items()]
     result = assign(seekers, certificates, left)
     assert {*result.given, *result.homeless} == {seeker.board for seeker in seekers}
@@ -158,7 +160,7 @@ def test_every_board_has_a_place_or_a_reason_and_no_certificate_is_overfilled(se
     assert len(result.create) <= left
     assert set(result.create) <= set(result.given.values())
     names = {c.fingerprint: c.name for c in certificates}
-    new = Counter()
+    new: Counter[str] = Counter()
     for seeker in seekers:
         name = result.given.get(seeker.board)
         own = names.get(seeker.holds)
