@@ -170,6 +170,7 @@ def test_a_refused_first_board_takes_nobody_with_it(fleet: Fleet, provision: Pro
     assert play.returncode == 2
     assert play.recap[boards[0]].failed == 1
     assert "not in the roster" in play.output
+    assert '"reason": "not-in-roster"' in play.output
     assert [is_provisioned(fleet, board) for board in boards] == [False, True, True, True]
 
 
