@@ -7,10 +7,10 @@ from typing import Any
 from ..plugin_utils.board.board import record_of
 from ..plugin_utils.board.inspection import Inspection
 from ..plugin_utils.board.items import Items
-from ..plugin_utils.errors import PelionError
-from ..plugin_utils.fleet import update_guard
+from ..plugin_utils.fleet.reasons import failure
+from ..plugin_utils.fleet.refusals import holds_unknown_update, unknown_update
 from ..plugin_utils.fleet.wishes import REFUSE, WHEN_BOOTSTRAPPED, WHEN_UPDATE_UNKNOWN
-from ..plugin_utils.fleet.work import Work, work_for
+from ..plugin_utils.fleet.work import NOT_IN_STORE, work_for
 from ..plugin_utils.store.store import Store
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.board import BOARD_ARGUMENTS, board_of
@@ -38,7 +38,7 @@ class ActionModule(Action):
         for warning in found.warnings:
             self.warn(warning)
         if items is None:
-            work = Work(reasons=("the team store does not have its credentials yet",))
+            work = NOT_IN_STORE
         else:
             work = work_for(found, items, arguments["when_bootstrapped"])
             if work.inject and arguments["when_update_unknown"] == REFUSE:
@@ -47,6 +47,6 @@ class ActionModule(Action):
 
     def _refuse_unknown_update(self, team: Store, found: Inspection, items: Items) -> None:
         known = known_update_certificates(team, self.warn)
-        fingerprint = update_guard.unknown_update(found, record_of(items)["update_certificate"], known)
+        fingerprint = unknown_update(found, record_of(items)["update_certificate"], known)
         if fingerprint:
-            raise PelionError(update_guard.why_refused(fingerprint, team.place))
+            raise failure(holds_unknown_update(fingerprint, team.place))

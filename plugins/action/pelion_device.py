@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..plugin_utils.cloud.device_changes import Wish, change_devices, remove_devices
+from ..plugin_utils.cloud.device_changes import DeviceNotes, change_devices, remove_devices
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.device_notes import NOTE_ARGUMENTS, notes_of
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
@@ -35,17 +35,17 @@ class ActionModule(Action):
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
         devices = arguments["devices"] or [{"id": device_id} for device_id in arguments["ids"] or ()]
-        wishes = [
-            Wish(device["id"], **notes_of(arguments) | notes_of(device), suspended=arguments["suspended"])
+        noted = [
+            DeviceNotes(device["id"], **notes_of(arguments) | notes_of(device), suspended=arguments["suspended"])
             for device in devices
         ]
         with open_api(self, arguments, open_stores(self, arguments)) as api:
             if arguments["state"] == "absent":
-                changes = remove_devices(api, [wish.id for wish in wishes], dry_run=self.check_mode)
+                changes = remove_devices(api, [wish.id for wish in noted], dry_run=self.check_mode)
             else:
                 changes = change_devices(
                     api,
-                    wishes,
+                    noted,
                     category=arguments["suspend_category"],
                     reason=arguments["reason"] or "",
                     dry_run=self.check_mode,

@@ -6,48 +6,49 @@ from dataclasses import replace
 from typing import Any
 
 from ..plugin_utils.board.inspection import Inspection
-from ..plugin_utils.errors import PelionError
-from ..plugin_utils.fleet.decision import Part
-from ..plugin_utils.fleet.work import Work, work_for
-from ..plugin_utils.task.action import Action
+from ..plugin_utils.fleet.part import Part
+from ..plugin_utils.fleet.proof import Claim
+from ..plugin_utils.fleet.reasons import WORK_REASONS, failure
+from ..plugin_utils.fleet.work import NOT_IN_STORE, work_for
 from ..plugin_utils.task.board import BOARD_ARGUMENTS, board_of
+from ..plugin_utils.task.fleet_action import FleetAction
 from ..plugin_utils.task.host_keys import host_keys_of
 from ..plugin_utils.task.injecting import bring_to, read_items
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 
 
-class ActionModule(Action):
+class ActionModule(FleetAction):
     ARGUMENTS = {
         **BOARD_ARGUMENTS,
         **STORE_ARGUMENTS,
         "part": {"type": "dict", "required": True},
-        "found": {"type": "dict", "required": True},
+        "found": {"type": "dict", "default": {}},
     }
 
-    def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def take_step(self, arguments: dict[str, Any]) -> dict[str, Any]:
         part = Part.from_json(arguments["part"])
         if part.refused:
-            raise PelionError(part.refused)
+            raise failure(part.refused)
         items = read_items(self, open_stores(self, arguments).team, part.dev_cert, part.update_resources)
         found = Inspection.from_json(arguments["found"])
-        if items is None:
-            work = Work(reasons=("the team store does not have its credentials yet",))
-        else:
-            work = work_for(found, items, part.when_bootstrapped)
-            if part.reconnect and not work.changes:
-                work = replace(work, reconnect=True)
+        work = NOT_IN_STORE if items is None else work_for(found, items, part.when_bootstrapped)
+        if part.reconnect and not work.changes:
+            work = replace(work, reconnect=True)
         board = board_of(self, arguments["lock_timeout"])
         result = bring_to(self, board, found, work, items, part.registration_timeout)
         if part.reconnect:
-            result["reasons"].append(part.reconnect)
+            result["reasons"].append(part.reconnect.text(WORK_REASONS))
+            result["reason_codes"].append(part.reconnect.code)
         if result["changed"] and part.registration_timeout and not self.check_mode:
-            result["claim"] = {
-                "device_id": result["device_id"],
-                "dev_cert": part.dev_cert,
-                "bootstrapped": work.inject and work.bootstrap != "as-is",
-                "bootstrapped_at": part.bootstrapped_at,
-                "timeout": part.registration_timeout,
-                "host_keys": host_keys_of(self._task_vars),
-                "site": part.site,
-            }
+            claim = Claim(
+                str(self._task_vars["inventory_hostname"]),
+                result["device_id"],
+                part.dev_cert,
+                bootstrapped=work.inject and work.bootstrap != "as-is",
+                bootstrapped_at=part.bootstrapped_at,
+                timeout=part.registration_timeout,
+                host_keys=tuple(host_keys_of(self._task_vars)),
+                site=part.site,
+            )
+            result["claim"] = claim.to_json()
         return result

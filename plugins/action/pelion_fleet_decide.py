@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from ..plugin_utils.board.inspection import Inspection
 from ..plugin_utils.credentials.update_resources import UpdateResources
 from ..plugin_utils.errors import PelionError
-from ..plugin_utils.fleet.decision import Decision, Member, decide
+from ..plugin_utils.fleet.answers import Answer, Unasked, answer_of
+from ..plugin_utils.fleet.decision import Decision, Fleet, decide, decide_and_reserve
+from ..plugin_utils.fleet.member import Member
 from ..plugin_utils.fleet.memory import Remembered, absent, read_fleet, remember
+from ..plugin_utils.fleet.reasons import coded, failure
 from ..plugin_utils.fleet.reservations import Reservations
-from ..plugin_utils.fleet.stock import Stock
-from ..plugin_utils.fleet.wishes import Wishes
+from ..plugin_utils.fleet.stock import read_stock
+from ..plugin_utils.reasons import Reason
 from ..plugin_utils.store.store import Store
-from ..plugin_utils.task.action import Action
+from ..plugin_utils.task.fleet_action import FleetAction
 from ..plugin_utils.task.given_files import read_given_file
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 
 
-class ActionModule(Action):
+class ActionModule(FleetAction):
     BYPASS_HOST_LOOP = True  # see pelion_fleet_check
     ARGUMENTS = {
         **PELION_ARGUMENTS,
@@ -32,29 +34,31 @@ class ActionModule(Action):
         "warn_days": {"type": "int", "default": 30},
     }
 
-    def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        _require_one_team(arguments["asked"])
-        members = [_member(name, asked) for name, asked in arguments["asked"].items() if "found" in asked]
-        unasked = {name: asked["problem"] for name, asked in arguments["asked"].items() if "problem" in asked}
+    def take_step(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        answers = {name: answer_of(result) for name, result in arguments["asked"].items()}
+        asked = {name: answer for name, answer in answers.items() if isinstance(answer, Answer)}
+        unasked = {name: answer.problem for name, answer in answers.items() if isinstance(answer, Unasked)}
+        require_one_team(asked)
         stores = open_stores(self, arguments)
+        fleet = Fleet([answer.member(name) for name, answer in asked.items()], read_fleet(stores.team), unasked)
         with open_api(self, arguments, stores) if arguments["verify"] else contextlib.nullcontext() as api:
-            remembered = read_fleet(stores.team)
-            stock = Stock(stores.team, api, self._read_src, warn_days=arguments["warn_days"])
-            reservations = Reservations(stores.team) if api and not self.check_mode else None
-            decision = decide(members, stock, remembered, unasked, reservations)
+            stock = read_stock(stores.team, api, self._read_src, fleet.admitted, warn_days=arguments["warn_days"])
+        if api and not self.check_mode:
+            decision = decide_and_reserve(fleet, stock, Reservations(stores.team))
+        else:
+            decision = decide(fleet, stock)
         for warning in decision.warnings:
             self.warn(warning)
-        if decision.common_refusal:
-            which = f"All {len(decision.parts)} boards" if len(decision.parts) > 1 else next(iter(decision.parts))
-            raise PelionError(f"{which}: {decision.common_refusal}")
+        if refusal := decision.common_refusal:
+            raise PelionError(decision.common_message(), **coded(refusal))
         if not self.check_mode:
-            self._remember(stores.team, members, decision)
+            self._remember(stores.team, fleet.members, decision)
         return {
             "changed": False,
             "parts": {name: part.to_json() for name, part in decision.parts.items()},
             "dev_certs": list(decision.dev_certs),
             "update_resources": [wish.arguments() for wish in decision.updates],
-            "absent": self._absent(remembered, {member.wishes.site for member in members}),
+            "absent": self._absent(fleet.remembered, {member.wishes.site for member in fleet.members}),
         }
 
     def _absent(self, remembered: Mapping[str, Remembered], sites: Collection[str]) -> list[str]:
@@ -67,7 +71,7 @@ class ActionModule(Action):
         found, text = read_given_file(self, "provision_pelion_update_src", src)
         return UpdateResources.from_c_source(text, str(found))
 
-    def _remember(self, team: Store, members: list[Member], decision: Decision) -> None:
+    def _remember(self, team: Store, members: Sequence[Member], decision: Decision) -> None:
         proven = {
             member.name: Remembered.now(
                 member.host_keys, member.board.device_id, decision.proven[member.name], member.wishes.site
@@ -81,18 +85,9 @@ class ActionModule(Action):
             self.warn(str(error))
 
 
-def _require_one_team(asked: Mapping[str, Mapping[str, Any]]) -> None:
+def require_one_team(asked: Mapping[str, Answer]) -> None:
     """Stores and cloud are asked once for all, so they must be the same ones for all boards of a play."""
-    teams = {json.dumps(answer["team"], sort_keys=True): name for name, answer in asked.items() if "team" in answer}
+    teams = {json.dumps(answer.team, sort_keys=True): name for name, answer in asked.items()}
     if len(teams) > 1:
         (one, first), (other, second), *_more = teams.items()
-        raise PelionError(
-            f"Boards of this play wish for different stores or accounts: {first} for {one}, {second} for {other}. Run "
-            "them one after the other with --limit, or in plays of their own."
-        )
-
-
-def _member(name: str, asked: Mapping[str, Any]) -> Member:
-    return Member(
-        name, Wishes.from_json(asked["wishes"]), Inspection.from_json(asked["found"]), tuple(asked.get("host_keys", ()))
-    )
+        raise failure(Reason("different-teams", {"one": one, "first": first, "other": other, "second": second}))

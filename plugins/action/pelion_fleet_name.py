@@ -8,7 +8,7 @@ from typing import Any
 from ..plugin_utils.cloud.device_changes import change_devices
 from ..plugin_utils.cloud.devices import find_devices
 from ..plugin_utils.fleet.memory import read_fleet
-from ..plugin_utils.fleet.naming import Naming, read_table, wishes
+from ..plugin_utils.fleet.naming import Naming, device_notes, read_table
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.device_notes import NOTE_ARGUMENTS, notes_of
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
@@ -40,7 +40,8 @@ class ActionModule(Action):
         serial_numbers = {naming.serial_number for naming in namings if not naming.board}
         with open_api(self, arguments, stores) as api:
             devices = find_devices(api, serial_numbers=serial_numbers) if serial_numbers else []
-            changes = change_devices(api, wishes(namings, known, devices), dry_run=self.check_mode).require_success()
+            notes = device_notes(namings, known, devices)
+            changes = change_devices(api, notes, dry_run=self.check_mode).require_success()
         result = {"changed": changes.changed, "devices": list(changes.after.values())}
         if self.diff_mode:
             result["diff"] = {"before": changes.before, "after": changes.after}

@@ -7,12 +7,13 @@ from typing import Any
 from ..plugin_utils.errors import PelionError
 from ..plugin_utils.fleet.memory import Remembered, remember
 from ..plugin_utils.fleet.proof import Claim, prove
-from ..plugin_utils.task.action import Action
+from ..plugin_utils.reasons import Reason
+from ..plugin_utils.task.fleet_action import FleetAction
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 
 
-class ActionModule(Action):
+class ActionModule(FleetAction):
     BYPASS_HOST_LOOP = True  # see pelion_fleet_check
     ARGUMENTS = {
         **PELION_ARGUMENTS,
@@ -21,14 +22,14 @@ class ActionModule(Action):
         "verify": {"type": "bool", "default": True},
     }
 
-    def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def take_step(self, arguments: dict[str, Any]) -> dict[str, Any]:
         claims = {
             name: Claim.from_json(name, done["claim"])
             for name, done in arguments["carried_out"].items()
             if "claim" in done
         }
         stores = open_stores(self, arguments)
-        unproven: dict[str, str] = {}
+        unproven: dict[str, Reason] = {}
         if claims and arguments["verify"]:
             with open_api(self, arguments, stores) as api:
                 unproven = prove(api, claims.values(), max(claim.timeout for claim in claims.values()))
@@ -41,4 +42,8 @@ class ActionModule(Action):
             remember(stores.team, proven)
         except PelionError as error:
             self.warn(str(error))
-        return {"changed": False, "proven": sorted(proven), "unproven": unproven}
+        return {
+            "changed": False,
+            "proven": sorted(proven),
+            "unproven": {name: reason.to_json() for name, reason in unproven.items()},
+        }

@@ -121,6 +121,12 @@ reasons:
   elements: str
   returned: success
   sample: [it holds none of the credentials]
+reason_codes:
+  description: The same as codes for scripts.
+  type: list
+  elements: str
+  returned: success
+  sample: [holds-nothing]
 fingerprint:
   description: SHA-256 over what should be on the board.
   type: str

@@ -59,10 +59,11 @@ found:
   returned: success
   sample: {has_utility: true}
 problem:
-  description: What is wrong with the wishes or the role's variables. The board was not asked then.
-  type: str
+  description: What is wrong with the wishes or the role's variables, as a code and the facts of it. The board was not
+    asked then.
+  type: dict
   returned: when something is
-  sample: "value of provision_pelion_new_boards must be one of: allow, refuse, got: ask"
+  sample: {code: unknown-variable, facts: {variable: provision_pelion_rooster, near: provision_pelion_roster}}
 wishes:
   description: The wishes, complete.
   type: dict

@@ -14,16 +14,17 @@ author:
 description:
   - The fourth step of the role P(pelion.mbl.provision_pelion#role), for each board that has a part in the decision.
     Internal to that role, so options and results may change with any release.
-  - Fails for a board that is refused; else does what M(pelion.mbl.mbl_kcm_inject) does, without asking the board again.
+  - Fails for a board that is refused, with the reason. Else does what M(pelion.mbl.mbl_kcm_inject) does, without asking the board again.
 options:
   part:
     description: The board's part, from RV(pelion.mbl.pelion_fleet_decide#module:parts).
     type: dict
     required: true
   found:
-    description: What the board was found to hold, RV(pelion.mbl.pelion_fleet_ask#module:found).
+    description: What the board was found to hold, RV(pelion.mbl.pelion_fleet_ask#module:found). Not needed for a board
+      that is refused.
     type: dict
-    required: true
+    default: {}
 extends_documentation_fragment:
   - pelion.mbl.attributes
   - pelion.mbl.board
@@ -62,4 +63,14 @@ device_id:
   type: str
   returned: success
   sample: 0161dbbcdd660a580a010c3403c00000
+reason:
+  description: Why the task failed, as a code for scripts, where it is of a known kind. The message says it in words.
+  type: str
+  returned: failure
+  sample: not-in-roster
+reason_facts:
+  description: What the words are made of.
+  type: dict
+  returned: failure
+  sample: {board: mbed-linux-os-9709, host_keys: not known here}
 """

@@ -46,4 +46,14 @@ team_store:
   type: str
   returned: success
   sample: /home/me/.mbl-store/team
+reason:
+  description: Why the task failed, as a code for scripts, where it is of a known kind. The message says it in words.
+  type: str
+  returned: failure
+  sample: store
+reason_facts:
+  description: What the words are made of.
+  type: dict
+  returned: failure
+  sample: {text: The team store has entries.}
 """

@@ -20,7 +20,7 @@ description:
     it is to be injected, or to register anew, or it is refused: since it is not in the roster, since its developer
     certificate has no room, since it has bootstrapped with another one, or since it holds an update certificate that
     the team store does not know. What is refused for one board does not keep the others from theirs."
-  - Fails when all boards are refused for one and the same reason, which is then said once.
+  - Fails when all boards are refused for one and the same reason, by its code, which is then said once.
   - Nothing is made or changed but two files of the team store. C(fleet.json) remembers the boards that were proven.
     C(reserved.json) holds, for an hour, the places in developer certificates that were given to boards which the cloud
     does not count yet, so that runs that decide at the same time do not give them away twice.
@@ -60,7 +60,7 @@ RETURN = r"""
 parts:
   description:
     - What is to be done on which board, for M(pelion.mbl.pelion_fleet_carry_out). Boards that need nothing are not in
-      it.
+      it. One for which nothing may be done has V(refused), the reason as a code with its facts.
   type: dict
   returned: success
   sample: {mbed-linux-os-9709: {dev_cert: bench-2026, update_resources: bench-update}}
@@ -83,4 +83,14 @@ absent:
   elements: str
   returned: success
   sample: [mbed-linux-os-9710]
+reason:
+  description: Why the task failed, as a code for scripts, where it is of a known kind. The message says it in words.
+  type: str
+  returned: failure
+  sample: not-in-roster
+reason_facts:
+  description: What the words are made of.
+  type: dict
+  returned: failure
+  sample: {board: mbed-linux-os-9709, host_keys: not known here}
 """

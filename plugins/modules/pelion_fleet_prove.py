@@ -53,8 +53,19 @@ proven:
   returned: success
   sample: [mbed-linux-os-9709]
 unproven:
-  description: The other boards that were changed, each with what speaks against it and what to do.
+  description: The other boards that were changed, each with the reason as a code with its facts. As the part
+    V(refused), it makes M(pelion.mbl.pelion_fleet_carry_out) fail with it.
   type: dict
   returned: success
   sample: {}
+reason:
+  description: Why the task failed, as a code for scripts, where it is of a known kind. The message says it in words.
+  type: str
+  returned: failure
+  sample: cloud
+reason_facts:
+  description: What the words are made of.
+  type: dict
+  returned: failure
+  sample: {text: The API key was not accepted.}
 """

@@ -11,15 +11,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Kind:
-    """What a code means. ``text`` and ``next_step`` are templates (str.format) for the facts of a Reason.
+    """What a code means. The texts are templates (str.format) for the facts of a Reason.
 
-    ``common`` is the text for several boards that have the reason, without the facts in which they may differ; None
-    where ``text`` has no such facts.
+    ``text`` says what is wrong, ``next_step`` what the user can do about it, in words that fit every board that has the
+    reason. ``common`` is the text for several boards, without the facts in which they may differ; None where ``text``
+    has no such facts. ``hints`` are sentences for one board, each for a fact that a Reason may have or not.
     """
 
     text: str
     next_step: str = ""
     common: str | None = None
+    hints: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -33,17 +35,36 @@ class Reason:
         return {"code": self.code, "facts": dict(self.facts)}
 
     @classmethod
-    def from_json(cls, reason: Mapping[str, Any]) -> Reason:
+    def from_json(cls, reason: Any) -> Reason:
         """From what ``to_json`` made. Raises ValueError for anything else."""
-        code, facts = reason.get("code"), reason.get("facts")
-        if not isinstance(code, str) or not isinstance(facts, Mapping):
-            raise ValueError(f"has {reason!r} where a reason should be")
-        return cls(code, facts)
+        if isinstance(reason, Mapping):
+            code, facts = reason.get("code"), reason.get("facts")
+            if isinstance(code, str) and isinstance(facts, Mapping):
+                return cls(code, dict(facts))
+        raise ValueError(f"has {reason!r} where a reason should be")
 
     def text(self, kinds: Mapping[str, Kind]) -> str:
         """The sentence, by the table of the room that the code is of."""
-        return kinds[self.code].text.format(**self.facts)
+        return kinds[self.code].text.format(**self._shown())
 
     def next_step(self, kinds: Mapping[str, Kind]) -> str:
         """What the user can do about it."""
-        return kinds[self.code].next_step.format(**self.facts)
+        kind, shown = kinds[self.code], self._shown()
+        hints = (hint for fact, hint in kind.hints.items() if shown.get(fact))
+        return " ".join(part.format(**shown) for part in (kind.next_step, *hints) if part)
+
+    def message(self, kinds: Mapping[str, Kind]) -> str:
+        """All that a user is told of one board."""
+        return f"{self.text(kinds)} {self.next_step(kinds)}".rstrip()
+
+    def common_message(self, kinds: Mapping[str, Kind]) -> str:
+        """As ``message``, for several boards that have this reason, though perhaps with other facts."""
+        kind, shown = kinds[self.code], self._shown()
+        text = kind.text if kind.common is None else kind.common
+        return " ".join(part.format(**shown) for part in (text, kind.next_step) if part)
+
+    def _shown(self) -> dict[str, Any]:
+        return {
+            name: ", ".join(map(str, fact)) if isinstance(fact, (list, tuple)) else fact
+            for name, fact in self.facts.items()
+        }

@@ -170,6 +170,7 @@ def test_a_refused_first_board_takes_nobody_with_it(fleet: Fleet, provision: Pro
     assert play.returncode == 2
     assert play.recap[boards[0]].failed == 1
     assert "not in the roster" in play.output
+    assert '"reason": "not-in-roster"' in play.output
     assert [is_provisioned(fleet, board) for board in boards] == [False, True, True, True]
 
 
@@ -260,8 +261,8 @@ def test_without_waiting_nothing_is_claimed(fleet: Fleet, provision: Provision, 
 
 def test_a_misspelt_variable_is_told(provision: Provision, boards: list[str], fleet: Fleet) -> None:
     play = provision(boards={boards[0]: {"provision_pelion_spred": True}})
-    assert "provision_pelion_spred is no variable of the role" in play.output
-    assert "did you mean provision_pelion_spread?" in play.output
+    assert "provision_pelion_spred is not a variable of the role" in play.output
+    assert "Did you mean provision_pelion_spread?" in play.output
     assert play.recap[boards[0]].failed == 1
     assert [is_provisioned(fleet, board) for board in boards] == [False, True, True, True]
 

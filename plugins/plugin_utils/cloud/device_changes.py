@@ -22,7 +22,7 @@ LONGEST_ATTRIBUTE = 128
 
 
 @dataclass(frozen=True)
-class Wish:
+class DeviceNotes:
     """What the directory should have of the device ``id``; None leaves a thing as it is."""
 
     id: str
@@ -100,34 +100,34 @@ class Changes:
 
 
 def change_devices(
-    api: PelionApi, wishes: Iterable[Wish], *, category: str = "", reason: str = "", dry_run: bool = False
+    api: PelionApi, wanted: Iterable[DeviceNotes], *, category: str = "", reason: str = "", dry_run: bool = False
 ) -> Changes:
     """Bring devices to what is wished. ``category`` and ``reason`` say why some are suspended or resumed.
 
     Makes the calls of find_devices, and one or two for each device that differs, as the service has none for several;
     where groups are wished, those of DeviceGroups. One that fails keeps no other from its change. Raises PelionError,
-    before anything is changed, for a wish that the service would refuse, and for a device that it does not have;
+    before anything is changed, for notes that the service would refuse, and for a device that it does not have;
     ApiError.
     """
-    wishes = list(wishes)
-    for wish in wishes:
-        wish.check()
-    there = {device.id: device for device in find_devices(api, ids=[wish.id for wish in wishes])}
-    missing = [wish.id for wish in wishes if wish.id not in there]
+    wanted = list(wanted)
+    for entry in wanted:
+        entry.check()
+    there = {device.id: device for device in find_devices(api, ids=[entry.id for entry in wanted])}
+    missing = [entry.id for entry in wanted if entry.id not in there]
     if missing:
         raise PelionError(
             f"The Device Directory has no device {', '.join(missing)}. Devices enter it when they bootstrap.",
             missing_ids=missing,
         )
     groups = None
-    if any(wish.groups is not None for wish in wishes):
+    if any(entry.groups is not None for entry in wanted):
         groups = DeviceGroups(api, dry_run=dry_run)
     changes = Changes()
-    for wish in wishes:
-        device = there[wish.id]
+    for entry in wanted:
+        device = there[entry.id]
         described = describe_device(device) | ({} if groups is None else {"groups": groups.of(device)})
         changes.before[device.id] = changes.after[device.id] = described
-        differing = wish.differing(described)
+        differing = entry.differing(described)
         try:
             notes = {name: value for name, value in differing.items() if name not in ("groups", "suspended")}
             if notes and not dry_run:

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 
+from ..reasons import Reason
 from ..team.developer_certificates import DEVICES_PER_CERTIFICATE
 
 
@@ -55,29 +56,27 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Assignment:
-    """``given`` maps boards to certificates' names, ``homeless`` the others to what to do about it.
+    """``given`` maps boards to certificates' names, ``homeless`` the others to the reason.
 
     ``create`` are the names, among those given, of certificates that do not exist yet.
     """
 
     given: Mapping[str, str]
     create: list[str]
-    homeless: Mapping[str, str]
+    homeless: Mapping[str, Reason]
 
 
-def assign(
-    seekers: Iterable[Seeker], certificates: Iterable[Certificate], certificates_left: Callable[[], int]
-) -> Assignment:
+def assign(seekers: Iterable[Seeker], certificates: Iterable[Certificate], certificates_left: int) -> Assignment:
     """Give each board a developer certificate, or the reason why there is none for it.
 
     A board that holds a certificate that it wishes for keeps its place, whatever the counts say. The others
-    fill those with room, in the order of their numbers, then new ones. ``certificates_left`` tells how many
-    more the account may have; it is asked only when one has to be made.
+    fill those with room, in the order of their numbers, then new ones. ``certificates_left`` is how many
+    more the account may have.
     """
     everything = list(certificates)
     houses = _Houses(everything, certificates_left)
     given: dict[str, str] = {}
-    homeless: dict[str, str] = {}
+    homeless: dict[str, Reason] = {}
     newcomers = []
     for seeker in seekers:
         own = houses.held_by(seeker)
@@ -101,7 +100,7 @@ def assign(
 class _Houses:
     """The certificates, their free places, and those that are made on the way."""
 
-    def __init__(self, certificates: list[Certificate], certificates_left: Callable[[], int]) -> None:
+    def __init__(self, certificates: list[Certificate], certificates_left: int) -> None:
         self._certificates = {certificate.name: certificate for certificate in certificates}
         self._names_by_fingerprint = {c.fingerprint: c.name for c in certificates if c.fingerprint}
         self._room = defaultdict(lambda: DEVICES_PER_CERTIFICATE, {c.name: c.room for c in certificates})
@@ -109,14 +108,13 @@ class _Houses:
         self._open: dict[tuple[str, bool], list[str]] = {}
         self._taken = set(self._certificates)
         self._numbers: dict[str, Iterator[int]] = defaultdict(lambda: count(1))
-        self._reasons: dict[tuple[str, bool, bool, int], str] = {}
+        self._reasons: dict[tuple[str, bool, bool, int], Reason] = {}
         self.made: list[str] = []
 
     def held_by(self, seeker: Seeker) -> str | None:
         """The certificate that the board holds, when it is one that it wishes for."""
         own = self._names_by_fingerprint.get(seeker.holds or "")
-        fits = own is not None and (own == seeker.wish or (seeker.spread and _number(seeker.wish, own)))
-        return own if fits else None
+        return own if is_meant(seeker.wish, seeker.spread, own) else None
 
     def take(self, name: str) -> None:
         self._room[name] -= 1
@@ -129,7 +127,7 @@ class _Houses:
             return places[-1]
         if not seeker.create:
             return None
-        if self._certificates_left() <= len(self.made):
+        if self._certificates_left <= len(self.made):
             return None
         new = self._new_name(seeker)
         if new is None:
@@ -137,37 +135,28 @@ class _Houses:
         self.made.append(new)
         self._taken.add(new)
         for (wish, spread), others in self._open.items():
-            if (wish == new and not spread) or (spread and _number(wish, new)):
+            if (wish == new and not spread) or (spread and _number(wish, new) is not None):
                 others.insert(0, new)
         return new
 
-    def why_none(self, seeker: Seeker) -> str:
+    def why_none(self, seeker: Seeker) -> Reason:
         # Those that find no place are often many, and of one wish.
         key = (seeker.wish, seeker.spread, seeker.create, len(self.made))
         if key not in self._reasons:
             self._reasons[key] = self._why_none(seeker)
         return self._reasons[key]
 
-    def _why_none(self, seeker: Seeker) -> str:
+    def _why_none(self, seeker: Seeker) -> Reason:
         family = [c for c in self._certificates.values() if c.name == seeker.wish or self._serves(seeker, c.name)]
         if not family and not seeker.create:
-            return (
-                f"There is no developer certificate {seeker.wish!r} in the cloud, and none may be made "
-                "(provision_pelion_create is false)."
-            )
+            return Reason("no-certificate", {"dev_cert": seeker.wish})
         state = [str(c) for c in sorted(family, key=lambda c: natural(c.name))]
-        text = f"There is no room for this board among the developer certificates ({'; '.join(state) or 'none yet'})"
+        facts = {"certificates": "; ".join(state) or "none yet"}
         if not seeker.create:
-            return f"{text}, and none may be made (provision_pelion_create is false)."
+            return Reason("no-room-create", facts)
         if seeker.spread or not family:
-            return (
-                f"{text}, and the account may have {max(0, self._certificates_left() - len(self.made))} more. "
-                "Delete certificates or devices that are no longer needed."
-            )
-        return (
-            f"{text}. Set provision_pelion_spread, use another certificate's name for some boards, or delete devices "
-            "that are no longer needed."
-        )
+            return Reason("no-room-account", {**facts, "left": max(0, self._certificates_left - len(self.made))})
+        return Reason("no-room-spread", facts)
 
     def _places(self, seeker: Seeker) -> list[str]:
         """The names that serve for the board's wish; the next one to be filled is the last."""
@@ -186,6 +175,11 @@ class _Houses:
             return None if seeker.wish in self._taken else seeker.wish
         names = (f"{seeker.wish}-{number:02}" for number in self._numbers[seeker.wish])
         return next(name for name in names if name not in self._taken)
+
+
+def is_meant(wish: str, spread: bool, name: str | None) -> bool:
+    """Whether a board that wishes for ``wish`` keeps its place in the certificate of that ``name``."""
+    return name is not None and (name == wish or (spread and _number(wish, name) is not None))
 
 
 def _number(wish: str, name: str) -> int | None:

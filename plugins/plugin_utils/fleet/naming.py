@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..cloud.api_answers import Device
-from ..cloud.device_changes import Wish
+from ..cloud.device_changes import DeviceNotes
 from ..errors import PelionError
 from .memory import Remembered
 
@@ -28,7 +28,8 @@ LARGEST = 10_000_000
 
 @dataclass(frozen=True)
 class Naming:
-    """``notes`` (arguments of Wish) for the device of a board, or without ``board`` for that with ``serial_number``."""
+    """``notes`` (arguments of DeviceNotes) for the device of a board, or without ``board`` for that with
+    ``serial_number``."""
 
     board: str
     serial_number: str
@@ -91,13 +92,15 @@ def parse_table(text: str) -> list[Naming]:
     return list(found.values())
 
 
-def wishes(namings: Iterable[Naming], known: Mapping[str, Remembered], devices: Iterable[Device] = ()) -> list[Wish]:
+def device_notes(
+    namings: Iterable[Naming], known: Mapping[str, Remembered], devices: Iterable[Device] = ()
+) -> list[DeviceNotes]:
     """What the directory should have, for boards that the team remembers (``known``) and the ``devices`` with the
     serial numbers of ``namings``. Raises PelionError that names all that cannot be told."""
     by_serial: dict[str, list[Device]] = {}
     for device in devices:
         by_serial.setdefault(device.serial_number or "", []).append(device)
-    found: dict[str, Wish] = {}
+    found: dict[str, DeviceNotes] = {}
     problems = []
     for naming in namings:
         if naming.board:
@@ -112,7 +115,7 @@ def wishes(namings: Iterable[Naming], known: Mapping[str, Remembered], devices: 
         elif ids[0] in found:
             problems.append(f"{naming.whose} (the device {ids[0]} has another row)")
         else:
-            found[ids[0]] = Wish(ids[0], **naming.notes)
+            found[ids[0]] = DeviceNotes(ids[0], **naming.notes)
     if problems:
         raise PelionError(f"It cannot be told which devices are meant by {', '.join(problems)}. Nothing was changed.")
     return list(found.values())

@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from ..cloud.api_answers import Device
 from ..cloud.devices import await_devices
 from ..cloud.pelion_api import PelionApi
+from ..reasons import Reason
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,18 @@ class Claim:
     host_keys: tuple[str, ...] = ()
     site: str = ""
 
+    def to_json(self) -> dict[str, Any]:
+        """Without the board, under whose name it travels."""
+        claim = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "board"}
+        return {**claim, "host_keys": list(self.host_keys)}
+
     @classmethod
     def from_json(cls, board: str, claim: Mapping[str, Any]) -> Claim:
+        """From what ``to_json`` made."""
         return cls(board, **{**claim, "host_keys": tuple(claim["host_keys"])})
 
 
-def prove(api: PelionApi, claims: Iterable[Claim], timeout: float) -> dict[str, str]:
+def prove(api: PelionApi, claims: Iterable[Claim], timeout: float) -> dict[str, Reason]:
     """The boards whose claim the directory does not bear out within ``timeout`` seconds, and why.
 
     Makes one call for the certificates and, at each look, one for about 100 devices. Raises ApiError.
@@ -44,11 +51,11 @@ def prove(api: PelionApi, claims: Iterable[Claim], timeout: float) -> dict[str, 
     by_id: dict[str, list[Claim]] = {}
     for claim in claims:
         by_id.setdefault(claim.device_id, []).append(claim)
-    unproven = {}
+    unproven: dict[str, Reason] = {}
     for device_id, same in by_id.items():
         if len(same) > 1:
-            names = ", ".join(claim.board for claim in same)
-            unproven.update({claim.board: f"{names} all say that they are device {device_id}." for claim in same})
+            reason = Reason("same-device", {"boards": [claim.board for claim in same], "device_id": device_id})
+            unproven.update((claim.board, reason) for claim in same)
     lone = {device_id: same[0] for device_id, same in by_id.items() if len(same) == 1}
     if not lone:
         return unproven
@@ -60,26 +67,23 @@ def prove(api: PelionApi, claims: Iterable[Claim], timeout: float) -> dict[str, 
     seen = await_devices(api, lone, is_proven, timeout)
     for device_id, claim in lone.items():
         device = seen.get(device_id)
-        doubt = _doubt(claim, device, certificates) if device else "does not have that device"
+        doubt = _doubt(claim, device, certificates) if device else Reason("not-in-directory")
         if doubt:
-            unproven[claim.board] = (
-                f"The board says that it is device {device_id}, but the Device Directory {doubt}. Does the API key "
-                "belong to the account of the certificate, and does the board's client run and reach the cloud?"
-            )
+            unproven[claim.board] = Reason(doubt.code, {"device_id": device_id, **doubt.facts})
     return unproven
 
 
-def _doubt(claim: Claim, device: Device, certificates: Mapping[str, str]) -> str | None:
+def _doubt(claim: Claim, device: Device, certificates: Mapping[str, str]) -> Reason | None:
     """What of ``device`` speaks against ``claim``.
 
     That ``ca_id`` is the developer certificate's id is inferred (see developer_devices), so its absence is no doubt.
     """
     if device.state != "registered":
-        return f"has it as {device.state}"
+        return Reason("not-registered", {"state": device.state})
     wanted = certificates.get(claim.dev_cert)
     if claim.bootstrapped and wanted and device.certificate_id and device.certificate_id != wanted:
-        return f"has it under another developer certificate than {claim.dev_cert!r}"
+        return Reason("other-certificate", {"dev_cert": claim.dev_cert})
     now = device.answer.get("bootstrapped_timestamp")
     if claim.bootstrapped and now is not None and now == claim.bootstrapped_at:
-        return f"knows of no bootstrap since {now}"
+        return Reason("no-new-bootstrap", {"bootstrapped_at": now})
     return None

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from .memory import Remembered
-from .wishes import REFUSE
 
 KEY_PREFIX = "SHA256:"
 """Begins a host key's fingerprint, as `ssh-keygen -l` prints it; what begins otherwise is a name."""
@@ -15,33 +14,14 @@ KEY_PREFIX = "SHA256:"
 MISSPELT_TOLD = 10
 
 
-def why_refused(
-    name: str, host_keys: Iterable[str], roster: Iterable[str], new_boards: str, known: Mapping[str, Remembered]
-) -> str | None:
-    """The reason why the board must not get keys, or None.
+def is_in(roster: Iterable[str], name: str, host_keys: Iterable[str]) -> bool:
+    """Whether the board is meant by an entry of ``roster``.
 
-    ``host_keys`` are the fingerprints that ssh has compared for this board. A ``roster`` decides alone; its entries
-    are names, fingerprints, or a name with the fingerprints that it may have, behind spaces. Without one, boards that
-    the team has provisioned before are known, and ``new_boards`` says what becomes of others.
+    ``host_keys`` are the fingerprints that ssh has compared for this board. Entries are names, fingerprints, or a name
+    with the fingerprints that it may have, behind spaces.
     """
-    entries = list(roster)
     keys = set(host_keys)
-    if entries:
-        if any(_is_meant(entry.split(), name, keys) for entry in entries):
-            return None
-        shown = ", ".join(sorted(keys)) or "not known here"
-        return (
-            f"This board is not in the roster, so it gets no keys. If it is yours, add its name {name!r} or the "
-            f"fingerprint of its ssh host key ({shown}) to provision_pelion_roster."
-        )
-    if new_boards == REFUSE and is_new(name, keys, known):
-        shown = ", ".join(sorted(keys)) or "not known here"
-        return (
-            "This board was never provisioned from this team store, or has another host key since, and "
-            "provision_pelion_new_boards is refuse. If it is yours, add its name or the fingerprint of its ssh host "
-            f"key ({shown}) to provision_pelion_roster, or run once with -e provision_pelion_new_boards=allow."
-        )
-    return None
+    return any(_is_meant(entry.split(), name, keys) for entry in roster)
 
 
 def concerning(name: str, host_keys: Iterable[str], roster: Iterable[str]) -> tuple[str, ...]:

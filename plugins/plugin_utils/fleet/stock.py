@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the team store and the cloud hold for a fleet: each thing read once, and only when it is asked for."""
+"""What the team store and the cloud hold for a fleet: read once, before anything is decided."""
 
 from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cached_property
 
@@ -17,112 +17,198 @@ from ..credentials.developer_credentials import DeveloperCredentials
 from ..credentials.update_certificate import common_name, derive_ids, parse_id
 from ..credentials.update_resources import UpdateResources
 from ..errors import PelionError
+from ..reasons import Reason
 from ..store.store import Store
 from ..team.known_certificates import known_update_certificates
 from ..team.update_keeper import Renewal, UpdateKeeper
-from .assignment import Certificate
-from .wishes import UpdateWish
+from .assignment import Certificate, is_meant
+from .member import Member
+from .reasons import reason_of
+from .wishes import REFUSE, UpdateWish
 
 
 @dataclass(frozen=True)
 class UpdateStock:
     """Update resources as a wish would leave them: ``resources`` is None where a key would be made.
 
-    ``ready`` says that the store holds them as they are wished.
+    ``ready`` says that the store holds them as they are wished. ``problem`` is why a board must not get them.
     """
 
-    resources: UpdateResources | None
-    ready: bool
+    resources: UpdateResources | None = None
+    ready: bool = False
+    problem: Reason | None = None
 
 
-class Stock:
-    """The team store, and the cloud behind ``api``, None for a run that does not ask it.
+@dataclass(frozen=True)
+class DeveloperStock:
+    """Developer credentials in the store; ``problem`` is why a board must not get them. ``warnings`` are for users."""
 
-    ``read_src`` gives the update resources in the C file that a wish names. ``warnings`` are texts for the user,
-    among them certificates that end within ``warn_days``.
-    Its properties raise ApiError and StoreError.
-    """
+    credentials: DeveloperCredentials | None = None
+    problem: Reason | None = None
+    warnings: tuple[str, ...] = ()
 
-    def __init__(
-        self, team: Store, api: PelionApi | None, read_src: Callable[[str], UpdateResources], *, warn_days: int = 30
-    ) -> None:
-        self._team = team
-        self._api = api
-        self._read_src = read_src
-        self._warn_days = warn_days
-        self._developer: dict[str, DeveloperCredentials | None] = {}
-        self._update: dict[UpdateWish, UpdateStock] = {}
-        self.warnings: list[str] = []
 
-    @property
-    def place(self) -> str:
-        """Where the team store is, for people."""
-        return self._team.place
+@dataclass(frozen=True)
+class CloudStock:
+    """The account's developer certificates by name, the devices that have one by id, how many certificates the account
+    may have in addition to these, and when that was so."""
 
-    @property
-    def asks_cloud(self) -> bool:
-        return self._api is not None
+    certificates: Mapping[str, DeveloperCertificate]
+    devices: Mapping[str, Device]
+    certificates_left: int
+    time: datetime
 
     @cached_property
-    def in_cloud(self) -> dict[str, DeveloperCertificate]:
-        """The account's developer certificates by name; none without the cloud."""
-        return {c.name: c for c in self._api.developer_certificates()} if self._api else {}
+    def names(self) -> Mapping[str, str]:
+        """The certificates' names by their fingerprints."""
+        return {certificate.fingerprint: name for name, certificate in self.certificates.items()}
 
     @cached_property
-    def devices(self) -> dict[str, Device]:
-        """The account's devices with developer certificates, by id; none without the cloud."""
-        if not self._api:
-            return {}
-        return {device.id: device for device in self._api.devices({"device_execution_mode__eq": DEVELOPER_MODE})}
+    def fingerprints(self) -> Mapping[str, str]:
+        """The certificates' fingerprints by their ids."""
+        return {certificate.id: certificate.fingerprint for certificate in self.certificates.values()}
 
-    @cached_property
-    def certificates_left(self) -> int:
-        """How many certificates the account may have in addition to its present ones."""
-        if not self._api:
-            return 0
-        return max(0, self._api.account().certificates_limit - self._api.trusted_certificate_count())
+    def has(self, wish: str, spread: bool) -> bool:
+        """Whether there is a certificate that such a wish can mean."""
+        return any(is_meant(wish, spread, name) for name in self.certificates)
 
-    @cached_property
-    def certificates(self) -> list[Certificate]:
-        """The cloud's developer certificates as assign takes them."""
-        now = datetime.now(timezone.utc)
+    def counts(self, device_id: str | None, certificate: str) -> bool:
+        """Whether that device is among those of the certificate of that name."""
+        device, named = self.devices.get(device_id or ""), self.certificates.get(certificate)
+        return device is not None and named is not None and device.certificate_id == named.id
+
+    def rooms(self, reserved: Mapping[str, int]) -> list[Certificate]:
+        """The certificates as assign takes them: those of the cloud, and those that other runs are about to make, with
+        the places that these give away (``reserved``, by certificate)."""
         counts = Counter(device.certificate_id for device in self.devices.values())
-        return [
-            Certificate(c.name, c.fingerprint, counts[c.id], usable=c.active and now < c.not_after)
-            for c in self.in_cloud.values()
-        ]
-
-    def developer(self, name: str) -> DeveloperCredentials | None:
-        """The stored developer credentials of that name. Raises CredentialError when they must not reach a board."""
-        if name not in self._developer:
-            stored = self._team.read(DeveloperCredentials, name)
-            if stored:
-                self.warnings += stored.check(warn_days=self._warn_days)
-            self._developer[name] = stored
-        return self._developer[name]
-
-    def stored_family(self, name: str) -> list[str]:
-        """The names of stored developer credentials that a spread fleet's wish for ``name`` can mean."""
-        return [stored for stored in self._team.names(DeveloperCredentials) if stored.startswith(f"{name}-")]
-
-    def update(self, wish: UpdateWish) -> UpdateStock:
-        """What that wish comes to. Raises PelionError where nothing says what to make, or what is there is unfit."""
-        if wish not in self._update:
-            outcome = UpdateKeeper(self._team, wish.name, dry_run=True).present(
-                given=self._read_src(wish.src) if wish.src else None,
-                ids=_ids(wish),
-                subject=common_name(wish.vendor_domain) if wish.vendor_domain and not wish.src else None,
-                renewal=None if wish.src else Renewal.of(wish.renew_before_days, wish.renew_if_made_before),
-                warn_days=self._warn_days,
+        there = [
+            Certificate(
+                name,
+                certificate.fingerprint,
+                counts[certificate.id],
+                usable=certificate.active and self.time < certificate.not_after,
+                reserved=reserved.get(name, 0),
             )
-            self.warnings += outcome.notices
-            self._update[wish] = UpdateStock(outcome.credentials, ready=not outcome.changed)
-        return self._update[wish]
+            for name, certificate in self.certificates.items()
+        ]
+        others = [(name, count) for name, count in reserved.items() if name not in self.certificates]
+        return there + [Certificate(name, "", 0, reserved=count) for name, count in others]
+
+
+@dataclass(frozen=True)
+class Stock:
+    """What there was when it was read, for the wishes of the boards that it was read for.
+
+    ``team_store`` is the store's directory, for people. ``developer`` has stored credentials by name, of all names that
+    can be given to one of the boards. ``known_updates``: see known_update_certificates. ``cloud`` is None for a run
+    that does not ask it. ``warnings`` are texts for the user.
+    """
+
+    team_store: str
+    developer: Mapping[str, DeveloperStock] = field(default_factory=dict)
+    updates: Mapping[UpdateWish, UpdateStock] = field(default_factory=dict)
+    known_updates: Mapping[str, str] = field(default_factory=dict)
+    cloud: CloudStock | None = None
+    warnings: tuple[str, ...] = ()
+
+    def is_ready(self, dev_cert: str) -> bool:
+        """Whether the store has the certificate, and it is the one of that name in the cloud, where that is asked."""
+        stored = self.developer.get(dev_cert, DeveloperStock()).credentials
+        if stored is None or self.cloud is None:
+            return stored is not None
+        in_cloud = self.cloud.certificates.get(dev_cert)
+        return in_cloud is not None and in_cloud.fingerprint == stored.fingerprint
 
     @cached_property
-    def known_updates(self) -> Mapping[str, str]:
-        """See known_update_certificates."""
-        return known_update_certificates(self._team, self.warnings.append)
+    def stored_names(self) -> Mapping[str, str]:
+        """The names of ``developer`` by their fingerprints."""
+        return {stored.credentials.fingerprint: name for name, stored in self.developer.items() if stored.credentials}
+
+    def held_name(self, member: Member) -> dict[str, str]:
+        """As a fact: the name in the cloud of the developer certificate that a board ``holds``, where there is one."""
+        name = self.cloud.names.get(member.holds or "") if self.cloud else None
+        return {"holds": name} if name else {}
+
+
+def read_stock(
+    team: Store,
+    api: PelionApi | None,
+    read_src: Callable[[str], UpdateResources],
+    members: Collection[Member],
+    *,
+    warn_days: int = 30,
+) -> Stock:
+    """Read what ``members`` can need: nothing without any; of the cloud behind ``api`` two lists, and the account's
+    limit where a certificate may have to be made.
+
+    ``read_src`` gives the update resources in the C file that a wish names. Certificates that end within ``warn_days``
+    are warned of. Raises ApiError and StoreError; what concerns one wish or name alone becomes its ``problem``.
+    """
+    if not members:
+        return Stock(team.place)
+    warnings: list[str] = []
+    wishes = dict.fromkeys(member.wishes.update for member in members)
+    updates = {wish: _update(team, read_src, wish, warn_days, warnings) for wish in wishes}
+    known: dict[str, str] = {}
+    if any(member.wishes.when_update_unknown == REFUSE for member in members):
+        known = known_update_certificates(team, warnings.append)
+    cloud = _cloud(api, members) if api else None
+    developer = {name: _developer(team, name, warn_days) for name in _names(team, members)}
+    return Stock(team.place, developer, updates, known, cloud, tuple(warnings))
+
+
+def _cloud(api: PelionApi, members: Iterable[Member]) -> CloudStock:
+    certificates = {certificate.name: certificate for certificate in api.developer_certificates()}
+    devices = {device.id: device for device in api.devices({"device_execution_mode__eq": DEVELOPER_MODE})}
+    cloud = CloudStock(certificates, devices, 0, datetime.now(timezone.utc))
+    may_be_made = any(
+        member.wishes.create
+        and not is_meant(member.wishes.dev_cert, member.wishes.spread, cloud.names.get(member.holds or ""))
+        for member in members
+    )
+    if not may_be_made:
+        return cloud
+    left = api.account().certificates_limit - api.trusted_certificate_count()
+    return replace(cloud, certificates_left=max(0, left))
+
+
+def _names(team: Store, members: Iterable[Member]) -> list[str]:
+    """The names of stored developer credentials that the members can be given."""
+    wishes = dict.fromkeys((member.wishes.dev_cert, member.wishes.spread) for member in members)
+    spread = [wish for wish, is_spread in wishes if is_spread]
+    family = [
+        name
+        for name in (team.names(DeveloperCredentials) if spread else ())
+        for wish in spread
+        if is_meant(wish, True, name)
+    ]
+    return list(dict.fromkeys([*(wish for wish, _is_spread in wishes), *family]))
+
+
+def _developer(team: Store, name: str, warn_days: int) -> DeveloperStock:
+    stored = None
+    try:
+        stored = team.read(DeveloperCredentials, name)
+        return DeveloperStock(stored, warnings=tuple(stored.check(warn_days=warn_days)) if stored else ())
+    except PelionError as error:
+        return DeveloperStock(stored, reason_of(error))
+
+
+def _update(
+    team: Store, read_src: Callable[[str], UpdateResources], wish: UpdateWish, warn_days: int, warnings: list[str]
+) -> UpdateStock:
+    try:
+        outcome = UpdateKeeper(team, wish.name, dry_run=True).present(
+            given=read_src(wish.src) if wish.src else None,
+            ids=_ids(wish),
+            subject=common_name(wish.vendor_domain) if wish.vendor_domain and not wish.src else None,
+            renewal=None if wish.src else Renewal.of(wish.renew_before_days, wish.renew_if_made_before),
+            warn_days=warn_days,
+        )
+    except PelionError as error:
+        return UpdateStock(problem=reason_of(error, "update-wish"))
+    warnings += outcome.notices
+    return UpdateStock(outcome.credentials, ready=not outcome.changed)
 
 
 def _ids(wish: UpdateWish) -> tuple[uuid.UUID, uuid.UUID] | None:

@@ -6,19 +6,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Final, Literal, get_args
 
-REFUSE, KEEP_IDENTITY, NEW_IDENTITY = "refuse", "keep_identity", "new_identity"
-WHEN_BOOTSTRAPPED = (REFUSE, KEEP_IDENTITY, NEW_IDENTITY)
+WhenBootstrapped = Literal["refuse", "keep_identity", "new_identity"]
+WHEN_BOOTSTRAPPED: tuple[WhenBootstrapped, ...] = get_args(WhenBootstrapped)
 """What to do with a board that has bootstrapped with another developer certificate than the wished one."""
 
-REPLACE = "replace"
-WHEN_UPDATE_UNKNOWN = (REFUSE, REPLACE)
+WhenUpdateUnknown = Literal["refuse", "replace"]
+WHEN_UPDATE_UNKNOWN: tuple[WhenUpdateUnknown, ...] = get_args(WhenUpdateUnknown)
 """What to do with a board that holds an update certificate that the team store does not know."""
 
-ALLOW = "allow"
-NEW_BOARDS = (ALLOW, REFUSE)
+NewBoards = Literal["allow", "refuse"]
+NEW_BOARDS: tuple[NewBoards, ...] = get_args(NewBoards)
 """What to do with a board that was never met before, when there is no roster."""
+
+REFUSE: Final = "refuse"
+KEEP_IDENTITY: Final = "keep_identity"
+NEW_IDENTITY: Final = "new_identity"
+ALLOW: Final = "allow"
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class UpdateWish:
         return {"name": self.name, "src": self.src} if self.src else given
 
 
-_VARIABLES = {"name": "update_resources", "src": "update_src"}
+VARIABLES = {"name": "update_resources", "src": "update_src"}
 """The role's variables for fields of UpdateWish; the others have the same names."""
 
 
@@ -58,18 +63,18 @@ class Wishes:
     update: UpdateWish
     create: bool = True
     spread: bool = False
-    when_bootstrapped: str = REFUSE
-    when_update_unknown: str = REFUSE
+    when_bootstrapped: WhenBootstrapped = REFUSE
+    when_update_unknown: WhenUpdateUnknown = REFUSE
     registration_timeout: int = 120
     roster: tuple[str, ...] = ()
-    new_boards: str = ALLOW
+    new_boards: NewBoards = ALLOW
     site: str = ""
 
     @classmethod
     def of_variables(cls, variables: Mapping[str, Any]) -> Wishes:
         """From the role's variables, without their prefix, all of them."""
         others = dict(variables)
-        update = {field.name: others.pop(_VARIABLES.get(field.name, field.name)) for field in fields(UpdateWish)}
+        update = {field.name: others.pop(VARIABLES.get(field.name, field.name)) for field in fields(UpdateWish)}
         return cls.from_json({**others, "update": update})
 
     @classmethod

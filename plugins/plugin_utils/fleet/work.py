@@ -10,14 +10,17 @@ from ..board import kcm
 from ..board.board import BoardError, record_of
 from ..board.inspection import Inspection
 from ..board.items import Items
-from .wishes import KEEP_IDENTITY, REFUSE
+from ..reasons import Reason
+from .reasons import FLEET_REASONS, coded
+from .wishes import KEEP_IDENTITY, REFUSE, WhenBootstrapped
 
 
 @dataclass(frozen=True)
 class Work:
-    """``inject`` with these ``reasons``, else ``reconnect``, else nothing. ``bootstrap`` is for Device.inject."""
+    """``inject`` with these ``reasons`` (of WORK_REASONS), else ``reconnect``, else nothing. ``bootstrap`` is for
+    Board.inject."""
 
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...] = ()
     reconnect: bool = False
     bootstrap: str = "as-is"
 
@@ -30,7 +33,11 @@ class Work:
         return self.inject or self.reconnect
 
 
-def work_for(found: Inspection, items: Items, policy: str) -> Work:
+NOT_IN_STORE = Work((Reason("not-in-store"),))
+"""For check mode, when an earlier task would have made the credentials."""
+
+
+def work_for(found: Inspection, items: Items, policy: WhenBootstrapped) -> Work:
     """Compare what a board was ``found`` to hold with the wanted ``items``. Raises BoardError where ``policy`` forbids
     what is needed."""
     if not found.has_utility:
@@ -50,39 +57,30 @@ def work_for(found: Inspection, items: Items, policy: str) -> Work:
     if used["fingerprint"] is None and held and held["fingerprint"] == wanted and policy == REFUSE:
         return Work(reasons)
     if policy == REFUSE:
-        name = used["common_name"]
-        raise BoardError(
-            "This board has already bootstrapped with "
-            + (f"the developer certificate {name}" if name else "a developer certificate that nothing tells any more")
-            + ", and its client would ignore another one. "
-            "Set when_bootstrapped (of the role: provision_pelion_when_bootstrapped) to keep_identity "
-            "(it bootstraps again under its device id) or to "
-            "new_identity (factory reset: it becomes a new device in the cloud).",
-            reason="bootstrapped",
-            before=found.describe(),
-        )
+        reason = Reason("bootstrapped", {"bootstrapped_with": used["common_name"] or "not known"})
+        raise BoardError(reason.message(FLEET_REASONS), **coded(reason), before=found.describe())
     return Work(reasons, bootstrap="keep-identity" if policy == KEEP_IDENTITY else "new-identity")
 
 
-def differences(found: Inspection, items: Items) -> list[str]:
-    """Why the board is not proven to hold ``items``: texts for the user, none when it is."""
+def differences(found: Inspection, items: Items) -> list[Reason]:
+    """Why the board is not proven to hold ``items``, of WORK_REASONS; none when it is."""
     if kcm.is_empty(found.missing_items):
-        return ["it holds none of the credentials"]
+        return [Reason("holds-nothing")]
     wanted = record_of(items)
-    told = []
+    differing = []
     if not found.record:
-        told.append("it has no record of what was injected")
+        differing.append(Reason("no-record"))
     elif found.record.get("fingerprint") != wanted["fingerprint"]:
-        told.append("other credentials were injected")
+        differing.append(Reason("other-injected"))
     elif found.record.get("kcm") != found.kcm_digest:
-        told.append("its KCM was changed by another tool since")
+        differing.append(Reason("kcm-changed"))
     for title, held in (("developer", found.developer_certificate), ("update", found.update_certificate)):
         if held is None:
-            told.append(f"it holds no {title} certificate")
+            differing.append(Reason("lacks-certificate", {"title": title}))
         elif held["fingerprint"] != wanted[f"{title}_certificate"]:
-            told.append(f"it holds another {title} certificate")
+            differing.append(Reason("holds-other-certificate", {"title": title}))
     if found.missing_items:
-        told.append(f"its KCM lacks {', '.join(found.missing_items)}")
+        differing.append(Reason("lacks-items", {"items": found.missing_items}))
     if found.status_code not in (0, None):
-        told.append(f"its status is not good: {found.status}")
-    return told
+        differing.append(Reason("status-not-good", {"status": found.status}))
+    return differing

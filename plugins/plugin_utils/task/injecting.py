@@ -12,8 +12,9 @@ from ..board.items import Items
 from ..credentials.certified import describe_certificate
 from ..credentials.developer_credentials import DeveloperCredentials
 from ..credentials.update_resources import UpdateResources
-from ..errors import PelionError
+from ..fleet.reasons import WORK_REASONS, failure
 from ..fleet.work import Work
+from ..reasons import Reason
 from ..store.store import Store
 from .action import Action
 
@@ -38,7 +39,7 @@ def bring_to(
     Raises BoardError when the board could not do it, and PelionError when it did not register in time.
     """
     before = found.describe()
-    after = {
+    after: dict[str, Any] = {
         "developer_certificate": items and describe_certificate(items.developer_certificate),
         "update_certificate": items and describe_certificate(items.update_certificate),
         "provisioned_by": "pelion.mbl",
@@ -50,7 +51,8 @@ def bring_to(
         "injected": work.inject,
         "reconnected": work.reconnect,
         "recovered": found.recovered,
-        "reasons": list(work.reasons),
+        "reasons": [reason.text(WORK_REASONS) for reason in work.reasons],
+        "reason_codes": [reason.code for reason in work.reasons],
         "fingerprint": fingerprint,
         "before": before,
         "after": after,
@@ -75,7 +77,8 @@ def _stored(action: Action, store: Store, kind: type[Stored], name: str, module:
         for warning in found.check():
             action.warn(warning)
     elif not action.check_mode:
-        raise PelionError(f"The team store has no {kind.KIND} named {name!r}. Run pelion.mbl.{module} first.")
+        text = f"The team store has no {kind.KIND} named {name!r}. Run pelion.mbl.{module} first."
+        raise failure(Reason("store", {"text": text}))
     return found
 
 
@@ -83,7 +86,7 @@ def _carry_out(
     board: Board, found: Inspection, work: Work, items: Items | None, timeout: int, result: dict[str, Any]
 ) -> Restart:
     """The second exchange; completes ``result``."""
-    if work.inject:
+    if work.inject and items is not None:
         restart = board.inject(
             items, found_digest=found.kcm_digest, bootstrap=work.bootstrap, registration_timeout=timeout
         )
@@ -91,11 +94,9 @@ def _carry_out(
         restart = board.reconnect(registration_timeout=timeout)
     result |= {"registered": bool(restart.registered), "device_id": restart.device_id}
     if timeout and not restart.registered:
-        did = "The credentials are on the board, but it" if work.inject else "The board"
-        said = f"Its client says: {restart.error}." if restart.error else "Its client says nothing of it."
-        raise PelionError(
-            f"{did} did not register within {timeout} seconds. {said} Look at /var/log/mbl-cloud-client.log there, "
-            "at its network and at its clock, then run again.",
-            **result,
+        reason = Reason(
+            "injected-not-registered" if work.inject else "reconnected-not-registered",
+            {"timeout": timeout, "client_says": restart.error or "nothing of it"},
         )
+        raise failure(reason, **result)
     return restart

@@ -4,10 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,9 +20,10 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Item
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.api_answers import Device
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import DeveloperCredentials
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.decision import Decision, Member, decide
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.decision import Decision, Fleet, decide
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.member import Member
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.stock import Stock
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.stock import Stock, read_stock
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import UpdateWish, Wishes
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.developer_certificates import DEVICES_PER_CERTIFICATE
 
@@ -98,9 +98,9 @@ class PaperFleet:
             for number, device_id in enumerate(self.ids)
         ]
 
-    def decide(self, members: list[Member], *, in_use: bool, verify: bool = True) -> Decision:
-        """``in_use`` tells whether the certificates and their devices are there already."""
-        api = SimpleNamespace(
+    def stock(self, members: Sequence[Member], *, in_use: bool, verify: bool = True) -> Stock:
+        """``in_use`` says whether the certificates and their devices are there already."""
+        api: Any = SimpleNamespace(
             developer_certificates=lambda: [
                 _InCloud(c.certificate_id, c.name, c.fingerprint) for c in self._developer.values() if in_use
             ],
@@ -108,12 +108,17 @@ class PaperFleet:
             account=lambda: SimpleNamespace(certificates_limit=self._free + len(self._developer)),
             trusted_certificate_count=lambda: len(self._developer) if in_use else 0,
         )
-        remembered = self.remembered() if in_use else {}
-        return decide(members, Stock(_Store(self, in_use), api if verify else None, _no_file), remembered)
+        store: Any = _Store(self, in_use)
+        return read_stock(store, api if verify else None, _no_file, members)
+
+    def decide(self, members: Sequence[Member], *, in_use: bool, verify: bool = True) -> Decision:
+        """Reads the stock, then decides by it."""
+        fleet = Fleet(members, self.remembered() if in_use else {})
+        return decide(fleet, self.stock(fleet.admitted, in_use=in_use, verify=verify))
 
 
 class _Store:
-    directory = Path("/paper/team")
+    place = "/paper/team"
 
     def __init__(self, fleet: PaperFleet, in_use: bool) -> None:
         self._entries: dict[type, dict[str, Any]] = {

@@ -9,7 +9,7 @@ from cloud import Cloud
 from cloud_access import api_of, calls
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.device_changes import (
-    Wish,
+    DeviceNotes,
     change_devices,
     remove_devices,
 )
@@ -28,7 +28,7 @@ def test_only_what_differs_is_changed_and_the_rest_kept(cloud: Cloud) -> None:
     noted = {"description": "shelf 3", "device_key": "00ff", "endpoint_type": "dev"}
     cloud.state.update_device(cloud.account_id, device_id, noted)
     before = entries(cloud)[device_id]
-    wish = Wish(device_id, name="bench-1", custom_attributes={"shelf": "3"})
+    wish = DeviceNotes(device_id, name="bench-1", custom_attributes={"shelf": "3"})
     assert change_devices(api_of(cloud), [wish]).changed
     after = entries(cloud)[device_id]
     changes = {"name": "bench-1", "custom_attributes": {"shelf": "3"}}
@@ -41,10 +41,10 @@ def test_only_what_differs_is_changed_and_the_rest_kept(cloud: Cloud) -> None:
 def test_a_fleet_takes_few_calls(cloud: Cloud) -> None:
     ids = cloud.state.seed_devices(150)
     cloud.state.update_device(cloud.account_id, ids[3], {"name": "board-3"})
-    wishes = [Wish(device_id, name=f"board-{number}") for number, device_id in enumerate(ids)]
-    changes = change_devices(api_of(cloud), wishes)
+    wanted = [DeviceNotes(device_id, name=f"board-{number}") for number, device_id in enumerate(ids)]
+    changes = change_devices(api_of(cloud), wanted)
     assert calls(cloud) == {LIST: 2, UPDATE: 149}
-    assert [entry["name"] for entry in entries(cloud).values()] == [wish.name for wish in wishes]
+    assert [entry["name"] for entry in entries(cloud).values()] == [wish.name for wish in wanted]
     assert list(changes.after) == ids and changes.after[ids[7]]["name"] == "board-7"
 
 
@@ -54,11 +54,15 @@ def test_devices_are_in_the_groups_that_are_wished(cloud: Cloud) -> None:
     old = cloud.state.create_group(cloud.account_id, "Old", "", {})
     for group, device_id in ((bench, ids[0]), (old, ids[0]), (old, ids[2])):
         cloud.state.join_group(cloud.account_id, group.id, device_id)
-    wishes = [Wish(ids[0], groups=["Bench", "New"]), Wish(ids[1], name="x", groups=["New"]), Wish(ids[2], name="y")]
-    planned = change_devices(api_of(cloud), wishes, dry_run=True)
+    wanted = [
+        DeviceNotes(ids[0], groups=["Bench", "New"]),
+        DeviceNotes(ids[1], name="x", groups=["New"]),
+        DeviceNotes(ids[2], name="y"),
+    ]
+    planned = change_devices(api_of(cloud), wanted, dry_run=True)
     assert not cloud.state.snapshot()["groups"][2:]
     cloud.log.clear()
-    done = change_devices(api_of(cloud), wishes)
+    done = change_devices(api_of(cloud), wanted)
     groups = "/v3/device-groups/"
     join, leave = f"POST {groups}{{id}}/devices/add/", f"POST {groups}{{id}}/devices/remove/"
     assert calls(cloud) == {LIST: 1, UPDATE: 2, f"GET {groups}": 1, f"POST {groups}": 1, join: 2, leave: 1}
@@ -66,14 +70,14 @@ def test_devices_are_in_the_groups_that_are_wished(cloud: Cloud) -> None:
     assert done.before[ids[0]]["groups"] == ["Bench", "Old"] and planned.after == done.after
     members = {group["name"]: group["devices_count"] for group in cloud.state.snapshot()["groups"]}
     assert members == {"Bench": 1, "Old": 1, "New": 2}
-    assert not change_devices(api_of(cloud), wishes).changed
-    assert change_devices(api_of(cloud), [Wish(ids[0], groups=[])]).after[ids[0]]["groups"] == []
+    assert not change_devices(api_of(cloud), wanted).changed
+    assert change_devices(api_of(cloud), [DeviceNotes(ids[0], groups=[])]).after[ids[0]]["groups"] == []
 
 
 def test_a_group_that_cannot_be_joined_fails_its_device_alone(cloud: Cloud) -> None:
     ids = cloud.state.seed_devices(2)
     cloud.faults.add("status", method="POST", path="/v3/device-groups/", status=409, times=1)
-    changes = change_devices(api_of(cloud), [Wish(device_id, name="x", groups=["Bench"]) for device_id in ids])
+    changes = change_devices(api_of(cloud), [DeviceNotes(device_id, name="x", groups=["Bench"]) for device_id in ids])
     assert list(changes.failed) == [ids[0]]
     assert [changes.after[device_id]["groups"] for device_id in ids] == [[], ["Bench"]]
     assert changes.after[ids[0]]["name"] == "x"
@@ -81,8 +85,8 @@ def test_a_group_that_cannot_be_joined_fails_its_device_alone(cloud: Cloud) -> N
 
 def test_a_dry_run_changes_nothing(cloud: Cloud) -> None:
     device_id = cloud.state.seed_devices(1)[0]
-    wishes = [Wish(device_id, name="x", suspended=True)]
-    planned = change_devices(api_of(cloud), wishes, category="other", reason="r", dry_run=True)
+    wanted = [DeviceNotes(device_id, name="x", suspended=True)]
+    planned = change_devices(api_of(cloud), wanted, category="other", reason="r", dry_run=True)
     assert planned.changed and planned.after[device_id]["name"] == "x" and planned.after[device_id]["suspended"]
     assert remove_devices(api_of(cloud), [device_id], dry_run=True).changed
     assert calls(cloud) == {LIST: 2} and not entries(cloud)[device_id]["name"]
@@ -92,11 +96,11 @@ def test_suspending_and_resuming_with_a_reason(cloud: Cloud) -> None:
     one, other = cloud.state.seed_devices(2)
     api = api_of(cloud)
     for suspended, reason in ((True, "left in a taxi"), (False, "came back")):
-        wishes = [Wish(one, suspended=suspended), Wish(other, suspended=False)]
+        wanted = [DeviceNotes(one, suspended=suspended), DeviceNotes(other, suspended=False)]
         # It is resumed with the category of its suspension, whatever the task says.
         category = "lost_or_stolen" if suspended else "maintenance"
-        assert change_devices(api, wishes, category=category, reason=reason).require_success().changed
-        assert not change_devices(api, wishes, category=category, reason=reason).changed
+        assert change_devices(api, wanted, category=category, reason=reason).require_success().changed
+        assert not change_devices(api, wanted, category=category, reason=reason).changed
         entry = entries(cloud)[one]
         assert entry["operator_suspended"] is suspended
         assert entry["last_operator_suspended_category"] == "lost_or_stolen"
@@ -107,7 +111,7 @@ def test_suspending_and_resuming_with_a_reason(cloud: Cloud) -> None:
 def test_one_that_fails_keeps_no_other_from_its_change(cloud: Cloud) -> None:
     ids = cloud.state.seed_devices(3)
     cloud.faults.add("status", method="PUT", path=f"/v3/devices/{ids[1]}/", status=500)
-    changes = change_devices(api_of(cloud), [Wish(device_id, name="x", suspended=False) for device_id in ids])
+    changes = change_devices(api_of(cloud), [DeviceNotes(device_id, name="x", suspended=False) for device_id in ids])
     assert [entry["name"] for entry in entries(cloud).values()] == ["x", "", "x"]
     with pytest.raises(PelionError, match=f"1 of 3 devices.*{ids[1]}.*500") as caught:
         changes.require_success()
@@ -117,7 +121,7 @@ def test_one_that_fails_keeps_no_other_from_its_change(cloud: Cloud) -> None:
 
 def test_a_category_that_the_service_does_not_know_changes_nothing(cloud: Cloud) -> None:
     device_id = cloud.state.seed_devices(1)[0]
-    changes = change_devices(api_of(cloud), [Wish(device_id, suspended=True)], category="bored", reason="r")
+    changes = change_devices(api_of(cloud), [DeviceNotes(device_id, suspended=True)], category="bored", reason="r")
     assert "category must be one of" in changes.failed[device_id] and not changes.changed
     assert not entries(cloud)[device_id]["operator_suspended"]
 
@@ -125,7 +129,7 @@ def test_a_category_that_the_service_does_not_know_changes_nothing(cloud: Cloud)
 def test_missing_devices_are_named_before_anything_is_changed(cloud: Cloud) -> None:
     device_id = cloud.state.seed_devices(1)[0]
     with pytest.raises(PelionError, match="0" * 32) as caught:
-        change_devices(api_of(cloud), [Wish(device_id, name="x"), Wish("0" * 32, name="y")])
+        change_devices(api_of(cloud), [DeviceNotes(device_id, name="x"), DeviceNotes("0" * 32, name="y")])
     assert caught.value.facts["missing_ids"] == ["0" * 32]
     assert calls(cloud) == {LIST: 1}
 
@@ -159,5 +163,5 @@ def test_removing_many(cloud: Cloud) -> None:
 )
 def test_what_the_service_would_refuse_is_not_asked(cloud: Cloud, wanted: dict[str, Any], why: str) -> None:
     with pytest.raises(PelionError, match=why):
-        change_devices(api_of(cloud), [Wish("0" * 32, **wanted)])
+        change_devices(api_of(cloud), [DeviceNotes("0" * 32, **wanted)])
     assert not calls(cloud)

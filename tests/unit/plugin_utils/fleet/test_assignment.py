@@ -14,6 +14,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.assignment import
     Seeker,
     assign,
 )
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reasons import FLEET_REASONS
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.developer_certificates import DEVICES_PER_CERTIFICATE
 
 
@@ -30,7 +31,11 @@ def certificate(name: str, devices: int = 0, usable: bool = True) -> Certificate
 
 
 def places(seekers: list[Seeker], *certificates: Certificate, left: int = 50) -> Assignment:
-    return assign(seekers, certificates, lambda: left)
+    return assign(seekers, certificates, left)
+
+
+def said(result: Assignment, board: str) -> str:
+    return result.homeless[board].message(FLEET_REASONS)
 
 
 def test_one_certificate_for_a_small_fleet() -> None:
@@ -43,8 +48,9 @@ def test_one_certificate_for_a_small_fleet() -> None:
 def test_one_certificate_has_no_room_for_more_and_only_those_are_told() -> None:
     result = places(newcomers(3, spread=False), certificate("bench", 98))
     assert result.given == {"board-0": "bench", "board-1": "bench"}
-    assert "bench has 98 of 100 devices" in result.homeless["board-2"]
-    assert "provision_pelion_spread" in result.homeless["board-2"]
+    assert result.homeless["board-2"].code == "no-room-spread"
+    assert "bench has 98 of 100 devices" in said(result, "board-2")
+    assert "provision_pelion_spread" in said(result, "board-2")
     assert len(places(newcomers(101, spread=False)).homeless) == 1
 
 
@@ -95,7 +101,8 @@ def test_each_board_gets_what_it_wishes_for_itself() -> None:
     result = places(seekers, certificate("b"))
     assert result.given == {"one": "a", "two": "b", "three": "c-01"}
     assert sorted(result.create) == ["a", "c-01"]
-    assert "provision_pelion_create" in result.homeless["four"]
+    assert "provision_pelion_create" in said(result, "four")
+    assert result.homeless["four"].code == "no-certificate"
 
 
 def test_what_is_made_for_one_serves_another_that_may_not_have_one_made() -> None:
@@ -107,14 +114,13 @@ def test_the_account_has_an_end() -> None:
     result = places(newcomers(250), left=2)
     assert len(result.create) == 2
     assert len(result.homeless) == 50
-    assert "the account may have 0 more" in result.homeless["board-249"]
+    assert "the account may have 0 more" in said(result, "board-249")
+    assert result.homeless["board-249"].code == "no-room-account"
 
 
-def test_how_many_the_account_may_have_is_asked_only_when_one_is_made() -> None:
-    def never() -> int:
-        raise AssertionError
-
-    assert assign(newcomers(5), [certificate("bench-01")], never).create == []
+def test_where_none_may_be_made_a_full_certificate_is_no_place() -> None:
+    result = places(newcomers(1, create=False), certificate("bench-01", 100))
+    assert result.homeless["board-0"].code == "no-room-create"
 
 
 @pytest.mark.parametrize("usable", [True, False])
@@ -144,15 +150,17 @@ seekers_of_one_family = st.lists(
     st.dictionaries(st.sampled_from(["bench", "bench-01", "bench-02", "bench-1", "x"]), st.integers(0, 100)),
     st.integers(0, 3),
 )
-def test_every_board_has_a_place_or_a_reason_and_no_certificate_is_overfilled(seekers, devices, left) -> None:
+def test_every_board_has_a_place_or_a_reason_and_no_certificate_is_overfilled(
+    seekers: list[Seeker], devices: dict[str, int], left: int
+) -> None:
     certificates = [certificate(name, count) for name, count in devices.items()]
-    result = assign(seekers, certificates, lambda: left)
+    result = assign(seekers, certificates, left)
     assert {*result.given, *result.homeless} == {seeker.board for seeker in seekers}
     assert not set(result.given) & set(result.homeless)
     assert len(result.create) <= left
     assert set(result.create) <= set(result.given.values())
     names = {c.fingerprint: c.name for c in certificates}
-    new = Counter()
+    new: Counter[str] = Counter()
     for seeker in seekers:
         name = result.given.get(seeker.board)
         own = names.get(seeker.holds)

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -24,11 +25,20 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Item
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import DeveloperCredentials
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_certificate import derive_ids
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.decision import Decision, Member, Part, decide
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.decision import (
+    Decision,
+    Fleet,
+    decide,
+    decide_and_reserve,
+)
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.member import Member
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.part import Part
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reasons import FLEET_REASONS
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reservations import FILE, Reservations
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.stock import Stock
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.stock import read_stock
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import UpdateWish, Wishes
+from ansible_collections.pelion.mbl.plugins.plugin_utils.reasons import Reason
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.developer_certificates import DeveloperCertificateKeeper
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.update_keeper import Renewal, UpdateKeeper
@@ -104,14 +114,19 @@ def deciding(cloud: Cloud, store: Store) -> Deciding:
             Member(name, wishes if isinstance(wishes, Wishes) else wishes[name], board)
             for name, board in boards.items()
         ]
-        stock = Stock(store, api_of(cloud) if verify else None, lambda path: src)
-        return decide(members, stock, remembered or {}, reservations=reservations)
+        fleet = Fleet(members, remembered or {})
+        stock = read_stock(store, api_of(cloud) if verify else None, lambda path: src, fleet.admitted)
+        return decide_and_reserve(fleet, stock, reservations) if reservations else decide(fleet, stock)
 
     return run
 
 
 def reasons(decision: Decision) -> dict[str, str]:
-    return {name: part.refused for name, part in decision.parts.items() if part.refused}
+    return {name: part.refused.message(FLEET_REASONS) for name, part in decision.parts.items() if part.refused}
+
+
+def codes(decision: Decision) -> dict[str, str]:
+    return {name: part.refused.code for name, part in decision.parts.items() if part.refused}
 
 
 def test_a_fresh_fleet_gets_what_is_made_first(deciding: Deciding) -> None:
@@ -174,7 +189,8 @@ def test_with_an_empty_store_no_known_board_loses_its_update_certificate_and_no_
     assert "No key is made" in reasons(decision)["fresh"]
     assert "old holds" in reasons(decision)["fresh"]
     alone = deciding({"old": boards["old"]}, store=empty)
-    assert alone.common_refusal == reasons(alone)["old"]
+    assert alone.common_message() == f"old: {reasons(alone)['old']}"
+    assert codes(decision) == {"old": "update-unknown", "fresh": "no-key-made"}
     replacing = replace(WISHES, when_update_unknown="replace")
     assert reasons(deciding(boards, replacing, store=empty)) == {}
     assert deciding(boards, replacing, store=empty).updates == [UPDATE]
@@ -213,14 +229,14 @@ def test_a_board_that_would_ignore_a_new_certificate_lets_none_be_made(
     boards = {"a": board_with(items, device_under(cloud, store))}
     decision = deciding(boards, replace(WISHES, dev_cert="bnech"))
     assert decision.dev_certs == []
-    assert "Is the name right?" in decision.common_refusal
+    assert "Is the name right?" in decision.common_message()
     keep = replace(WISHES, dev_cert="next", when_bootstrapped="keep_identity")
     assert deciding(boards, keep).dev_certs == ["next"]
     have(cloud, store, dev_cert="next")
     refused = deciding(boards, replace(WISHES, dev_cert="next"))
-    assert "already bootstrapped" in refused.common_refusal
+    assert "already bootstrapped" in refused.common_message()
     for told in (decision, refused):
-        assert "It holds 'bench': if that is right, set provision_pelion_dev_cert to it." in told.common_refusal
+        assert "It holds 'bench': if that is right, set provision_pelion_dev_cert to it." in told.common_message()
 
 
 def test_spread_makes_and_names_only_what_is_needed(cloud: Cloud, store: Store, deciding: Deciding) -> None:
@@ -252,7 +268,7 @@ def test_a_remembered_device_id_stands_in_for_a_rotated_log(cloud: Cloud, store:
     remembered = {"a": Remembered((), device_under(cloud, store), "bench", "2026-01-01T00:00:00Z")}
     assert board.registered is None
     assert deciding({"a": board}, remembered=remembered).parts == {}
-    assert deciding({"a": board}).parts["a"].reconnect == "its device id is not known"
+    assert deciding({"a": board}).parts["a"].reconnect == Reason("no-device-id")
 
 
 @pytest.mark.parametrize("state", ["deregistered", "bootstrapped", "deleted"])
@@ -266,7 +282,11 @@ def test_a_board_that_the_directory_does_not_have_as_registered_registers_anew(
     else:
         cloud.state.set_device_state(device_id, state)
     decision = deciding({"a": board_with(items, device_id)})
-    assert state in decision.parts["a"].reconnect or "does not have its device" in decision.parts["a"].reconnect
+    assert decision.parts["a"].reconnect == (
+        Reason("no-device", {"device_id": device_id})
+        if state == "deleted"
+        else Reason("device-state", {"state": state})
+    )
     assert decision.proven == {}
 
 
@@ -324,13 +344,15 @@ def test_a_certificate_of_the_cloud_that_the_store_lacks_is_fetched(
     store.remove(DeveloperCredentials, "bench")
     decision = deciding({"a": board})
     assert decision.dev_certs == ["bench"]
-    assert decision.parts["a"].reconnect == ""
+    assert decision.parts["a"].reconnect is None
     assert not decision.parts["a"].refused
 
 
 def test_boards_that_were_not_asked_are_refused_without_a_call(cloud: Cloud, store: Store) -> None:
-    decision = decide([], Stock(store, api_of(cloud), lambda path: None), {}, {"a": "odd", "b": "odd"})
-    assert decision.common_refusal == "odd"
+    odd = Reason("wrong-variable", {"text": "odd"})
+    fleet = Fleet([], {}, {"a": odd, "b": odd})
+    decision = decide(fleet, read_stock(store, api_of(cloud), lambda path: None, fleet.admitted))
+    assert decision.common_message() == "All 2 boards: odd"
     assert set(decision.parts) == {"a", "b"}
     assert not calls(cloud)
 
@@ -348,7 +370,7 @@ def test_what_many_boards_lack_is_told_once(cloud: Cloud, store: Store, deciding
 def test_nothing_is_made_for_a_board_that_cannot_take_it(deciding: Deciding) -> None:
     full = replace(FRESH, space={"/config/user": {"free_kb": 10, "writable": True}})
     decision = deciding({"a": full})
-    assert "10 kB free" in decision.common_refusal
+    assert "10 kB free" in decision.common_message()
     assert decision.dev_certs == []
     assert decision.updates == []
 
@@ -444,6 +466,47 @@ def test_a_store_that_takes_no_notes_is_warned_of(
     decision = deciding(fresh("a"), reservations=reservations)
     assert decision.parts["a"].dev_cert == "bench"
     assert any("Other runs may give away" in warning and FILE in warning for warning in decision.warnings)
+
+
+def test_a_board_that_moves_to_another_certificate_takes_a_place_there(
+    cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations
+) -> None:
+    items = have(cloud, store)
+    have(cloud, store, dev_cert="next")
+    moving = board_with(items, device_under(cloud, store))
+    wishes = replace(WISHES, dev_cert="next", when_bootstrapped="keep_identity")
+    assert deciding({"a": moving}, wishes, reservations=reservations).places == {"a": "next"}
+    with reservations.locked() as reserved:
+        assert reserved == {"a": "next"}
+
+
+def test_a_proven_fleet_leaves_the_store_alone(
+    cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = have(cloud, store)
+    board = board_with(items, device_under(cloud, store))
+    monkeypatch.setattr(Store, "locked", lambda store: pytest.fail("nothing is reserved"))
+    assert set(deciding({"a": board}, reservations=reservations).proven) == {"a"}
+
+
+def test_others_wait_only_while_it_is_decided_and_noted(
+    cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have(cloud, store)
+    locked = Reservations.locked
+    asked = []
+
+    @contextmanager
+    def counting(reservations: Reservations) -> Iterator[Mapping[str, str]]:
+        before = calls(cloud)
+        with locked(reservations) as reserved:
+            yield reserved
+        asked.append(calls(cloud) - before)
+
+    monkeypatch.setattr(Reservations, "locked", counting)
+    decision = deciding(fresh("a", "b"), reservations=reservations)
+    assert set(decision.places) == {"a", "b"}
+    assert asked == [Counter()], "decided once, by what was read before"
 
 
 def test_runs_that_decide_at_the_same_moment_overfill_nothing(

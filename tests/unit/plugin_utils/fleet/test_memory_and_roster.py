@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -11,14 +12,14 @@ from ansible.parsing.vault import VaultSecret
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.member import Member
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import FILE, Remembered, read_fleet, remember
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.roster import (
-    concerning,
-    is_new,
-    misspelt,
-    why_refused,
-)
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reasons import FLEET_REASONS
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.refusals import turned_away
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.roster import concerning, is_new, misspelt
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import NewBoards, UpdateWish, Wishes
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.vault import Vault
 
@@ -71,6 +72,15 @@ def test_the_file_is_readable_without_a_secret(store: Store) -> None:
     assert json.loads((store.directory / FILE).read_text())["boards"]["one"]["certificate"] == "bench"
 
 
+def why_refused(
+    name: str, host_keys: Iterable[str], roster: Sequence[str], new_boards: NewBoards, known: Mapping[str, Remembered]
+) -> str | None:
+    """The code, and what is said of it."""
+    wishes = Wishes("bench", UpdateWish("update"), roster=tuple(roster), new_boards=new_boards)
+    refused = turned_away([Member(name, wishes, Inspection(has_utility=True), tuple(host_keys))], known)
+    return f"{refused[name].code}: {refused[name].message(FLEET_REASONS)}" if refused else None
+
+
 @pytest.mark.parametrize("entry", ["bench-1", KEY])
 def test_a_roster_names_boards_or_their_keys(entry: str) -> None:
     assert why_refused("bench-1", [KEY], ["other", entry], "allow", {}) is None
@@ -81,7 +91,9 @@ entries = st.lists(words, max_size=3).map(" ".join)
 
 
 @given(st.lists(entries, max_size=6), st.sets(st.sampled_from([KEY, "SHA256:" + "b" * 43])), st.booleans())
-def test_the_part_of_a_roster_that_concerns_a_board_judges_it_as_the_whole_one(roster, keys, known) -> None:
+def test_the_part_of_a_roster_that_concerns_a_board_judges_it_as_the_whole_one(
+    roster: list[str], keys: set[str], known: bool
+) -> None:
     part = concerning("bench-1", keys, roster)
     memory = {"bench-1": BOARD} if known else {}
     reasons = [why_refused("bench-1", keys, each, "refuse", memory) for each in (part, roster)]
@@ -101,13 +113,14 @@ def test_a_board_outside_the_roster_is_told_how_to_get_in() -> None:
     reason = why_refused("stranger", [KEY], ["bench-1", "SHA256:" + "b" * 43], "allow", {"stranger": BOARD})
     assert "'stranger'" in reason
     assert KEY in reason
+    assert reason.startswith("not-in-roster: ")
     assert "not known here" in why_refused("stranger", [], ["bench-1"], "allow", {})
 
 
 def test_without_a_roster_the_remembered_boards_are_known() -> None:
     assert why_refused("new", [KEY], [], "allow", {}) is None
     assert why_refused("known", [KEY], [], "refuse", {"known": BOARD}) is None
-    assert "never provisioned" in why_refused("new", [KEY], [], "refuse", {"known": BOARD})
+    assert "new-board: This board was never provisioned" in why_refused("new", [KEY], [], "refuse", {"known": BOARD})
 
 
 def test_another_host_key_makes_a_board_new() -> None:

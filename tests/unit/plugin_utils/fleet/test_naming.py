@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.api_answers import Device
-from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.device_changes import Wish
+from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.device_changes import DeviceNotes
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.naming import (
     Naming,
+    device_notes,
     parse_table,
     read_table,
-    wishes,
 )
 
 IDS = [f"{number:032x}" for number in range(4)]
@@ -41,8 +41,8 @@ def test_a_table(comma: str) -> None:
     assert first == Naming("one", "", notes | {"custom_attributes": {"Shelf": "3"}})
     assert second == Naming("", "S-1", {})
     assert third == Naming("two", "", {"name": "two"})
-    found = wishes([first, second, third], KNOWN, [device(IDS[2], "S-1"), device(IDS[3], "S-2")])
-    assert found == [Wish(IDS[0], **first.notes), Wish(IDS[2]), Wish(IDS[1], name="two")]
+    found = device_notes([first, second, third], KNOWN, [device(IDS[2], "S-1"), device(IDS[3], "S-2")])
+    assert found == [DeviceNotes(IDS[0], **first.notes), DeviceNotes(IDS[2]), DeviceNotes(IDS[1], name="two")]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_all_that_cannot_be_told_are_named_at_once() -> None:
     ]
     devices = [device(IDS[2], "0"), device(IDS[3], "0"), device(IDS[0], "S-1")]
     with pytest.raises(PelionError) as caught:
-        wishes(namings, KNOWN, devices)
+        device_notes(namings, KNOWN, devices)
     text = str(caught.value)
     assert "board 'one'" not in text
     for part in (

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,13 @@ from cloud import Cloud
 from cloud_access import api_of, store_at
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.proof import Claim, prove
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reasons import FLEET_REASONS
+from ansible_collections.pelion.mbl.plugins.plugin_utils.reasons import Reason
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.developer_certificates import DeveloperCertificateKeeper
+
+
+def said(reason: Reason) -> str:
+    return reason.message(FLEET_REASONS)
 
 
 @pytest.fixture
@@ -29,19 +36,19 @@ def test_another_state_is_a_doubt_about_that_board_alone(cloud: Cloud, certifica
     cloud.state.set_device_state(bad, state)
     unproven = prove(api_of(cloud), [Claim("good", good, "bench"), Claim("bad", bad, "bench")], timeout=0)
     assert list(unproven) == ["bad"]
-    assert f"has it as {state}" in unproven["bad"]
+    assert f"has it as {state}" in said(unproven["bad"])
 
 
 def test_a_device_that_the_directory_does_not_have(cloud: Cloud, certificate_id: str) -> None:
     unproven = prove(api_of(cloud), [Claim("lost", "0" * 32, "bench")], timeout=0)
-    assert "does not have that device" in unproven["lost"]
+    assert "does not have that device" in said(unproven["lost"])
 
 
 def test_the_old_registration_is_no_proof_of_a_new_bootstrap(cloud: Cloud, certificate_id: str) -> None:
     [device_id] = cloud.state.seed_devices(1, certificate_id)
     before = next(api_of(cloud).devices({"id__eq": device_id})).answer["bootstrapped_timestamp"]
     stale = Claim("a", device_id, "bench", bootstrapped=True, bootstrapped_at=before)
-    assert "no bootstrap since" in prove(api_of(cloud), [stale], timeout=0)["a"]
+    assert "no bootstrap since" in said(prove(api_of(cloud), [stale], timeout=0)["a"])
     fresh = Claim("a", device_id, "bench", bootstrapped=True, bootstrapped_at="2018-01-01T00:00:00Z")
     assert prove(api_of(cloud), [fresh], timeout=0) == {}
     as_is = Claim("a", device_id, "bench", bootstrapped=False, bootstrapped_at=before)
@@ -52,7 +59,7 @@ def test_a_bootstrap_with_another_certificate_is_no_proof(cloud: Cloud, certific
     DeveloperCertificateKeeper(api_of(cloud), store_at(tmp_path / "team"), "next").present()
     [device_id] = cloud.state.seed_devices(1, certificate_id)
     unproven = prove(api_of(cloud), [Claim("a", device_id, "next", bootstrapped=True)], timeout=0)
-    assert "another developer certificate than 'next'" in unproven["a"]
+    assert "another developer certificate than 'next'" in said(unproven["a"])
 
 
 def test_two_boards_that_say_to_be_one_device_are_both_in_doubt(cloud: Cloud, certificate_id: str) -> None:
@@ -60,4 +67,9 @@ def test_two_boards_that_say_to_be_one_device_are_both_in_doubt(cloud: Cloud, ce
     claims = [Claim("a", shared, "bench"), Claim("b", shared, "bench"), Claim("c", own, "bench")]
     unproven = prove(api_of(cloud), claims, timeout=0)
     assert set(unproven) == {"a", "b"}
-    assert "a, b all say" in unproven["a"]
+    assert "a, b all say" in said(unproven["a"])
+
+
+def test_a_claim_survives_the_way_from_task_to_task() -> None:
+    claim = Claim("a", "1" * 32, "bench", True, "2018-01-01T00:00:00Z", 120, ("SHA256:x",), "north")
+    assert Claim.from_json("a", json.loads(json.dumps(claim.to_json()))) == claim

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.board.client_log import
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import ITEMS, Items
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.certified import describe_certificate
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reasons import WORK_REASONS
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import KEEP_IDENTITY, NEW_IDENTITY, REFUSE
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.work import differences, work_for
 
@@ -38,31 +40,34 @@ def without(item: str) -> tuple[str, ...]:
     return tuple(name for name in GOOD.files if name != kcm.file_name(item))
 
 
-def test_a_board_proven_to_hold_the_items_and_registered_is_left_alone():
+def test_a_board_proven_to_hold_the_items_and_registered_is_left_alone() -> None:
     assert not work_for(GOOD, ITEMS_WANTED, REFUSE).changes
 
 
-def test_a_fresh_board_is_injected():
+def test_a_fresh_board_is_injected() -> None:
     work = work_for(FRESH, ITEMS_WANTED, REFUSE)
     assert work.inject
     assert work.bootstrap == "not-yet"
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "code"),
     [
-        {"record": {}},
-        {"record": {**GOOD.record, "fingerprint": "0"}},
-        {"kcm_digest": "changed by another tool"},
-        {"certificates": {kcm.DEVELOPER_CERTIFICATE: GOOD.developer_certificate}},
-        {"certificates": {**GOOD.certificates, kcm.UPDATE_CERTIFICATE: describe_certificate(b"x")}},
-        {"files": without("CfgParam_mbed.VendorId")},
-        {"status_code": 1, "status": "Item does not exist:mbed.Manufacturer"},
+        ({"record": {}}, "no-record"),
+        ({"record": {**GOOD.record, "fingerprint": "0"}}, "other-injected"),
+        ({"kcm_digest": "changed by another tool"}, "kcm-changed"),
+        ({"certificates": {kcm.DEVELOPER_CERTIFICATE: GOOD.developer_certificate}}, "lacks-certificate"),
+        (
+            {"certificates": {**GOOD.certificates, kcm.UPDATE_CERTIFICATE: describe_certificate(b"x")}},
+            "holds-other-certificate",
+        ),
+        ({"files": without("CfgParam_mbed.VendorId")}, "lacks-items"),
+        ({"status_code": 1, "status": "Item does not exist:mbed.Manufacturer"}, "status-not-good"),
     ],
 )
-def test_any_doubt_is_a_reason_to_inject_under_the_same_identity(change):
+def test_any_doubt_is_a_reason_to_inject_under_the_same_identity(change: dict[str, Any], code: str) -> None:
     work = work_for(replace(GOOD, **change), ITEMS_WANTED, REFUSE)
-    assert len(work.reasons) == 1
+    assert [reason.code for reason in work.reasons] == [code]
     assert work.bootstrap == "as-is"
 
 
@@ -73,20 +78,20 @@ def test_any_doubt_is_a_reason_to_inject_under_the_same_identity(change):
         {"log": ClientLog(False, GOOD.log.device_id, "ConnectBootstrapFailed")},
     ],
 )
-def test_a_good_board_that_is_not_registered_is_reconnected(change):
+def test_a_good_board_that_is_not_registered_is_reconnected(change: dict[str, Any]) -> None:
     work = work_for(replace(GOOD, **change), ITEMS_WANTED, REFUSE)
     assert work.reconnect
     assert not work.inject
 
 
-def test_another_certificate_on_a_bootstrapped_board_follows_the_policy():
+def test_another_certificate_on_a_bootstrapped_board_follows_the_policy() -> None:
     with pytest.raises(BoardError, match="provision_pelion_when_bootstrapped"):
         work_for(GOOD, OTHER, REFUSE)
     assert work_for(GOOD, OTHER, KEEP_IDENTITY).bootstrap == "keep-identity"
     assert work_for(GOOD, OTHER, NEW_IDENTITY).bootstrap == "new-identity"
 
 
-def test_a_lost_certificate_that_the_record_names_is_healed_under_the_same_identity():
+def test_a_lost_certificate_that_the_record_names_is_healed_under_the_same_identity() -> None:
     lost = replace(
         GOOD,
         certificates={kcm.UPDATE_CERTIFICATE: GOOD.update_certificate},
@@ -99,16 +104,17 @@ def test_a_lost_certificate_that_the_record_names_is_healed_under_the_same_ident
         work_for(lost, OTHER, REFUSE)
 
 
-def test_a_board_that_never_bootstrapped_takes_another_certificate_without_ado():
+def test_a_board_that_never_bootstrapped_takes_another_certificate_without_ado() -> None:
     configured = replace(GOOD, files=without(kcm.LWM2M_SERVER_URI))
     assert work_for(configured, OTHER, REFUSE).bootstrap == "not-yet"
 
 
-def test_without_the_utility_nothing_is_planned():
+def test_without_the_utility_nothing_is_planned() -> None:
     with pytest.raises(BoardError, match="pelion-provisioning-util"):
         work_for(Inspection(has_utility=False), ITEMS_WANTED, REFUSE)
 
 
-def test_reasons_are_told_in_words():
-    assert differences(FRESH, ITEMS_WANTED) == ["it holds none of the credentials"]
-    assert differences(replace(GOOD, record={}), ITEMS_WANTED) == ["it has no record of what was injected"]
+def test_reasons_are_told_in_words() -> None:
+    [nothing], [no_record] = differences(FRESH, ITEMS_WANTED), differences(replace(GOOD, record={}), ITEMS_WANTED)
+    assert nothing.text(WORK_REASONS) == "it holds none of the credentials"
+    assert no_record.text(WORK_REASONS) == "it has no record of what was injected"

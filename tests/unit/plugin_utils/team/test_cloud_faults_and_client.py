@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.device_changes import Wish, change_devices
+from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.device_changes import DeviceNotes, change_devices
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import DeveloperCredentials
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team import developer_certificates
@@ -145,7 +145,7 @@ class CloudAndClient(RuleBasedStateMachine):
         device_id = ids[number % len(ids)]
 
         def change() -> Outcome:
-            return Outcome(change_devices(self.api, [Wish(device_id, name)]).require_success().changed)
+            return Outcome(change_devices(self.api, [DeviceNotes(device_id, name)]).require_success().changed)
 
         assert self._attempt(change, "", faults) is None
         assert self.cloud.state.device(self.account_id, device_id).name == name

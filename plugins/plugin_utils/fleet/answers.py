@@ -1,0 +1,66 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What came of asking a board, on its way from task to task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..board.inspection import Inspection
+from ..reasons import Reason
+from .member import Member
+from .wishes import Wishes
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A board's wishes, what it holds, its ssh host keys, and the ``team`` (options of stores and cloud) of it."""
+
+    wishes: Wishes
+    team: Mapping[str, Any]
+    board: Inspection
+    host_keys: tuple[str, ...] = ()
+
+    def member(self, name: str) -> Member:
+        return Member(name, self.wishes, self.board, self.host_keys)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "wishes": self.wishes.to_json(),
+            "team": dict(self.team),
+            "found": self.board.to_json(),
+            "host_keys": list(self.host_keys),
+        }
+
+    @classmethod
+    def from_json(cls, answer: Mapping[str, Any]) -> Answer:
+        """From what ``to_json`` made. Raises ValueError for a board that does not fit."""
+        return cls(
+            Wishes.from_json(answer["wishes"]),
+            answer["team"],
+            Inspection.from_json(answer["found"]),
+            tuple(answer["host_keys"]),
+        )
+
+
+@dataclass(frozen=True)
+class Unasked:
+    """Why a board was not asked: its wishes mean nothing, which is often so for all boards."""
+
+    problem: Reason
+
+    def to_json(self) -> dict[str, Any]:
+        return {"problem": self.problem.to_json()}
+
+    @classmethod
+    def from_json(cls, answer: Mapping[str, Any]) -> Unasked:
+        return cls(Reason.from_json(answer["problem"]))
+
+
+def answer_of(result: Mapping[str, Any]) -> Answer | Unasked | None:
+    """What the result of the task that asks a board says; None for a task that failed or did not come to its end."""
+    if "problem" in result:
+        return Unasked.from_json(result)
+    return Answer.from_json(result) if "found" in result else None
