@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.pelion.mbl.plugins.inventory import mbl_mdns as inventory
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.entries import BoardReport, Report
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.files import write_report
-from ansible_collections.pelion.mbl.plugins.plugin_utils.report.report import BoardReport, Report
 
 ROOT = Path(__file__).parents[3]
 FILE = ROOT / "extensions/eda/plugins/event_source/mbl_mdns.py"

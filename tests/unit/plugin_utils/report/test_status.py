@@ -13,8 +13,8 @@ import pytest
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.api_answers import Device
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
-from ansible_collections.pelion.mbl.plugins.plugin_utils.report.report import BoardReport, Report
-from ansible_collections.pelion.mbl.plugins.plugin_utils.report.status import Fleet, status_report
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.entries import BoardReport, Report
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.status import Fleet, read_answer, status_report
 from ansible_collections.pelion.mbl.plugins.plugin_utils.times import time_text
 
 NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)
@@ -47,7 +47,7 @@ def device(**different: Any) -> Device:
 
 
 def judged(board: dict[str, Any], devices: list[Device] | None, **fleet: Any) -> BoardReport:
-    report = status_report(Fleet({"b": board}, devices=devices, **fleet), NOW, playbook="status")
+    report = status_report(Fleet({"b": read_answer(board)}, devices=devices, **fleet), NOW, playbook="status")
     return report.boards[0]
 
 
@@ -91,13 +91,15 @@ def test_a_silent_board_is_told_as_it_was_remembered() -> None:
 
 
 def test_two_boards_that_say_they_are_one_device_both_need_attention() -> None:
-    report = status_report(Fleet({"a": answer(), "b": answer()}, devices=[device()]), NOW, playbook="status")
+    report = status_report(
+        Fleet({"a": read_answer(answer()), "b": read_answer(answer())}, devices=[device()]), NOW, playbook="status"
+    )
     assert [board.outcome for board in report.boards] == ["attention", "attention"]
 
 
 def test_expected_boards_that_the_inventory_lacks_are_missing_by_name() -> None:
     fleet = Fleet(
-        {"b-10": answer(device_id=None), "b-9": answer(device_id=None)},
+        {name: read_answer(answer(device_id=None)) for name in ("b-10", "b-9")},
         inventory=["b-9", "b-10", "limited-out"],
         roster=["b-9", f"on-roster {KEY}", KEY],
         remembered={"limited-out": Remembered(), "gone": Remembered((), ID, "bench", "2026-11-01T00:00:00Z")},
@@ -113,7 +115,7 @@ def test_expected_boards_that_the_inventory_lacks_are_missing_by_name() -> None:
 
 def test_a_site_expects_its_own_boards() -> None:
     remembered = {name: Remembered((), ID, "bench", "2026-11-01T00:00:00Z", name) for name in ("north", "south", "")}
-    fleet = Fleet({"here": answer()}, remembered=remembered, devices=[device()], site="north")
+    fleet = Fleet({"here": read_answer(answer())}, remembered=remembered, devices=[device()], site="north")
     told = {board.name: (board.outcome, board.site) for board in status_report(fleet, NOW, playbook="status").boards}
     assert told == {"here": ("ok", "north"), "north": ("missing", "north"), "": ("missing", "north")}
     told = status_report(replace(fleet, site=""), NOW, playbook="status").boards
