@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Boards of which the same is to be said, so that a cause that many have in common is told once."""
+"""Boards of which the same is to be said, so that a cause that many have in common is reported once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def alike(boards: Iterable[BoardReport]) -> list[Alike]:
         if board.outcome not in GOOD:
             said = _in_common(board, "") or (board.reason, board.next_step)
             found.setdefault((board.outcome, board.code, *said), []).append(board)
-    return [_told_once(group) for group in found.values()]
+    return [_joined(group) for group in found.values()]
 
 
 def by_urgency(boards: Iterable[BoardReport]) -> list[BoardReport]:
@@ -45,7 +45,7 @@ def named(board: BoardReport) -> str:
     return printable(f"{board.name} at {board.site}" if board.site else board.name)
 
 
-def _told_once(group: Sequence[BoardReport]) -> Alike:
+def _joined(group: Sequence[BoardReport]) -> Alike:
     first = group[0]
     said = (first.reason, first.next_step)
     if any((board.reason, board.next_step) != said for board in group):

@@ -18,40 +18,41 @@ _IS_IT_ON = f"Is it on and connected? Then {_AGAIN}"
 _PROVISION = "Run pelion.mbl.provision for it."
 
 
-def _said_by_ssh(text: str, next_step: str) -> Kind:
-    """A report gives ssh's own words for a single board, with addresses in them, and ``text`` for several."""
-    return Kind(text, next_step, text)
-
-
 REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
     {
-        # ssh did not reach the board.
+        # ssh did not reach the board. Of one board a report gives ssh's own words, which have addresses in them.
         "host-key-changed": Kind(
             "Its ssh host key has changed: it was flashed anew, or another machine answers in its place. The new key "
             "is {fingerprint}.",
             "If you have flashed it: pelion.mbl.forget_host -e boards={board}, then run again.",
-            "The ssh host key has changed: the board was flashed anew, or another machine answers in its place.",
+            "Their ssh host keys have changed: they were flashed anew, or other machines answer in their place.",
         ),
-        "host-key-refused": _said_by_ssh(
+        "host-key-refused": Kind(
             "Its ssh host key is not one that is expected of it.",
-            "Compare its host key with the fingerprint that the roster has for it, and with ssh's known_hosts.",
+            "Compare the host key with the fingerprint that the roster has for the board, and with ssh's known_hosts.",
+            "Their ssh host keys are not those that are expected of them.",
         ),
-        "login-refused": _said_by_ssh(
+        "login-refused": Kind(
             "It refused the login.",
             "Check the user and the key that ssh logs in with (ansible_user, ansible_ssh_private_key_file).",
+            "They refused the login.",
         ),
-        "ssh-timeout": _said_by_ssh("ssh got no answer in time.", _IS_IT_ON),
-        "connection-refused": _said_by_ssh(
+        "ssh-timeout": Kind("ssh got no answer in time.", _IS_IT_ON, "ssh got no answer in time."),
+        "connection-refused": Kind(
             "It is on the network, but takes no ssh connections.",
             f"Is it still starting, and does its ssh server run? Then {_AGAIN}",
+            "They are on the network, but take no ssh connections.",
         ),
-        "no-route": _said_by_ssh("No network leads to its address.", _IS_IT_ON),
-        "address-unknown": _said_by_ssh(
+        "no-route": Kind("No network leads to its address.", _IS_IT_ON, "No network leads to their addresses."),
+        "address-unknown": Kind(
             "Its host name has no address.",
             "Check ansible_host in the inventory, and the name server of this machine. Then run again.",
+            "Their host names have no addresses.",
         ),
-        "connection-lost": _said_by_ssh(
-            "The connection was lost.", f"Did it restart, or lose power or network? Then {_AGAIN}"
+        "connection-lost": Kind(
+            "The connection was lost.",
+            f"Did it restart, or lose power or network? Then {_AGAIN}",
+            "The connections were lost.",
         ),
         "unreachable": Kind("ssh did not reach it, and said why in other words than those known here.", _IS_IT_ON),
         # The run did not do its work on the board.
@@ -74,7 +75,7 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
         "missing": Kind(
             "The inventory does not have it; it was last seen at {last_seen}.",
             "Switch it on and connect it. If it is gone for good, run pelion.mbl.remove_gone with -e boards={board}.",
-            "The inventory does not have it, though the team has provisioned it.",
+            "The inventory does not have them, though the team has provisioned them.",
         ),
         "missing-from-roster": Kind(
             "The roster has it, and the inventory does not.",
@@ -84,13 +85,15 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
         "interrupted": Kind("Provisioning was cut off on it.", _PROVISION),
         "holds-no-credentials": Kind("It is not provisioned: it holds none of the credentials.", _PROVISION),
         "lacks-credentials": Kind(
-            "It is not provisioned: it lacks {items}.", _PROVISION, "It is not provisioned: it lacks credentials."
+            "It is not provisioned: it lacks {items}.",
+            _PROVISION,
+            "They are not provisioned: they lack some of the credentials.",
         ),
         "not-provisioned": Kind("It is not provisioned: its utility does not call it configured.", _PROVISION),
         "device-claimed-twice": Kind(
             "Another board says that it is device {device_id}, too.",
             "Was the storage of one board copied to another?",
-            "Another board says that it is the same device.",
+            "Other boards say that they are the same devices.",
         ),
         "client-not-registered": Kind("Its client does not say that it is registered.", _PROVISION),
         "device-id-unknown": Kind("Its device id is not known.", _PROVISION),

@@ -126,7 +126,7 @@ class _Judge:
         )
 
     def _device_id(self, name: str) -> str | None:
-        """As the board tells it, else as it was when it was last proven."""
+        """As the board says, else as it was when it was last proven."""
         answer, before = self._fleet.answers[name], self._fleet.remembered.get(name)
         told = answer.device_id if isinstance(answer, BoardStatus) else None
         return told or (before.device_id if before else None)

@@ -207,7 +207,7 @@ def test_a_report_that_cannot_be_read_is_told_and_is_no_success(tmp_path: Path, 
     told.report(event)
     (Path(event["report"]) / "fleet.json").write_text("{")
     assert told.due() == []
-    assert "no report of this collection" in caplog.text
+    assert "not a report of this collection" in caplog.text
     assert told.due(10)[0]["meta"]["hosts"] == ["one"]
 
 

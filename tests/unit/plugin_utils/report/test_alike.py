@@ -61,7 +61,7 @@ def test_an_unknown_code_is_reported_with_each_text() -> None:
     assert len(alike(strangers(3))) == 3
 
 
-def test_boards_that_ssh_did_not_reach_for_one_reason_are_told_once() -> None:
+def test_boards_that_ssh_did_not_reach_for_one_reason_are_in_one_line() -> None:
     boards = [Failure(f"192.0.2.{n}: Connection timed out", unreachable=True).report(f"b-{n}") for n in range(30)]
     (step,) = alike(boards)
     assert (step.reason, len(step.names)) == ("ssh got no answer in time.", 30)
@@ -94,6 +94,6 @@ entries = st.builds(
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(entries, max_size=6))
-def test_every_board_that_is_not_in_order_is_told_once_whatever_it_came_with(boards: list[BoardReport]) -> None:
+def test_every_board_that_is_not_in_order_is_named_once_whatever_it_came_with(boards: list[BoardReport]) -> None:
     told = [(step.outcome, step.code, name) for step in alike(boards) for name in step.names]
     assert sorted(told) == sorted((b.outcome, b.code, b.name) for b in boards if b.outcome not in GOOD)
