@@ -19,7 +19,7 @@ class ActionModule(Action):
         if holds and not self.check_mode:
             board.empty(found_digest=found.kcm_digest)
         result: dict[str, Any] = {
-            "changed": holds or board.recovered,
+            "changed": holds or found.recovered,
             "recovered": found.recovered,
             "device_id": found.device_id,
             "before": before,
