@@ -106,10 +106,13 @@ class Run:
         failure = Failure.from_json(result)
         self._problems.append(failure.said)
         self._expect()
-        why = Reason("fleet-failed", {"cause": failure.reason.code} if failure.reason else {})
+        # The problem is reported once, and the boards have its code: it may be a refusal of all of them.
+        why = Reason("fleet-failed")
+        code = failure.reason or why
         for seen in self._boards.values():
             if seen.batch == self._batch and seen.outcome in GOOD:
-                seen.ended(BoardReport.because(seen.name, FAILED, why))
+                told = BoardReport.because(seen.name, FAILED, why)
+                seen.ended(replace(told, code=code.code, facts=code.facts))
 
     def report(self, now: datetime) -> Report:
         return Report(

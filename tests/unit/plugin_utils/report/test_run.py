@@ -51,10 +51,21 @@ def test_each_board_that_is_not_in_order_has_a_code() -> None:
         ("no-space", {"detail": "/scratch"}),
         ("failed", {}),
         ("connection-refused", {}),
-        ("fleet-failed", {"cause": "cloud"}),
+        ("cloud", {}),
         ("not-reached", {}),
     ]
     assert all(board.next_step for board in report.boards)
+    assert report.boards[3].reason == "A task for the whole fleet failed."
+    run.stopped({"msg": "Without a code."})
+    assert run.report(NOW).boards[3].code == "cloud"
+
+
+def test_a_failure_for_all_without_a_code_has_that_of_such_failures() -> None:
+    run = Run("provision")
+    run.begin_batch(["a"])
+    run.succeeded("a", {"changed": False})
+    run.stopped({"msg": "No."})
+    assert [board.code for board in run.report(NOW).boards] == ["fleet-failed"]
 
 
 def test_a_failure_keeps_what_is_known_of_the_board() -> None:
