@@ -52,7 +52,8 @@ def page() -> str:
 
 def _meaning(kind: Kind) -> str:
     """Some codes leave the words to what is said on the spot."""
-    return kind.text if re.sub(r"{[^}]*}", "", kind.text).strip(" .") else kind.common or kind.text
+    own = (text for text in (kind.text, kind.common) if text and re.sub(r"{[^}]*}", "", text).strip(" ."))
+    return next(own, "The text of the report or the result says what it is.")
 
 
 def _text(template: str) -> str:
