@@ -21,13 +21,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ansible import constants as C  # noqa: N812
 from ansible.playbook.block import Block
 from ansible.plugins.callback import CallbackBase
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.files import write_report
-from ansible_collections.pelion.mbl.plugins.plugin_utils.report.report import summary
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.run import Run
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.summary import summary
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
@@ -57,22 +58,22 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_ok(self, result: Any) -> None:
         if result._task.run_once:
-            self._run.decided(_name(result._task.action), result._result)
+            self._run.decided(result._result)
         else:
             self._run.succeeded(result._host.get_name(), result._result)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         if ignore_errors:
             return
-        name, answer = result._host.get_name(), result._result
+        name = result._host.get_name()
         if name in LOCAL or result._task.run_once:
-            self._run.stopped(_message(answer))
+            self._run.stopped(result._result)
         else:
-            self._run.failed(name, _message(answer), answer)
+            self._run.failed(name, result._result)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         if not result._task.ignore_unreachable:
-            self._run.unreachable(result._host.get_name(), _message(result._result))
+            self._run.failed(result._host.get_name(), {**result._result, "unreachable": True})
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         if self._run.reported:
@@ -94,15 +95,6 @@ def _has_a_task_for_each(parts: Any) -> bool:
     return any(
         _has_a_task_for_each([*part.block, *part.rescue, *part.always])
         if isinstance(part, Block)
-        else not part.run_once and _name(part.action) != "meta"
+        else not part.run_once and part.action not in C._ACTION_META
         for part in parts
     )
-
-
-def _name(action: Any) -> str:
-    """A plugin's name without its collection."""
-    return str(action).rpartition(".")[2]
-
-
-def _message(answer: Any) -> str:
-    return str(answer.get("msg") or answer.get("censored") or "It failed without a word.")

@@ -7,10 +7,9 @@ import time
 from typing import Any
 
 from ..plugin_utils.board.board import BoardError
-from ..plugin_utils.board.inspection import Inspection
+from ..plugin_utils.board.description import BoardStatus
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.board import BOARD_ARGUMENTS, board_of
-from ..plugin_utils.times import time_text
 
 PAUSE = 2
 """Seconds between two exchanges with a board that is waited for."""
@@ -34,35 +33,10 @@ class ActionModule(Action):
                     f"The board is not {wanted} after {arguments['timeout']} seconds. "
                     + (f"It says: {said}." if said else "It says nothing of why."),
                     reason=f"not-{wanted}",
-                    **describe(found),
+                    **BoardStatus.of(found).to_json(),
                 )
             time.sleep(PAUSE)
             found = board.inspect(may_change=False)
         for warning in found.warnings:
             self.warn(warning)
-        return {"changed": False, **describe(found)}
-
-
-def describe(found: Inspection) -> dict[str, Any]:
-    """The fields of the module's result."""
-    return {
-        "configured": found.configured,
-        "status": found.status,
-        "registered": found.registered,
-        "device_id": found.device_id,
-        "last_registration": found.log.registered_at,
-        "client_running": found.client_runs,
-        "client_error": found.log.error,
-        "client_error_code": found.log.error_code,
-        "client_error_meaning": found.log.error_meaning,
-        "bootstrapped": found.bootstrapped,
-        "bootstrapped_with": found.bootstrapped_with,
-        "has_utility": found.has_utility,
-        "obstacles": [str(BoardError.of(*obstacle)) for obstacle in found.obstacles],
-        "space": dict(found.space),
-        "interrupted": found.interrupted,
-        "clock": time_text(found.time),
-        "clock_drift": found.drift,
-        "image": dict(found.image),
-        **found.describe(),
-    }
+        return {"changed": False, **BoardStatus.of(found).to_json()}

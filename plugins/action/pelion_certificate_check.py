@@ -6,10 +6,12 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any
 
+from ..plugin_utils.board.description import BoardStatus
 from ..plugin_utils.errors import PelionError
 from ..plugin_utils.report.endings import endings
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
+from ..plugin_utils.task.reporting import answers_of
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 from ..plugin_utils.team.store_report import report
 
@@ -34,13 +36,17 @@ class ActionModule(Action):
         if arguments["verify"]:
             with open_api(self, arguments, stores) as api:
                 in_cloud = api.developer_certificates()
-        for board, answer in arguments["boards"].items():
-            if "configured" not in answer:
-                self.warn(f"{board} did not answer, so its certificates are not looked at: {answer.get('msg', '')}")
+        boards = {}
+        for board, answer in answers_of(arguments["boards"]).items():
+            if isinstance(answer, BoardStatus):
+                boards[board] = answer
+            else:
+                said = answer.said if answer else "it was not asked."
+                self.warn(f"{board} did not answer, so its certificates are not looked at: {said}")
         found = endings(
             datetime.now(timezone.utc),
             arguments["within_days"],
-            boards=arguments["boards"],
+            boards=boards,
             stored=stored,
             in_cloud=in_cloud,
         )

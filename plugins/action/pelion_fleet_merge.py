@@ -9,9 +9,9 @@ from typing import Any
 
 from ..plugin_utils.errors import PelionError
 from ..plugin_utils.fleet.memory import read_fleet
+from ..plugin_utils.report.entries import Report
 from ..plugin_utils.report.files import read_report
 from ..plugin_utils.report.merging import Silence, merge
-from ..plugin_utils.report.report import Report
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.reporting import result_of
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
@@ -28,7 +28,7 @@ class ActionModule(Action):
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
         reports, expected = arguments["reports"], arguments["expected"]
         if strange := expected.keys() - reports.keys():
-            raise PelionError(f"Boards are expected at {sorted(strange)[0]!r}, which is none of the sites in reports.")
+            raise PelionError(f"expected names the site {sorted(strange)[0]!r}, which is not one of those in reports.")
         sites = {site: _report_or_silence(str(place), expected.get(site) or ()) for site, place in reports.items()}
         team = open_stores(self, arguments).team
         report = merge(sites, datetime.now(timezone.utc), read_fleet(team))

@@ -10,7 +10,7 @@ from ..plugin_utils.fleet.memory import read_fleet
 from ..plugin_utils.report.status import Fleet, status_report
 from ..plugin_utils.task.action import Action, plain
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
-from ..plugin_utils.task.reporting import result_of
+from ..plugin_utils.task.reporting import answers_of, result_of
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 
 
@@ -38,7 +38,7 @@ class ActionModule(Action):
                 certificates = api.developer_certificates()
         report = status_report(
             Fleet(
-                arguments["boards"],
+                answers_of(arguments["boards"]),
                 {name: str(address) for name, address in arguments["addresses"].items()},
                 arguments["inventory"],
                 arguments["roster"],

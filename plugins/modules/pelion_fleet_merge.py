@@ -13,7 +13,7 @@ author:
   - The pelion.mbl contributors (@pelion)
 description:
   - Makes one report of those that runs at several sites, or over several slices of a fleet, have written. Each board is
-    told with its site.
+    reported with its site.
   - A site without a report, for instance because its machine died, is a problem of the fleet, and its boards are not
     reached. They are those of O(expected), and those that the team store remembers at that site
     (C(provision_pelion_site) of the role), unless another site has them now.

@@ -83,7 +83,7 @@ report:
     format:
       description: The version of the form.
       type: int
-      sample: 1
+      sample: 2
     playbook:
       description: What the report is of.
       type: str
@@ -100,10 +100,11 @@ report:
       type: dict
       sample: {ok: 20}
     boards:
-      description: The boards.
+      description:
+        - The boards. For each that is not in order, C(code) says why; C(docs/reasons.md) lists all codes.
       type: list
       elements: dict
-      sample: [{name: mbed-linux-os-9709, outcome: ok}]
+      sample: [{name: mbed-linux-os-9709, outcome: attention, code: device-suspended}]
     places:
       description: The developer certificates of the account, and how many devices each has.
       type: list

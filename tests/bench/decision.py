@@ -34,8 +34,8 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.report.files import (  
 )
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.merging import merge  # noqa: E402
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.page import page  # noqa: E402
-from ansible_collections.pelion.mbl.plugins.plugin_utils.report.report import summary, table  # noqa: E402
-from ansible_collections.pelion.mbl.plugins.plugin_utils.report.status import Fleet, status_report  # noqa: E402
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.status import Fleet, read_answer, status_report  # noqa: E402
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.summary import summary, table  # noqa: E402
 
 WITHOUT_LIMIT = 1_000_000
 ACCOUNT = 50
@@ -52,13 +52,15 @@ def operations(boards: int) -> Iterator[tuple[str, Callable[[], Any]]]:
     yield f"decide: {ACCOUNT} certificates for all", lambda: small.decide(small.fresh(), in_use=False)
     certificate = {"fingerprint": "f" * 64, "common_name": "bench", "not_after": "2036-11-20T00:00:00Z"}
     answers = {
-        name: {
-            "configured": True,
-            "registered": True,
-            "device_id": device_id,
-            "developer_certificate": certificate,
-            "update_certificate": certificate,
-        }
+        name: read_answer(
+            {
+                "configured": True,
+                "registered": True,
+                "device_id": device_id,
+                "developer_certificate": certificate,
+                "update_certificate": certificate,
+            }
+        )
         for name, device_id in zip(large.names, large.ids, strict=True)
     }
     fleet = Fleet(answers, dict.fromkeys(large.names, KEY), large.names, (), large.remembered(), large.devices())

@@ -21,8 +21,8 @@ from ansible.parsing.dataloader import DataLoader
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.entries import BoardReport, Report
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.files import read_report, write_report
-from ansible_collections.pelion.mbl.plugins.plugin_utils.report.report import BoardReport, Report
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/scaling.md").read_text()

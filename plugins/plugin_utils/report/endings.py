@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ..board.description import BoardStatus
 from ..cloud.api_answers import DeveloperCertificate
 from ..times import parse_time, time_text
+from .entries import HeldCertificate
 
 
 @dataclass(frozen=True, order=True)
@@ -32,26 +34,25 @@ def endings(
     now: datetime,
     within_days: int,
     *,
-    boards: Mapping[str, Mapping[str, Any]],
+    boards: Mapping[str, BoardStatus],
     stored: Iterable[Mapping[str, Any]],
     in_cloud: Iterable[DeveloperCertificate],
 ) -> list[Ending]:
     """Those that end within so many days, the first to end first.
 
-    ``boards`` are results of pelion.mbl.mbl_pelion_status, ``stored`` entries of store_report. Of the cloud's
-    certificates only the active ones count: nothing depends on the others.
+    ``stored`` are entries of store_report. Of the cloud's certificates only the active ones count: nothing depends on
+    the others.
     """
     stored, in_cloud = list(stored), list(in_cloud)
     # A certificate's common name may be a mere number.
     names = {entry["fingerprint"]: entry["name"] for entry in stored if "fingerprint" in entry}
     names |= {certificate.fingerprint: certificate.name for certificate in in_cloud}
     holders: dict[tuple[str, str, str | None], list[str]] = {}
-    for board, answer in boards.items():
-        for title in ("developer", "update"):
-            if facts := answer.get(f"{title}_certificate"):
-                fingerprint = facts["fingerprint"]
-                name = names.get(fingerprint) or facts.get("common_name") or fingerprint[:16]
-                holders.setdefault((title, name, facts.get("not_after")), []).append(board)
+    for board, status in boards.items():
+        for title, description in (("developer", status.developer_certificate), ("update", status.update_certificate)):
+            if held := HeldCertificate.described(description):
+                name = names.get(held.fingerprint) or held.name or held.fingerprint[:16]
+                holders.setdefault((title, name, held.not_after), []).append(board)
     found = [(_boards(holding), *certificate) for certificate, holding in holders.items()]
     kinds = {"developer-credentials": "developer", "update-resources": "update"}
     found += [

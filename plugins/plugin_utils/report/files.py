@@ -13,14 +13,18 @@ from xml.etree import ElementTree
 
 from ..errors import PelionError
 from ..store.durable_file import replace_file
+from .alike import named
+from .entries import GOOD, OUTCOMES, Report
 from .page import page
-from .report import ATTENTION, BAD, OUTCOMES, BoardReport, Report, named, printable
+from .words import printable
 
 COLUMNS = (
-    *("name", "outcome", "reason", "next_step", "address", "device_id", "state"),
+    *("name", "outcome", "code", "reason", "next_step", "address", "device_id", "state"),
     *("developer_certificate", "developer_certificate_ends", "update_certificate", "update_certificate_ends"),
     *("last_registration", "last_seen", "site"),
 )
+FLEET_PROBLEM = "fleet-problem"
+"""The type of a failure that is of the fleet as a whole."""
 
 
 def write_report(report: Report, directory: Path) -> list[Path]:
@@ -52,11 +56,12 @@ def read_report(directory: Path) -> Report:
     except OSError as error:
         raise PelionError(f"The report {file} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
-        raise PelionError(f"{file} is no report of this collection: it {_trouble(error)}.") from error
+        raise PelionError(f"{file} is not a report of this collection: it {_trouble(error)}.") from error
 
 
 def _trouble(error: Exception) -> str:
-    return "is no JSON" if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError, RecursionError)) else str(error)
+    unreadable = (json.JSONDecodeError, UnicodeDecodeError, RecursionError)
+    return "is not JSON" if isinstance(error, unreadable) else str(error)
 
 
 def as_json(report: Report) -> str:
@@ -80,8 +85,8 @@ def as_csv(report: Report) -> str:
 
 
 def as_junit(report: Report) -> str:
-    """A test case for each board, failed when its outcome is bad or it needs attention."""
-    failures = sum(board.outcome == ATTENTION or board.outcome in BAD for board in report.boards)
+    """A test case for each board, failed when it is not in order; the failure's type is the reason's code."""
+    failures = sum(board.outcome not in GOOD for board in report.boards)
     suite = ElementTree.Element(
         "testsuite",
         name=f"pelion.mbl.{report.playbook}",
@@ -92,23 +97,22 @@ def as_junit(report: Report) -> str:
         timestamp=report.made_at.rstrip("Z"),
     )
     for problem in report.problems:
-        _case(suite, "fleet", "the fleet", problem)
+        _case(suite, "fleet", FLEET_PROBLEM, f"the fleet: {problem}", problem)
     for board in report.boards:
-        _case(suite, named(board), *_failure(board))
+        if board.outcome in GOOD:
+            _case(suite, named(board))
+        else:
+            text = f"{board.reason} {board.next_step}".strip()
+            _case(suite, named(board), board.code or board.outcome, f"{OUTCOMES[board.outcome]}: {text}", text)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(suite, encoding="unicode") + "\n"
 
 
-def _failure(board: BoardReport) -> tuple[str, str]:
-    if board.outcome != ATTENTION and board.outcome not in BAD:
-        return "", ""
-    return OUTCOMES[board.outcome], f"{board.reason} {board.next_step}".strip()
-
-
-def _case(suite: ElementTree.Element, name: str, kind: str, text: str) -> None:
+def _case(suite: ElementTree.Element, name: str, kind: str = "", message: str = "", text: str = "") -> None:
+    """A test case, failed when there is a ``kind`` of failure."""
     # XML has no way to write most control characters and lone surrogates, hence printable.
     case = ElementTree.SubElement(suite, "testcase", classname=suite.get("name", ""), name=printable(name), time="0")
     if kind:
-        failure = ElementTree.SubElement(case, "failure", message=printable(f"{kind}: {text}"), type=kind)
+        failure = ElementTree.SubElement(case, "failure", message=printable(message), type=printable(kind))
         failure.text = printable(text)
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One report of several sites: what each one's run told, and the boards of those that told nothing."""
+"""One report of several sites: what each one's run reported, and the boards of those that sent no report."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from datetime import datetime
 
 from ..fleet.assignment import natural
 from ..fleet.memory import Remembered
+from ..reasons import Reason
 from ..times import parse_time, time_text
-from .report import MISSING, NOT_REACHED, BoardReport, Place, Report, SiteRun
+from .entries import MISSING, NOT_REACHED, BoardReport, Place, Report, SiteRun
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ def merge(sites: Mapping[str, Report | Silence], now: datetime, remembered: Mapp
     """The report of all ``sites``. Boards of a silent one are not reached: those that are expected or were
     remembered there, unless another site has them now.
 
-    Each board is told with its site. A board that one site misses and another one has is not missing. Two boards of
+    Each board is reported with its site. A board that one site misses and another one has is not missing. Two boards of
     one name are a problem, since memory, roster and host keys go by names.
     """
     heard = {site: report for site, report in sites.items() if isinstance(report, Report)}
@@ -38,7 +39,7 @@ def merge(sites: Mapping[str, Report | Silence], now: datetime, remembered: Mapp
     boards = [board for board in boards if board.outcome != MISSING or board.name not in where]
     problems = [f"{site}: {problem}" for site, report in heard.items() for problem in report.problems]
     problems += [
-        f"{' and '.join(places)} have a board called {name} each. Tell them apart by name_template of the inventory "
+        f"{' and '.join(places)} each have a board called {name}. Tell them apart by name_template of the inventory "
         "source (such as 'north-{name}')."
         for name, places in where.items()
         if len(places) > 1
@@ -63,11 +64,8 @@ def _not_reached(
 ) -> list[BoardReport]:
     here = {name for name, before in remembered.items() if before.site == site}
     return [
-        BoardReport(
-            name,
-            NOT_REACHED,
-            "Its site sent no report.",
-            f"See why the run at {site} ended, and run it again; what is in order already is left as it is.",
+        replace(
+            BoardReport.because(name, NOT_REACHED, Reason("site-silent", {"site": site})),
             device_id=before.device_id,
             last_seen=before.seen or None,
             site=site,

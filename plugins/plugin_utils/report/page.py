@@ -13,9 +13,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
+from pathlib import Path
 
 from ..times import parse_time
-from .report import OUTCOMES, Alike, BoardReport, HeldCertificate, Place, Report, absence, alike, by_urgency, printable
+from .alike import Alike, alike, by_urgency
+from .entries import OUTCOMES, BoardReport, HeldCertificate, Place, Report
+from .summary import absence
+from .words import printable
 
 YEAR = 365.25
 MARKS = {"now": 0.0, "1 week": 7, "1 month": 30.4, "1 year": YEAR, "5 years": 5 * YEAR, "20 years": 20 * YEAR}
@@ -24,36 +28,8 @@ ACTIVE = "ACTIVE"
 SOON = 30
 """Days before its end from which a certificate is shown in the colour of warnings."""
 
-STYLE = """
-:root{color-scheme:light dark;--good:#1a7f37;--warn:#9a6700;--bad:#cf222e;--line:#8884;--dim:#7778}
-*{box-sizing:border-box}
-body{font:16px/1.45 system-ui,sans-serif;margin:0 auto;max-width:75rem;padding:1rem;overflow-wrap:anywhere}
-h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .5rem}p{margin:.25rem 0}
-.tiles{display:flex;flex-wrap:wrap;gap:.6rem;margin:1rem 0;padding:0;list-style:none}
-.tiles li{border:1px solid var(--line);border-left:.4rem solid;border-radius:.4rem;padding:.4rem .9rem}
-.tiles b{display:block;font-size:1.6rem;line-height:1.2}
-.ok,.changed{border-color:var(--good)!important}.attention,.not_reached{border-color:var(--warn)!important}
-.failed,.unreachable,.missing{border-color:var(--bad)!important}
-.step{border-left:.3rem solid;margin:.6rem 0;padding:.1rem .8rem}
-table{border-collapse:collapse;width:100%;font-size:.92rem}
-th,td{text-align:left;vertical-align:top;padding:.35rem .6rem .35rem 0;border-bottom:1px solid var(--line)}
-code{font-size:.78em}small{opacity:.75}td:first-child,td code{white-space:nowrap}
-.bar{background:var(--dim);height:.7rem;border-radius:.35rem;position:relative;min-width:6rem}
-.bar i{position:absolute;left:0;top:0;bottom:0;border-radius:.35rem;background:var(--good)}
-.bar.warn i{background:var(--warn)}.bar.bad i{background:var(--bad)}
-.scale{position:relative;height:1.3rem;font-size:.75rem;opacity:.8}
-.scale span{position:absolute;transform:translateX(-50%);white-space:nowrap}
-.scale span:first-child{transform:none}.scale span:last-child{transform:translateX(-100%)}
-.row{margin:.55rem 0}
-@media screen and (max-width:54rem){thead{display:none}
-tr{display:block;border-bottom:1px solid var(--line);padding:.4rem 0}
-td{display:block;border:0;padding:.1rem 0}
-td:not(:empty):not([data-label=""]):before{content:attr(data-label)": ";opacity:.7}
-.scale span:nth-child(even){display:none}}
-@media print{body{font-size:9pt;max-width:none;padding:0}.step,tr,.row{break-inside:avoid}h2{break-after:avoid}
-table{font-size:8pt}
-.bar,.bar i{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
-"""
+STYLE = "".join(Path(__file__).with_name("page.css").read_text().splitlines(keepends=True)[2:])
+"""Without the lines about its licence."""
 
 
 def page(report: Report) -> str:
@@ -78,7 +54,7 @@ def _parts(report: Report) -> Iterator[str]:
     )
     yield f'<ul class="tiles">{"".join(tiles)}</ul>'
     yield "".join(f'<div class="step failed"><p>{_text(problem)}</p></div>' for problem in report.problems)
-    steps = [_step(step) for step in alike(report.boards) if step.reason]
+    steps = [_step(step) for step in alike(report.boards) if step.reason or step.code]
     if steps:
         yield f'<section id="steps"><h2>What to do</h2>{"".join(steps)}</section>'
     now = parse_time(report.made_at)
@@ -116,7 +92,7 @@ def _step(step: Alike) -> str:
     next_step = f"<p>→ {_text(step.next_step)}</p>" if step.next_step else ""
     return (
         f'<div class="step {step.outcome}"><p><b>{_text(", ".join(step.names))}</b>: {_text(OUTCOMES[step.outcome])}. '
-        f"{_text(step.reason)}</p>{next_step}</div>"
+        f"{_text(step.reason)} {_code(step.code)}</p>{next_step}</div>"
     )
 
 
@@ -130,13 +106,17 @@ def _row(board: BoardReport, outcome: str) -> str:
     state = f" ({_text(board.state)})" if board.state else ""
     cells = (
         ("", f"<b>{_text(board.name)}</b><br><small>{_text(_where(board))}</small>"),
-        ("State", f"{_text(outcome)}{state}"),
+        ("State", f"{_text(outcome)}{state} {_code(board.code)}"),
         ("Device", f"<code>{_text(board.device_id)}</code>" if board.device_id else ""),
         ("Developer certificate ends", _held(board.developer_certificate)),
         ("Update certificate ends", _held(board.update_certificate)),
         ("Last seen", _text((board.last_seen or "").replace("T", " ").rstrip("Z"))),
     )
     return "<tr>" + "".join(f'<td data-label="{label}">{cell}</td>' for label, cell in cells) + "</tr>"
+
+
+def _code(code: str) -> str:
+    return f"<code>{_text(code)}</code>" if code else ""
 
 
 def _where(board: BoardReport) -> str:

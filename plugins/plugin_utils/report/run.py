@@ -5,29 +5,58 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from ..board.inspection import Inspection
 from ..fleet.assignment import natural
+from ..reasons import Reason
 from ..times import time_text
-from .report import CHANGED, FAILED, NOT_REACHED, OK, UNREACHABLE, BoardReport, HeldCertificate, Report
-from .unreachable import explain
-
-AGAIN = "run it again; what is in order already is left as it is."
-CERTIFICATES = ("developer_certificate", "update_certificate")
+from .entries import CHANGED, FAILED, GOOD, NOT_REACHED, OK, BoardReport, HeldCertificate, Report
+from .failure import Failure
+from .results import BoardFacts, Decided, Names, Reported
 
 
 @dataclass
 class _Seen:
-    """What is known of one board so far; ``batch`` is the number of the last batch that it was seen in."""
+    """What is known of one board so far; ``batch`` is the number of the last batch that it was seen in.
 
+    ``bad`` is what is reported of it when it did not come to a good end.
+    """
+
+    name: str
     outcome: str = NOT_REACHED
-    reason: str = ""
+    bad: BoardReport | None = None
     device_id: str | None = None
     site: str | None = None
     batch: int = 0
+    held: dict[str, HeldCertificate] = field(default_factory=dict)
+
+    def ended(self, bad: BoardReport) -> None:
+        self.outcome, self.bad = bad.outcome, bad
+
+    def note(self, facts: BoardFacts) -> None:
+        self.device_id = facts.device_id or self.device_id
+        self.site = facts.site or self.site
+        self.held.update(facts.held)
+
+    def report(self, names: Names, now: datetime) -> BoardReport:
+        """``names`` are those of the certificates that it was to get."""
+        told = self.bad or BoardReport(self.name, self.outcome)
+        if self.outcome == NOT_REACHED:
+            told = BoardReport.because(self.name, NOT_REACHED, Reason("not-reached"))
+        return replace(
+            told,
+            device_id=self.device_id,
+            developer_certificate=self._certificate("developer_certificate", names.developer_certificate),
+            update_certificate=self._certificate("update_certificate", names.update_certificate),
+            last_seen=time_text(now) if self.outcome in GOOD else None,
+            site=self.site,
+        )
+
+    def _certificate(self, title: str, given: str) -> HeldCertificate | None:
+        held = self.held.get(title)
+        return replace(held, name=given) if held and given and self.outcome == CHANGED else held
 
 
 class Run:
@@ -39,8 +68,7 @@ class Run:
         self._batch = 0
         self._play: tuple[str, ...] = ()
         self._boards: dict[str, _Seen] = {}
-        self._held: dict[str, dict[str, Mapping[str, Any]]] = {}
-        self._names: dict[str, Mapping[str, str]] = {}
+        self._names: dict[str, Names] = {}
         self._problems: list[str] = []
         self._absent: set[str] = set()
         self.check_mode = False
@@ -51,52 +79,49 @@ class Run:
         self._batch += 1
         self._play = tuple(boards)
 
-    def decided(self, action: str, answer: Mapping[str, Any]) -> None:
-        """A task that stands for the whole batch was done; ``action`` is a plugin's name without its collection."""
-        if action in ("pelion_fleet_report", "pelion_fleet_merge"):
-            self.reported = True
-        elif action == "pelion_fleet_decide":
-            self._names.update(answer.get("parts") or {})
-            self._absent.update(answer.get("absent") or ())
+    def decided(self, result: Mapping[str, Any]) -> None:
+        """A task that stands for the whole batch was done."""
+        self.reported = self.reported or Reported.is_in(result)
+        if decided := Decided.from_json(result):
+            self._names.update(decided.names)
+            self._absent.update(decided.absent)
 
-    def succeeded(self, name: str, answer: Mapping[str, Any]) -> None:
+    def succeeded(self, name: str, result: Mapping[str, Any]) -> None:
         """A task was done on the board."""
-        self._expect()
-        if name in self._boards:
-            seen = self._see(name)
-            if answer.get("changed"):
+        if seen := self._see(name):
+            if result.get("changed"):
                 seen.outcome = CHANGED
             elif seen.outcome == NOT_REACHED:
                 seen.outcome = OK
-            self._note(name, seen, answer)
+            seen.note(BoardFacts.from_json(result))
 
-    def failed(self, name: str, reason: str, answer: Mapping[str, Any]) -> None:
-        """A task failed on the board, and so the run on it."""
-        self._expect()
-        if name in self._boards:
-            seen = self._see(name)
-            seen.outcome, seen.reason = FAILED, reason
-            self._note(name, seen, answer)
+    def failed(self, name: str, result: Mapping[str, Any]) -> None:
+        """A task failed on the board or did not reach it, and so the run on it."""
+        if seen := self._see(name):
+            seen.ended(Failure.from_json(result).report(name))
+            seen.note(BoardFacts.from_json(result))
 
-    def unreachable(self, name: str, reason: str) -> None:
-        self._expect()
-        if name in self._boards:
-            seen = self._see(name)
-            seen.outcome, seen.reason = UNREACHABLE, reason
-
-    def stopped(self, reason: str) -> None:
+    def stopped(self, result: Mapping[str, Any]) -> None:
         """A task that stands for the whole batch failed: what was begun in it stays unfinished."""
-        self._problems.append(reason)
+        failure = Failure.from_json(result)
+        self._problems.append(failure.said)
         self._expect()
+        # The problem is reported once, and the boards have its code: it may be a refusal of all of them.
+        why = Reason("fleet-failed")
+        code = failure.reason or why
         for seen in self._boards.values():
-            if seen.batch == self._batch and seen.outcome in (OK, CHANGED):
-                seen.outcome, seen.reason = FAILED, "A task for the whole fleet failed."
+            if seen.batch == self._batch and seen.outcome in GOOD:
+                told = BoardReport.because(seen.name, FAILED, why)
+                seen.ended(replace(told, code=code.code, facts=code.facts))
 
     def report(self, now: datetime) -> Report:
         return Report(
             self.playbook,
             time_text(now) or "",
-            [self._report(name, now) for name in sorted(self._boards, key=natural)],
+            [
+                self._boards[name].report(self._names.get(name, Names()), now)
+                for name in sorted(self._boards, key=natural)
+            ],
             problems=tuple(dict.fromkeys(self._problems)),
             absent=sorted(self._absent, key=natural),
             check_mode=self.check_mode,
@@ -104,55 +129,12 @@ class Run:
 
     def _expect(self) -> None:
         for name in self._play:
-            self._boards.setdefault(name, _Seen())
+            self._boards.setdefault(name, _Seen(name))
 
-    def _see(self, name: str) -> _Seen:
-        seen = self._boards[name]
-        seen.batch = self._batch
+    def _see(self, name: str) -> _Seen | None:
+        """None for a host that is not a board of the play."""
+        self._expect()
+        seen = self._boards.get(name)
+        if seen:
+            seen.batch = self._batch
         return seen
-
-    def _note(self, name: str, seen: _Seen, answer: Mapping[str, Any]) -> None:
-        """The facts of an answer of this collection's actions."""
-        facts = answer.get("after") or answer
-        if "found" in answer:
-            try:
-                board = Inspection.from_json(answer["found"])
-            except ValueError:
-                return
-            facts = {**board.describe(), "device_id": board.device_id}
-            seen.site = answer.get("wishes", {}).get("site") or None
-        seen.device_id = answer.get("device_id") or facts.get("device_id") or seen.device_id
-        held = {title: facts[title] for title in CERTIFICATES if isinstance(facts.get(title), Mapping)}
-        self._held.setdefault(name, {}).update(held)
-
-    def _report(self, name: str, now: datetime) -> BoardReport:
-        seen = self._boards[name]
-        held, part = self._held.get(name, {}), self._names.get(name, {})
-        reason, next_step = seen.reason, ""
-        if seen.outcome == NOT_REACHED:
-            reason = "The run ended before it came to this board."
-            next_step = f"Mend why it ended. Then {AGAIN}" if self._problems else AGAIN.capitalize()
-        elif seen.outcome == UNREACHABLE:
-            reason, next_step = explain(name, reason)
-        elif seen.outcome == FAILED:
-            next_step = f"Do what it says. Then {AGAIN}"
-        names = {"developer_certificate": part.get("dev_cert"), "update_certificate": part.get("update_resources")}
-        certificates = {
-            title: HeldCertificate(
-                facts["fingerprint"],
-                (seen.outcome == CHANGED and names[title]) or facts.get("common_name"),
-                facts.get("not_after"),
-            )
-            for title, facts in held.items()
-            if facts.get("fingerprint")
-        }
-        return BoardReport(
-            name,
-            seen.outcome,
-            reason,
-            next_step,
-            device_id=seen.device_id,
-            last_seen=time_text(now) if seen.outcome in (OK, CHANGED) else None,
-            site=seen.site,
-            **certificates,
-        )

@@ -6,34 +6,49 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from ..board import kcm
+from ..board.description import BoardStatus
 from ..cloud.api_answers import DeveloperCertificate, Device
 from ..fleet.assignment import natural
 from ..fleet.memory import Remembered, absent
 from ..fleet.roster import KEY_PREFIX
+from ..json_object import JsonObject
+from ..reasons import Reason
 from ..team.developer_certificates import DEVICES_PER_CERTIFICATE
 from ..times import parse_time, time_text
-from .report import ATTENTION, FAILED, MISSING, OK, UNREACHABLE, BoardReport, HeldCertificate, Place, Report
-from .unreachable import explain
+from .entries import ATTENTION, FAILED, MISSING, OK, BoardReport, HeldCertificate, Place, Report
+from .failure import Failure
 
-PROVISION = "Run pelion.mbl.provision for it."
+Answer = BoardStatus | Failure | None
+"""What came of asking a board; None when nobody asked it."""
+
+
+def read_answer(result: Mapping[str, Any]) -> Answer:
+    """From the result of pelion.mbl.mbl_pelion_status, that of a board that failed or could not be reached included.
+
+    Raises ValueError for one that is damaged.
+    """
+    JsonObject(result)
+    if not result:
+        return None
+    status = None if result.get("unreachable") else BoardStatus.from_json(result)
+    return status or Failure.from_json(result)
 
 
 @dataclass(frozen=True)
 class Fleet:
     """What status_report puts together.
 
-    ``answers`` are the results of pelion.mbl.mbl_pelion_status by board, those of boards that failed or could
-    not be reached included; ``addresses`` the boards' addresses. ``inventory`` are the names of all hosts there,
-    so that a board left out by a limit is not missing. ``devices`` are None where the cloud was not asked. With
-    ``site``, remembered boards of other sites are not expected.
+    ``addresses`` are the boards' addresses. ``inventory`` are the names of all hosts there, so that a board left out
+    by a limit is not missing. ``devices`` are None where the cloud was not asked. With ``site``, remembered boards of
+    other sites are not expected.
     """
 
-    answers: Mapping[str, Mapping[str, Any]]
+    answers: Mapping[str, Answer]
     addresses: Mapping[str, str] = field(default_factory=dict)
     inventory: Collection[str] = ()
     roster: Collection[str] = ()
@@ -75,119 +90,114 @@ class _Judge:
 
     def board(self, name: str) -> BoardReport:
         answer = self._fleet.answers[name]
-        device_id = self._device_id(name)
-        device = self._devices.get(device_id or "")
         before = self._fleet.remembered.get(name)
-        answered = "configured" in answer and not answer.get("unreachable")
-        outcome, reason, next_step = self._outcome(name, answer, device_id, device)
-        return BoardReport(
-            name,
-            outcome,
-            reason,
-            next_step,
+        told = replace(
+            self._judge(name, answer),
             address=self._fleet.addresses.get(name),
-            device_id=device_id,
-            state=_state(answer, device) if answered else None,
-            developer_certificate=self._held(answer.get("developer_certificate")),
-            update_certificate=self._held(answer.get("update_certificate")),
-            last_registration=answer.get("last_registration"),
-            last_seen=time_text(self._now) if answered else before and before.seen,
-            site=self._fleet.site or (before and before.site) or None,
+            device_id=self._device_id(name),
+            last_seen=before.seen if before else None,
+            site=self._fleet.site or (before.site if before else "") or None,
+        )
+        if not isinstance(answer, BoardStatus):
+            return told
+        device = self._device(name)
+        return replace(
+            told,
+            state=device.state if device else "configured" if answer.configured else "not configured",
+            developer_certificate=self._held(answer.developer_certificate),
+            update_certificate=self._held(answer.update_certificate),
+            last_registration=answer.last_registration,
+            last_seen=time_text(self._now),
         )
 
     def missing(self, name: str) -> BoardReport:
         before = self._fleet.remembered.get(name)
-        device = self._devices.get((before and before.device_id) or "")
-        return BoardReport(
-            name,
-            MISSING,
-            "The inventory does not have it" + (f"; it was last seen at {before.seen}." if before else "."),
-            f"Switch it on and connect it. If it is gone for good, run pelion.mbl.remove_gone with -e boards={name}."
-            if before
-            else "Switch it on and connect it, or take it off the roster.",
-            device_id=before and before.device_id,
-            state=device and device.state,
-            last_seen=before and before.seen,
-            site=(before and before.site) or self._fleet.site or None,
+        if before is None:
+            told = BoardReport.because(name, MISSING, Reason("missing-from-roster"))
+            return replace(told, site=self._fleet.site or None)
+        why = Reason("missing", {"board": name, "last_seen": before.seen})
+        device = self._devices.get(before.device_id or "")
+        return replace(
+            BoardReport.because(name, MISSING, why),
+            device_id=before.device_id,
+            state=device.state if device else None,
+            last_seen=before.seen,
+            site=before.site or self._fleet.site or None,
         )
 
     def _device_id(self, name: str) -> str | None:
-        """As the board tells it, else as it was when it was last proven."""
-        before = self._fleet.remembered.get(name)
-        return self._fleet.answers[name].get("device_id") or (before and before.device_id)
+        """As the board says, else as it was when it was last proven."""
+        answer, before = self._fleet.answers[name], self._fleet.remembered.get(name)
+        told = answer.device_id if isinstance(answer, BoardStatus) else None
+        return told or (before.device_id if before else None)
 
-    def _held(self, facts: Mapping[str, Any] | None) -> HeldCertificate | None:
-        if not facts:
+    def _device(self, name: str) -> Device | None:
+        return self._devices.get(self._device_id(name) or "")
+
+    def _held(self, description: Mapping[str, Any] | None) -> HeldCertificate | None:
+        held = HeldCertificate.described(description)
+        return replace(held, name=self._names.get(held.fingerprint, held.name)) if held else None
+
+    def _judge(self, name: str, answer: Answer) -> BoardReport:
+        if answer is None:
+            return BoardReport.because(name, FAILED, Reason("not-asked"))
+        if isinstance(answer, Failure):
+            return answer.report(name)
+        why = self._unprovisioned(answer) or self._copied(name)
+        if why:
+            return BoardReport.because(name, ATTENTION, why)
+        why = self._not_registered(name, answer)
+        if why:
+            return _with_the_clients_word(BoardReport.because(name, ATTENTION, why), answer)
+        why = self._ending(answer)
+        return BoardReport.because(name, ATTENTION, why) if why else BoardReport(name, OK)
+
+    def _unprovisioned(self, answer: BoardStatus) -> Reason | None:
+        if answer.interrupted:
+            return Reason("interrupted")
+        if answer.configured:
             return None
-        name = self._names.get(facts["fingerprint"]) or facts.get("common_name")
-        return HeldCertificate(facts["fingerprint"], name, facts.get("not_after"))
+        if kcm.is_empty(answer.missing_items):
+            return Reason("holds-no-credentials")
+        if answer.missing_items:
+            return Reason("lacks-credentials", {"items": ", ".join(answer.missing_items)})
+        return Reason("not-provisioned")
 
-    def _outcome(
-        self, name: str, answer: Mapping[str, Any], device_id: str | None, device: Device | None
-    ) -> tuple[str, str, str]:
-        """Outcome, reason and next step."""
-        said = str(answer.get("msg", ""))
-        if answer.get("unreachable"):
-            return UNREACHABLE, *explain(name, said)
-        if "configured" not in answer:
-            return FAILED, said or "It was not asked.", "Mend what it says, and look again."
-        if answer.get("interrupted"):
-            return ATTENTION, "Provisioning was cut off on it.", PROVISION
-        if not answer["configured"]:
-            return ATTENTION, f"It is not provisioned{_lack(answer.get('missing_items') or ())}.", PROVISION
+    def _copied(self, name: str) -> Reason | None:
+        device_id = self._device_id(name)
         if device_id and self._claims[device_id] > 1:
-            return (
-                ATTENTION,
-                f"Another board says that it is device {device_id}, too.",
-                "Was one copied from the other?",
-            )
-        return self._not_registered(answer, device_id, device) or self._ending(answer) or (OK, "", "")
+            return Reason("device-claimed-twice", {"device_id": device_id})
+        return None
 
-    def _not_registered(
-        self, answer: Mapping[str, Any], device_id: str | None, device: Device | None
-    ) -> tuple[str, str, str] | None:
-        error = answer.get("client_error_meaning") or answer.get("client_error")
-        says = f" Its client says: {error}." if error else ""
+    def _not_registered(self, name: str, answer: BoardStatus) -> Reason | None:
         if self._fleet.devices is None:
-            if answer.get("registered") is not False:
-                return None
-            return ATTENTION, f"It is not registered.{says}", PROVISION
-        if device_id is None:
-            return ATTENTION, f"Its device id is not known.{says}", PROVISION
+            return Reason("client-not-registered") if answer.registered is False else None
+        if self._device_id(name) is None:
+            return Reason("device-id-unknown")
+        device = self._device(name)
         if device is None:
-            return ATTENTION, f"The Device Directory does not have its device.{says}", PROVISION
+            return Reason("device-gone")
         if device.suspended:
-            return (
-                ATTENTION,
-                "Somebody suspended it in the Device Directory.",
-                "pelion.mbl.pelion_device with suspended: false lets it connect again.",
-            )
-        if device.state != "registered":
-            return ATTENTION, f"The Device Directory has it as {device.state}.{says}", PROVISION
-        return None
+            return Reason("device-suspended")
+        return None if device.state == "registered" else Reason("device-not-registered", {"state": device.state})
 
-    def _ending(self, answer: Mapping[str, Any]) -> tuple[str, str, str] | None:
-        for title in ("developer", "update"):
-            facts = answer.get(f"{title}_certificate") or {}
-            if facts.get("not_after"):
-                days = (parse_time(facts["not_after"]) - self._now).days
+    def _ending(self, answer: BoardStatus) -> Reason | None:
+        for title, held in (("developer", answer.developer_certificate), ("update", answer.update_certificate)):
+            if held and held.get("not_after"):
+                days = (parse_time(held["not_after"]) - self._now).days
                 if days < self._warn_days:
-                    when = f"ends in {days} days" if days >= 0 else "has ended"
-                    return (
-                        ATTENTION,
-                        f"Its {title} certificate {when} ({facts['not_after']}).",
-                        "Run pelion.mbl.rotate for its fleet.",
-                    )
+                    code = "certificate-ends" if days >= 0 else "certificate-ended"
+                    return Reason(code, {"title": title, "days": days, "not_after": held["not_after"]})
         return None
 
 
-def _lack(missing: Collection[str]) -> str:
-    if kcm.is_empty(missing):
-        return ": it holds none of the credentials"
-    return f": it lacks {', '.join(missing)}" if missing else ""
-
-
-def _state(answer: Mapping[str, Any], device: Device | None) -> str:
-    if device is not None:
-        return device.state
-    return "configured" if answer["configured"] else "not configured"
+def _with_the_clients_word(told: BoardReport, answer: BoardStatus) -> BoardReport:
+    """Why a board is not registered, its client knows best; that somebody suspended the device, it does not."""
+    error = answer.client_error_meaning or answer.client_error
+    if not error or told.code == "device-suspended":
+        return told
+    return replace(
+        told,
+        reason=f"{told.reason} Its client says: {error}.",
+        facts={**told.facts, "client_error": answer.client_error},
+    )

@@ -1,14 +1,19 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A report as the result of a task, and as files."""
+"""Reports of tasks: what boards answered, and a report as a result and as files."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..errors import PelionError
+from ..report.entries import Report
 from ..report.files import write_report
-from ..report.report import Report, summary, table
+from ..report.results import Reported
+from ..report.status import Answer, read_answer
+from ..report.summary import summary, table
 
 
 def result_of(report: Report, dest: str | None) -> dict[str, Any]:
@@ -17,10 +22,18 @@ def result_of(report: Report, dest: str | None) -> dict[str, Any]:
     A relative directory is relative to where the command was given, as a file's name on a command line is.
     """
     files = write_report(report, Path(dest).absolute()) if dest else []
-    return {
-        "changed": False,
-        "report": report.to_json(),
-        "table": table(report),
-        "summary": summary(report),
-        "files": [str(file) for file in files],
-    }
+    reported = Reported(report, table(report), summary(report), [str(file) for file in files])
+    return {"changed": False, **reported.to_json()}
+
+
+def answers_of(boards: Mapping[str, Any]) -> dict[str, Answer]:
+    """From the option ``boards``, results of mbl_pelion_status by board. Raises PelionError."""
+    answers: dict[str, Answer] = {}
+    for name, result in boards.items():
+        try:
+            answers[name] = read_answer(result)
+        except ValueError as error:
+            raise PelionError(
+                f"boards: what is given for {name} is not a result of pelion.mbl.mbl_pelion_status: it {error}."
+            ) from error
+    return answers

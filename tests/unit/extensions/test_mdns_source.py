@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.pelion.mbl.plugins.inventory import mbl_mdns as inventory
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.entries import BoardReport, Report
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.files import write_report
-from ansible_collections.pelion.mbl.plugins.plugin_utils.report.report import BoardReport, Report
 
 ROOT = Path(__file__).parents[3]
 FILE = ROOT / "extensions/eda/plugins/event_source/mbl_mdns.py"
@@ -207,7 +207,7 @@ def test_a_report_that_cannot_be_read_is_told_and_is_no_success(tmp_path: Path, 
     told.report(event)
     (Path(event["report"]) / "fleet.json").write_text("{")
     assert told.due() == []
-    assert "no report of this collection" in caplog.text
+    assert "not a report of this collection" in caplog.text
     assert told.due(10)[0]["meta"]["hosts"] == ["one"]
 
 

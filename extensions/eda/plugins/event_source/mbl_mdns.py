@@ -154,8 +154,8 @@ from pelion_mbl_domain.discovery.watch import Change, Watch, What
 from pelion_mbl_domain.errors import PelionError
 from pelion_mbl_domain.fleet.retries import Retries
 from pelion_mbl_domain.libraries import require_libraries
+from pelion_mbl_domain.report.entries import BAD
 from pelion_mbl_domain.report.files import is_written, read_report
-from pelion_mbl_domain.report.report import BAD
 
 TICK, LISTEN = 0.25, 0.02
 """Seconds between looks, and for how long one takes: what comes meanwhile waits in the sockets. No thread is needed."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.description import BoardStatus
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.endings import endings
 from ansible_collections.pelion.mbl.plugins.plugin_utils.times import time_text
 
@@ -26,6 +27,12 @@ class InCloud:
     fingerprint: str = "c" * 64
 
 
+def status(**certificates: Any) -> BoardStatus:
+    answer = BoardStatus.from_json({"configured": True, **certificates})
+    assert answer
+    return answer
+
+
 def held(days: int) -> dict[str, Any]:
     return {"fingerprint": "f" * 64, "common_name": "cn", "not_after": text(days)}
 
@@ -37,8 +44,8 @@ def text(days: int) -> str:
 @pytest.mark.parametrize(("days", "ends"), [(-1, True), (0, True), (29, True), (30, False), (4000, False)])
 def test_within_the_days_and_not_on_the_last(days: int, ends: bool) -> None:
     for places in (
-        {"boards": {"b": {"developer_certificate": held(days), "update_certificate": None}}},
-        {"boards": {"b": {"developer_certificate": None, "update_certificate": held(days)}}},
+        {"boards": {"b": status(developer_certificate=held(days), update_certificate=None)}},
+        {"boards": {"b": status(developer_certificate=None, update_certificate=held(days))}},
         {"stored": [{"kind": "update-resources", "name": "u", "not_after": text(days)}]},
         {"stored": [{"kind": "developer-credentials", "name": "d", "not_after": text(days)}]},
         {"in_cloud": [InCloud("d", NOW + timedelta(days=days))]},
@@ -51,7 +58,7 @@ def test_the_first_to_end_is_told_first_and_what_nothing_depends_on_not_at_all()
     found = endings(
         NOW,
         30,
-        boards={"silent": {"unreachable": True}, "a": {"update_certificate": held(3)}},
+        boards={"a": status(update_certificate=held(3))},
         stored=[{"kind": "api-key", "name": "api-key"}, {"kind": "update-resources", "name": "damaged"}],
         in_cloud=[InCloud("old", NOW, active=False), InCloud("d", NOW - timedelta(days=2))],
     )
@@ -62,8 +69,8 @@ def test_the_first_to_end_is_told_first_and_what_nothing_depends_on_not_at_all()
 
 def test_what_boards_hold_is_told_by_the_names_that_people_gave() -> None:
     boards = {
-        "a": {"developer_certificate": held(1)},
-        "b": {"update_certificate": {**held(1), "fingerprint": "u" * 64}},
+        "a": status(developer_certificate=held(1)),
+        "b": status(update_certificate={**held(1), "fingerprint": "u" * 64}),
     }
     stored = [{"kind": "update-resources", "name": "bench-update", "fingerprint": "u" * 64, "not_after": text(1)}]
     found = endings(NOW, 30, boards=boards, stored=stored, in_cloud=[InCloud("bench", NOW, fingerprint="f" * 64)])
@@ -76,6 +83,6 @@ def test_what_boards_hold_is_told_by_the_names_that_people_gave() -> None:
 
 
 def test_the_boards_of_one_certificate_are_told_together() -> None:
-    boards = {f"b{number}": {"developer_certificate": held(1)} for number in range(300)}
+    boards = {f"b{number}": status(developer_certificate=held(1)) for number in range(300)}
     (one,) = endings(NOW, 30, boards=boards, stored=[], in_cloud=[])
     assert one.place == "300 boards (b0, b1, b2, b3, b4, …)"

@@ -10,24 +10,26 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
-from ansible_collections.pelion.mbl.plugins.plugin_utils.report.files import read_report, write_report
-from ansible_collections.pelion.mbl.plugins.plugin_utils.report.merging import Silence, merge
-from ansible_collections.pelion.mbl.plugins.plugin_utils.report.report import (
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.entries import (
     OUTCOMES,
     BoardReport,
     HeldCertificate,
     Place,
     Report,
     SiteRun,
-    summary,
 )
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.files import read_report, write_report
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.merging import Silence, merge
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.summary import summary
 
+SCHEMA = json.loads((Path(__file__).parents[4] / "docs/fleet-report.schema.json").read_text())
 NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)
 AT = "2026-11-24T12:00:00Z"
 GONE = Silence("There is no report in reports/south.")
@@ -70,6 +72,9 @@ def test_the_boards_of_a_silent_site_are_not_reached() -> None:
     assert merged.problems == (f"south: {GONE.reason}",)
     assert not merged.success
     assert merged.sites[1] == SiteRun("south", None)
+    assert {(b.code, b.facts["site"]) for b in merged.boards if b.outcome == "not_reached"} == {
+        ("site-silent", "south")
+    }
     assert "b-2 at south, new at south: not reached" in "\n".join(summary(merged))
 
 
@@ -93,7 +98,7 @@ def test_what_one_site_misses_and_another_has_is_not_missing() -> None:
 def test_two_boards_of_one_name_are_a_problem() -> None:
     merged = merge({"north": report(ok("a")), "south": report(ok("a"))}, NOW, {})
     assert [b.site for b in merged.boards] == ["north", "south"]
-    assert "north and south have a board called a each" in merged.problems[0]
+    assert "north and south each have a board called a" in merged.problems[0]
 
 
 def test_of_the_account_the_newest_word_counts() -> None:
@@ -132,7 +137,14 @@ def test_no_board_is_lost_and_bad_news_is_never_good(parts: list[Report | Silenc
 texts = st.text(max_size=5)
 held = st.none() | st.builds(HeldCertificate, texts, st.none() | texts, st.none() | texts)
 boards = st.builds(
-    BoardReport, texts, st.sampled_from(list(OUTCOMES)), texts, developer_certificate=held, site=st.none() | texts
+    BoardReport,
+    texts,
+    st.sampled_from(list(OUTCOMES)),
+    texts,
+    code=texts,
+    facts=st.dictionaries(texts, texts | st.integers(), max_size=2),
+    developer_certificate=held,
+    site=st.none() | texts,
 )
 reports = st.builds(
     Report,
@@ -153,6 +165,59 @@ def test_what_is_written_is_read_again(written: Report) -> None:
     assert Report.from_json(document) == written
 
 
+FORMER = """{
+  "format": 1,
+  "playbook": "provision",
+  "made_at": "2026-11-24T12:00:00Z",
+  "success": false,
+  "counts": {"failed": 1, "ok": 1},
+  "boards": [
+    {
+      "name": "b-1", "outcome": "failed", "reason": "No room for it.", "next_step": "Do what it says.",
+      "address": "192.0.2.1", "device_id": "11111111111111111111111111111111", "state": "registered",
+      "developer_certificate": {"fingerprint": "ff", "name": "bench", "not_after": "2036-11-20T00:00:00Z"},
+      "update_certificate": null, "last_registration": null, "last_seen": null, "site": null
+    },
+    {
+      "name": "b-2", "outcome": "ok", "reason": "", "next_step": "", "address": null, "device_id": null, "state": null,
+      "developer_certificate": null, "update_certificate": null, "last_registration": null,
+      "last_seen": "2026-11-24T12:00:00Z", "site": null
+    }
+  ],
+  "places": [{"name": "bench", "devices": 2, "limit": 100, "status": "ACTIVE", "not_after": "2036-11-20T00:00:00Z"}],
+  "problems": ["Too few boards."],
+  "sites": [],
+  "absent": ["b-3"],
+  "check_mode": false
+}
+"""
+
+
+def test_a_report_of_format_1_is_merged_with_others(tmp_path: Path) -> None:
+    (tmp_path / "fleet.json").write_text(FORMER)
+    former = read_report(tmp_path)
+    merged = merge({"north": former, "south": report(ok("b-4"))}, NOW, {})
+    failed = merged.boards[0]
+    assert (failed.name, failed.outcome, failed.code, dict(failed.facts)) == ("b-1", "failed", "no-code", {})
+    assert (failed.reason, failed.next_step, failed.site) == ("No room for it.", "Do what it says.", "north")
+    assert failed.developer_certificate == HeldCertificate("ff", "bench", "2036-11-20T00:00:00Z")
+    assert [(board.name, board.outcome, board.code) for board in merged.boards[1:]] == [
+        ("b-2", "ok", ""),
+        ("b-4", "ok", ""),
+    ]
+    assert (merged.problems, merged.absent) == (("north: Too few boards.",), ["b-3"])
+    assert merged.places[0].devices == 2
+    document = merged.to_json()
+    assert document["format"] == 2
+    jsonschema.validate(document, SCHEMA)
+
+
+def test_what_format_1_calls_a_code_is_not_one(tmp_path: Path) -> None:
+    document = json.loads(FORMER)
+    document["boards"][0]["code"] = 7
+    assert Report.from_json(document).boards[0].code == "no-code"
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
@@ -170,16 +235,22 @@ def test_whatever_a_file_holds_it_is_read_or_refused(field: str, value: Any) -> 
         assert value != report(ok("a")).to_json()[field]
 
 
+HEAD = '"format": 2, "playbook": "p", "made_at": "2026-11-24T12:00:00Z"'
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("{", "is no JSON"),
-        ("[]", "objects"),
-        ('{"format": 2}', "format 2"),
-        ('{"format": 1, "boards": 1}', "list of boards"),
-        ('{"format": 1, "boards": [{"name": "a", "outcome": "fine"}]}', "outcome 'fine'"),
-        ('{"format": 1, "boards": [{"outcome": "ok"}]}', "incomplete"),
-        ('{"format": 1, "playbook": "p", "made_at": "soon"}', "no time"),
+        ("{", "is not JSON"),
+        ("[]", "where an object should be"),
+        ('{"format": 3}', "format 3, and this version reads 1 and 2"),
+        ('{"format": true}', "True as format"),
+        (f'{{{HEAD}, "boards": 1}}', "no list of boards"),
+        (f'{{{HEAD}, "boards": [{{"name": "a", "outcome": "fine"}}]}}', "outcome 'fine'"),
+        (f'{{{HEAD}, "boards": [{{"outcome": "ok"}}]}}', "without name"),
+        (f'{{{HEAD}, "boards": [{{"name": "a", "outcome": "ok", "site": 3}}]}}', "3 as site"),
+        (f'{{{HEAD}, "problems": [null]}}', "None where text should be"),
+        ('{"format": 2, "playbook": "p", "made_at": "soon"}', "no time"),
     ],
 )
 def test_a_damaged_report_is_told(tmp_path: Path, content: str, words: str) -> None:

@@ -19,6 +19,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.entries import (
+    OUTCOMES,
+    BoardReport,
+    HeldCertificate,
+    Place,
+    Report,
+)
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.files import (
     as_csv,
     as_json,
@@ -27,16 +34,8 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.report.files import (
     write_report,
 )
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.page import page
-from ansible_collections.pelion.mbl.plugins.plugin_utils.report.report import (
-    OUTCOMES,
-    BoardReport,
-    HeldCertificate,
-    Place,
-    Report,
-    printable,
-    summary,
-    table,
-)
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.summary import summary, table
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.words import printable
 
 SCHEMA = json.loads((Path(__file__).parents[4] / "docs/fleet-report.schema.json").read_text())
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -53,6 +52,7 @@ def report(text: str = "board") -> Report:
             outcome,
             reason="" if outcome in ("ok", "changed") else f"{text} says so.",
             next_step="" if outcome in ("ok", "changed") else f"Do {text}.",
+            code="" if outcome in ("ok", "changed") else "failed",
             address=text,
             device_id=text,
             state=text,
@@ -81,7 +81,7 @@ def test_the_json_has_its_documented_form(text: str) -> None:
 
 def test_the_schema_refuses_what_is_no_report() -> None:
     document = report().to_json()
-    for broken in ({**document, "format": 2}, {**document, "boards": [{"name": "a", "outcome": "fine"}]}):
+    for broken in ({**document, "format": 1}, {**document, "boards": [{"name": "a", "outcome": "fine"}]}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(broken, SCHEMA)
 
@@ -91,6 +91,7 @@ def test_the_schema_refuses_what_is_no_report() -> None:
 def test_the_csv_has_a_line_for_each_board_and_no_formula(text: str) -> None:
     rows = list(csv.DictReader(io.StringIO(as_csv(report(text)))))
     assert [row["outcome"] for row in rows] == list(OUTCOMES)
+    assert [row["code"] for row in rows] == ["failed"] * (len(OUTCOMES) - 2) + ["", ""]
     assert not [cell for row in rows for cell in row.values() if cell.startswith(("=", "+", "-", "@"))]
 
 
@@ -103,6 +104,18 @@ def test_the_junit_file_is_xml_with_the_right_counts(text: str) -> None:
     assert (int(suite.get("tests")), int(suite.get("failures"))) == (len(cases), len(failed))
     assert len(cases) == len(OUTCOMES) + 1
     assert len(failed) == len(OUTCOMES) - 2 + 1
+    types = [case.find("failure").get("type") for case in failed]
+    assert types == ["fleet-problem"] + ["failed"] * (len(OUTCOMES) - 2)
+
+
+def test_the_page_shows_each_code_with_its_steps_and_its_board() -> None:
+    text = page(report())
+    assert text.count("<code>failed</code>") == 2 * (len(OUTCOMES) - 2)
+
+
+def test_the_page_has_its_style_and_no_licence() -> None:
+    text = page(report())
+    assert ".tiles{display:flex" in text and "SPDX" not in text
 
 
 class Page(HTMLParser):
@@ -151,7 +164,7 @@ def test_the_summary_tells_the_worst_first_and_what_to_do() -> None:
     lines = summary(report("b"))
     assert lines[0] == "Failed: b is wrong."
     assert lines[1].startswith("7 boards: 1 failed, 1 no answer, 1 missing")
-    assert lines[2] == "b-0: failed | b says so. | Do b."
+    assert lines[2] == "b-0: failed (failed) | b says so. | Do b."
     assert len(lines) == 2 + 5
 
 

@@ -5,11 +5,16 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from typing import Any
+
+import pytest
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.entries import HeldCertificate, Report
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.page import page
-from ansible_collections.pelion.mbl.plugins.plugin_utils.report.report import Report, summary
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.run import Run
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.summary import summary
+from ansible_collections.pelion.mbl.plugins.plugin_utils.task.reporting import result_of
 
 NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)
 
@@ -25,19 +30,95 @@ def test_each_board_has_its_own_outcome() -> None:
         run.succeeded(board, {"changed": False})
     run.succeeded("b", {"changed": True, "device_id": "1" * 32})
     run.succeeded("b", {"changed": False})
-    run.failed("c", "No room for it.", {})
-    run.unreachable("d", "No route to host")
+    run.failed("c", {"msg": "No room for it."})
+    run.failed("d", {"msg": "No route to host", "unreachable": True})
     report = run.report(NOW)
     assert outcomes(report) == {"a": "ok", "b": "changed", "c": "failed", "d": "unreachable"}
     assert report.boards[1].device_id == "1" * 32
     assert (report.boards[2].reason, report.success) == ("No room for it.", False)
 
 
+def test_each_board_that_is_not_in_order_has_a_code() -> None:
+    run = Run("provision")
+    run.begin_batch(["a", "b", "c", "d", "e"])
+    run.failed("a", {"msg": "Full.", "reason": "no-space", "reason_facts": {"detail": "/scratch"}})
+    run.failed("b", {"msg": "MODULE FAILURE"})
+    run.failed("c", {"msg": "ssh: Connection refused", "unreachable": True})
+    run.succeeded("d", {"changed": False})
+    run.stopped({"msg": "The API key is not accepted.", "reason": "cloud"})
+    report = run.report(NOW)
+    assert [(board.code, dict(board.facts)) for board in report.boards] == [
+        ("no-space", {"detail": "/scratch"}),
+        ("failed", {}),
+        ("connection-refused", {}),
+        ("cloud", {}),
+        ("not-reached", {}),
+    ]
+    assert all(board.next_step for board in report.boards)
+    assert report.boards[3].reason == "A task for the whole fleet failed."
+    run.stopped({"msg": "Without a code."})
+    assert run.report(NOW).boards[3].code == "cloud"
+
+
+def test_a_failure_for_all_without_a_code_has_that_of_such_failures() -> None:
+    run = Run("provision")
+    run.begin_batch(["a"])
+    run.succeeded("a", {"changed": False})
+    run.stopped({"msg": "No."})
+    assert [board.code for board in run.report(NOW).boards] == ["fleet-failed"]
+
+
+def test_a_failure_keeps_what_is_known_of_the_board() -> None:
+    run = Run("provision")
+    run.begin_batch(["a"])
+    held = {"fingerprint": "f" * 64, "common_name": "cn", "not_after": None}
+    run.failed("a", {"msg": "Not in time.", "device_id": "1" * 32, "after": {"developer_certificate": held}})
+    board = run.report(NOW).boards[0]
+    assert (board.device_id, board.developer_certificate) == ("1" * 32, HeldCertificate("f" * 64, "cn"))
+
+
+@pytest.mark.parametrize(
+    "result",
+    [{"report": {"format": 2}, "table": [], "summary": [], "files": []}, result_of(Report("status", "", []), None)],
+)
+def test_a_task_that_reports_is_known_by_its_result(result: dict[str, Any]) -> None:
+    run = Run("status")
+    run.decided(result)
+    assert run.reported
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"report": "yes", "table": [], "summary": [], "files": []},
+        {"report": {"format": 2}},
+        {"parts": {"a": "no part"}, "absent": []},
+        {"parts": {"a": {"dev_cert": 3}}, "absent": []},
+        {"parts": {}, "absent": "a"},
+        {"parts": {}},
+    ],
+)
+def test_results_of_other_tasks_say_nothing_of_the_fleet(result: dict[str, Any]) -> None:
+    run = Run("provision")
+    run.decided(result)
+    assert not run.reported
+    assert not run.report(NOW).absent
+
+
+@pytest.mark.parametrize("result", [{"found": {}}, {"device_id": 3}, {"after": "now"}, {"developer_certificate": {}}])
+def test_results_of_other_tasks_say_nothing_of_a_board(result: dict[str, Any]) -> None:
+    run = Run("provision")
+    run.begin_batch(["a"])
+    run.succeeded("a", {"changed": True, **result})
+    board = run.report(NOW).boards[0]
+    assert (board.outcome, board.device_id, board.developer_certificate) == ("changed", None, None)
+
+
 def test_boards_of_batches_that_never_came_are_not_reached() -> None:
     run = Run("rotate")
     run.begin_batch(["a", "b"])
     run.succeeded("a", {"changed": False})
-    run.failed("a", "It failed.", {})
+    run.failed("a", {"msg": "It failed."})
     assert outcomes(run.report(NOW)) == {"a": "failed", "b": "not_reached"}
 
 
@@ -47,7 +128,7 @@ def test_a_failure_for_all_leaves_earlier_batches_as_they_were() -> None:
     run.succeeded("a", {"changed": True})
     run.begin_batch(["a", "b", "c"])
     run.succeeded("b", {"changed": False})
-    run.stopped("The API key is not accepted.")
+    run.stopped({"msg": "The API key is not accepted."})
     report = run.report(NOW)
     assert outcomes(report) == {"a": "changed", "b": "failed", "c": "not_reached"}
     assert report.problems == ("The API key is not accepted.",)
@@ -56,7 +137,7 @@ def test_a_failure_for_all_leaves_earlier_batches_as_they_were() -> None:
 def test_a_play_that_only_decides_is_about_no_board() -> None:
     run = Run("deprovision")
     run.begin_batch(["a", "b"])
-    run.decided("assert", {"changed": False})
+    run.decided({"changed": False})
     assert not run.report(NOW).boards
     run.begin_batch(["a"])
     run.succeeded("a", {"changed": True})
@@ -75,7 +156,7 @@ def test_a_board_is_told_with_the_site_of_its_variables() -> None:
 def test_names_are_those_of_the_decision() -> None:
     run = Run("provision")
     run.begin_batch(["a"])
-    run.decided("pelion_fleet_decide", {"parts": {"a": {"dev_cert": "bench", "update_resources": "up"}}})
+    run.decided({"parts": {"a": {"dev_cert": "bench", "update_resources": "up"}}, "absent": []})
     held = {"fingerprint": "f" * 64, "common_name": "cn", "not_after": "2036-01-01T00:00:00Z"}
     run.succeeded("a", {"changed": True, "after": {"developer_certificate": held, "update_certificate": held}})
     board = run.report(NOW).boards[0]
@@ -86,12 +167,12 @@ def test_boards_that_the_team_remembers_and_that_are_not_there_are_named_but_are
     run = Run("provision")
     run.begin_batch(["a"])
     run.succeeded("a", {"changed": False})
-    run.decided("pelion_fleet_decide", {"absent": ["c", "b"], "parts": {}})
+    run.decided({"absent": ["c", "b"], "parts": {}})
     report = run.report(NOW)
     assert (outcomes(report), report.absent, report.success) == ({"a": "ok"}, ["b", "c"], True)
     assert summary(report) == [
         "1 board: 1 in order",
-        "Not in the inventory, though the team has provisioned them: b, c. pelion.mbl.status tells more.",
+        "Not in the inventory, though the team has provisioned them: b, c. pelion.mbl.status says more.",
     ]
     assert Report.from_json(report.to_json()).absent == ["b", "c"]
 
@@ -110,5 +191,5 @@ def test_what_is_no_board_is_passed_over() -> None:
     run = Run("list")
     run.begin_batch([])
     run.succeeded("localhost", {"changed": True})
-    run.failed("localhost", "no", {})
+    run.failed("localhost", {"msg": "no"})
     assert run.report(NOW).boards == []

@@ -12,9 +12,11 @@ import pytest
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.api_answers import Device
+from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
-from ansible_collections.pelion.mbl.plugins.plugin_utils.report.report import BoardReport, Report
-from ansible_collections.pelion.mbl.plugins.plugin_utils.report.status import Fleet, status_report
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.entries import BoardReport, Report
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.status import Fleet, read_answer, status_report
+from ansible_collections.pelion.mbl.plugins.plugin_utils.task.reporting import answers_of
 from ansible_collections.pelion.mbl.plugins.plugin_utils.times import time_text
 
 NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)
@@ -47,7 +49,7 @@ def device(**different: Any) -> Device:
 
 
 def judged(board: dict[str, Any], devices: list[Device] | None, **fleet: Any) -> BoardReport:
-    report = status_report(Fleet({"b": board}, devices=devices, **fleet), NOW, playbook="status")
+    report = status_report(Fleet({"b": read_answer(board)}, devices=devices, **fleet), NOW, playbook="status")
     return report.boards[0]
 
 
@@ -84,6 +86,46 @@ def test_a_board_is_judged(board: dict[str, Any], devices: list[Device] | None, 
     assert bool(got.next_step) == (outcome != "ok")
 
 
+@pytest.mark.parametrize("result", [{"configured": "yes"}, {"configured": True, "device_id": 3}, [], None, "no"])
+def test_what_is_not_a_status_is_refused_by_its_board(result: Any) -> None:
+    with pytest.raises(PelionError, match=r"for b-1 is not a result of pelion\.mbl\.mbl_pelion_status: it has "):
+        answers_of({"b-1": result})
+
+
+@pytest.mark.parametrize(
+    ("board", "devices", "code", "facts"),
+    [
+        (answer(interrupted=True), [device()], "interrupted", {}),
+        (answer(configured=False, missing_items=ALL_ITEMS), [], "holds-no-credentials", {}),
+        (answer(configured=False, missing_items=["a", "b"]), [], "lacks-credentials", {"items": "a, b"}),
+        (answer(configured=False), [], "not-provisioned", {}),
+        (answer(device_id=None), [device()], "device-id-unknown", {}),
+        (answer(), [], "device-gone", {}),
+        (answer(), [device(state="deregistered")], "device-not-registered", {"state": "deregistered"}),
+        (answer(client_error="Odd"), [], "device-gone", {"client_error": "Odd"}),
+        (answer(client_error="Odd"), [device(operator_suspended=True)], "device-suspended", {}),
+        (answer(registered=False), None, "client-not-registered", {}),
+        ({}, [], "not-asked", {}),
+        ({"failed": True, "msg": "Full.", "reason": "no-space"}, [], "no-space", {}),
+        ({"unreachable": True, "msg": "No route to host"}, [], "no-route", {}),
+        (answer(), [device()], "", {}),
+    ],
+)
+def test_why_is_a_code(board: dict[str, Any], devices: list[Device] | None, code: str, facts: dict[str, Any]) -> None:
+    got = judged(board, devices)
+    assert (got.code, dict(got.facts)) == (code, facts)
+
+
+def test_a_certificate_that_ends_is_reported_with_its_days() -> None:
+    for days, code in ((12, "certificate-ends"), (-1, "certificate-ended")):
+        held = certificate(days)
+        got = judged(answer(update_certificate=held), [device()])
+        assert (got.code, dict(got.facts)) == (
+            code,
+            {"title": "update", "days": days, "not_after": held["not_after"]},
+        )
+
+
 def test_a_silent_board_is_told_as_it_was_remembered() -> None:
     known = Remembered((KEY,), ID, "bench", "2026-11-01T00:00:00Z")
     got = judged({"unreachable": True, "msg": "timed out"}, [device()], remembered={"b": known})
@@ -91,13 +133,15 @@ def test_a_silent_board_is_told_as_it_was_remembered() -> None:
 
 
 def test_two_boards_that_say_they_are_one_device_both_need_attention() -> None:
-    report = status_report(Fleet({"a": answer(), "b": answer()}, devices=[device()]), NOW, playbook="status")
+    report = status_report(
+        Fleet({"a": read_answer(answer()), "b": read_answer(answer())}, devices=[device()]), NOW, playbook="status"
+    )
     assert [board.outcome for board in report.boards] == ["attention", "attention"]
 
 
 def test_expected_boards_that_the_inventory_lacks_are_missing_by_name() -> None:
     fleet = Fleet(
-        {"b-10": answer(device_id=None), "b-9": answer(device_id=None)},
+        {name: read_answer(answer(device_id=None)) for name in ("b-10", "b-9")},
         inventory=["b-9", "b-10", "limited-out"],
         roster=["b-9", f"on-roster {KEY}", KEY],
         remembered={"limited-out": Remembered(), "gone": Remembered((), ID, "bench", "2026-11-01T00:00:00Z")},
@@ -105,6 +149,7 @@ def test_expected_boards_that_the_inventory_lacks_are_missing_by_name() -> None:
     )
     report = status_report(fleet, NOW, playbook="status")
     assert [board.name for board in report.boards] == ["b-9", "b-10", "gone", "on-roster"]
+    assert [board.code for board in report.boards[2:]] == ["missing", "missing-from-roster"]
     gone = report.boards[2]
     assert (gone.outcome, gone.device_id, gone.state) == ("missing", ID, "deregistered")
     assert gone.last_seen == "2026-11-01T00:00:00Z"
@@ -113,7 +158,7 @@ def test_expected_boards_that_the_inventory_lacks_are_missing_by_name() -> None:
 
 def test_a_site_expects_its_own_boards() -> None:
     remembered = {name: Remembered((), ID, "bench", "2026-11-01T00:00:00Z", name) for name in ("north", "south", "")}
-    fleet = Fleet({"here": answer()}, remembered=remembered, devices=[device()], site="north")
+    fleet = Fleet({"here": read_answer(answer())}, remembered=remembered, devices=[device()], site="north")
     told = {board.name: (board.outcome, board.site) for board in status_report(fleet, NOW, playbook="status").boards}
     assert told == {"here": ("ok", "north"), "north": ("missing", "north"), "": ("missing", "north")}
     told = status_report(replace(fleet, site=""), NOW, playbook="status").boards

@@ -1,0 +1,107 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is told of a board that was asked how it is: the result of pelion.mbl.mbl_pelion_status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..json_object import JsonObject
+from ..times import time_text
+from .board import BoardError
+from .inspection import Description, Inspection
+
+
+@dataclass(frozen=True)
+class BoardStatus:
+    """The fields mean what the module's documentation says. Times are texts such as 2026-01-31T12:00:00Z, by the
+    board's clock; ``clock_drift`` is in seconds; ``obstacles`` are texts for the user."""
+
+    configured: bool
+    status: str = ""
+    registered: bool | None = None
+    device_id: str | None = None
+    last_registration: str | None = None
+    client_running: bool = False
+    client_error: str | None = None
+    client_error_code: int | None = None
+    client_error_meaning: str | None = None
+    bootstrapped: bool = False
+    bootstrapped_with: Mapping[str, str | None] | None = None
+    has_utility: bool = False
+    obstacles: list[str] = field(default_factory=list)
+    space: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    interrupted: bool = False
+    clock: str | None = None
+    clock_drift: int = 0
+    image: Mapping[str, str] = field(default_factory=dict)
+    developer_certificate: Description | None = None
+    update_certificate: Description | None = None
+    provisioned_by: str | None = None
+    missing_items: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, found: Inspection) -> BoardStatus:
+        return cls(
+            configured=found.configured,
+            status=found.status,
+            registered=found.registered,
+            device_id=found.device_id,
+            last_registration=found.log.registered_at,
+            client_running=found.client_runs,
+            client_error=found.log.error,
+            client_error_code=found.log.error_code,
+            client_error_meaning=found.log.error_meaning,
+            bootstrapped=found.bootstrapped,
+            bootstrapped_with=found.bootstrapped_with,
+            has_utility=found.has_utility,
+            obstacles=[str(BoardError.of(*obstacle)) for obstacle in found.obstacles],
+            space=found.space,
+            interrupted=found.interrupted,
+            clock=time_text(found.time),
+            clock_drift=found.drift,
+            image=found.image,
+            developer_certificate=found.developer_certificate,
+            update_certificate=found.update_certificate,
+            provisioned_by=found.provisioned_by,
+            missing_items=found.missing_items,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, status: Any) -> BoardStatus | None:
+        """None for the result of a task that did not come to ask the board. Raises ValueError for one that is damaged.
+
+        Of what the module returns, ``configured`` alone must be there: playbooks may pass on the fields that they need.
+        """
+        given = JsonObject(status)
+        if "configured" not in status:
+            return None
+        return cls(
+            configured=given.flag("configured"),
+            status=given.text("status", ""),
+            registered=given.flag_or_none("registered"),
+            device_id=given.text_or_none("device_id"),
+            last_registration=given.text_or_none("last_registration"),
+            client_running=given.flag("client_running"),
+            client_error=given.text_or_none("client_error"),
+            client_error_code=given.number_or_none("client_error_code"),
+            client_error_meaning=given.text_or_none("client_error_meaning"),
+            bootstrapped=given.flag("bootstrapped"),
+            bootstrapped_with=given.mapping_or_none("bootstrapped_with"),
+            has_utility=given.flag("has_utility"),
+            obstacles=given.texts("obstacles"),
+            space=given.mapping("space"),
+            interrupted=given.flag("interrupted"),
+            clock=given.text_or_none("clock"),
+            clock_drift=given.number("clock_drift"),
+            image=given.mapping("image"),
+            developer_certificate=given.mapping_or_none("developer_certificate"),
+            update_certificate=given.mapping_or_none("update_certificate"),
+            provisioned_by=given.text_or_none("provisioned_by"),
+            missing_items=given.texts("missing_items"),
+        )

@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Boards of which the same is to be said, so that a cause that many have in common is reported once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..reasons import Kind, Reason
+from .entries import GOOD, OUTCOMES, BoardReport
+from .reasons import KINDS
+from .words import MOST_NAMES, printable
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Boards with one outcome for one reason; ``names`` have their sites with them."""
+
+    outcome: str
+    code: str
+    reason: str
+    next_step: str
+    names: Sequence[str]
+
+
+def alike(boards: Iterable[BoardReport]) -> list[Alike]:
+    """The boards that are not in order, the worst first."""
+    found: dict[tuple[str, ...], list[BoardReport]] = {}
+    for board in by_urgency(boards):
+        if board.outcome not in GOOD:
+            said = _in_common(board, "") or (board.reason, board.next_step)
+            found.setdefault((board.outcome, board.code, *said), []).append(board)
+    return [_joined(group) for group in found.values()]
+
+
+def by_urgency(boards: Iterable[BoardReport]) -> list[BoardReport]:
+    """The worst outcome first, boards of one outcome in the order that they had."""
+    order = list(OUTCOMES)
+    return sorted(boards, key=lambda board: order.index(board.outcome))
+
+
+def named(board: BoardReport) -> str:
+    """The board's name, with its site where it has one."""
+    return printable(f"{board.name} at {board.site}" if board.site else board.name)
+
+
+def _joined(group: Sequence[BoardReport]) -> Alike:
+    first = group[0]
+    said = (first.reason, first.next_step)
+    if any((board.reason, board.next_step) != said for board in group):
+        names = ",".join([board.name for board in group[:MOST_NAMES]] + ["…"] * (len(group) > MOST_NAMES))
+        said = _in_common(first, names) or said
+    return Alike(first.outcome, first.code, *said, [named(board) for board in group])
+
+
+def _in_common(board: BoardReport, names: str) -> tuple[str, str] | None:
+    """What is said of several boards, text and next step. None for a reason that has no such text, or that a report of
+    another version gave in a way that is not known here."""
+    kind = KINDS.get(board.code)
+    if kind is None or kind.common is None:
+        return None
+    why, common = Reason(board.code, {**board.facts, "board": names}), {board.code: Kind(kind.common, kind.next_step)}
+    try:
+        return why.text(common), why.next_step(common)
+    except (KeyError, TypeError, ValueError):
+        return None

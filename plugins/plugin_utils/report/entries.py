@@ -1,0 +1,223 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is reported of a run and of each board. The form as JSON is docs/fleet-report.schema.json."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..json_object import JsonObject
+from ..reasons import Reason
+from ..times import parse_time
+from .reasons import KINDS
+
+FORMAT = 2
+"""Of the JSON: raised when a reader of the former one would misunderstand it. New fields do not raise it."""
+FORMATS = (1, FORMAT)
+"""Those that are read. In the first one, entries had no codes."""
+
+FAILED, UNREACHABLE, MISSING = "failed", "unreachable", "missing"
+NOT_REACHED, ATTENTION, CHANGED, OK = "not_reached", "attention", "changed", "ok"
+
+OUTCOMES = {
+    FAILED: "failed",
+    UNREACHABLE: "no answer",
+    MISSING: "missing",
+    NOT_REACHED: "not reached",
+    ATTENTION: "needs attention",
+    CHANGED: "changed",
+    OK: "in order",
+}
+"""What can become of a board, the worst first, with the words for people."""
+BAD = frozenset({FAILED, UNREACHABLE, MISSING, NOT_REACHED})
+"""Those that make a run's exit code differ from 0."""
+GOOD = frozenset({OK, CHANGED})
+"""Those that need no reason."""
+
+
+@dataclass(frozen=True)
+class HeldCertificate:
+    """A certificate on a board: SHA-256, ``name`` in the cloud or in the store where it is known, and its end."""
+
+    fingerprint: str
+    name: str | None = None
+    not_after: str | None = None
+
+    @classmethod
+    def from_json(cls, held: Any) -> HeldCertificate:
+        given = JsonObject(held)
+        return cls(given.text("fingerprint"), given.text_or_none("name"), given.text_or_none("not_after"))
+
+    @classmethod
+    def described(cls, description: Mapping[str, Any] | None, name: str | None = None) -> HeldCertificate | None:
+        """From a board's description of a certificate, None without one. ``name`` goes before the common name."""
+        if not description:
+            return None
+        given = JsonObject(description)
+        return cls(
+            given.text("fingerprint"), name or given.text_or_none("common_name"), given.text_or_none("not_after")
+        )
+
+
+@dataclass(frozen=True)
+class BoardReport:
+    """One board. ``state`` is the Device Directory's word; times are texts such as 2026-01-01T00:00:00Z.
+
+    Where the outcome is not ``ok`` or ``changed``, ``code`` (see docs/reasons.md) with its ``facts`` says why, for
+    scripts; ``reason`` says it for people, and ``next_step`` what to do about it. ``site`` is where the board is, None
+    where sites have no names.
+    """
+
+    name: str
+    outcome: str
+    reason: str = ""
+    next_step: str = ""
+    code: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    address: str | None = None
+    device_id: str | None = None
+    state: str | None = None
+    developer_certificate: HeldCertificate | None = None
+    update_certificate: HeldCertificate | None = None
+    last_registration: str | None = None
+    last_seen: str | None = None
+    site: str | None = None
+
+    @classmethod
+    def because(cls, name: str, outcome: str, why: Reason, said: str = "") -> BoardReport:
+        """For a reason of the tables. What was ``said``, if anything, stands in place of the reason's own text."""
+        return cls(name, outcome, said or why.text(KINDS), why.next_step(KINDS), why.code, why.facts)
+
+    @classmethod
+    def from_json(cls, entry: Any, *, coded: bool = True) -> BoardReport:
+        """``coded`` tells whether the report's format has codes. Raises ValueError."""
+        given = JsonObject(entry)
+        outcome = given.text("outcome")
+        if outcome not in OUTCOMES:
+            raise ValueError(f"has a board with the outcome {outcome!r}")
+        developer, update = given.mapping_or_none("developer_certificate"), given.mapping_or_none("update_certificate")
+        return cls(
+            given.text("name"),
+            outcome,
+            given.text("reason", ""),
+            given.text("next_step", ""),
+            given.text("code", "") if coded else "" if outcome in GOOD else "no-code",
+            given.mapping("facts") if coded else {},
+            given.text_or_none("address"),
+            given.text_or_none("device_id"),
+            given.text_or_none("state"),
+            None if developer is None else HeldCertificate.from_json(developer),
+            None if update is None else HeldCertificate.from_json(update),
+            given.text_or_none("last_registration"),
+            given.text_or_none("last_seen"),
+            given.text_or_none("site"),
+        )
+
+
+@dataclass(frozen=True)
+class Place:
+    """A developer certificate of the account: how many of its ``limit`` devices the directory has."""
+
+    name: str
+    devices: int
+    limit: int
+    status: str
+    not_after: str
+
+    @classmethod
+    def from_json(cls, place: Any) -> Place:
+        given = JsonObject(place)
+        return cls(
+            given.text("name"),
+            given.number("devices"),
+            given.number("limit"),
+            given.text("status"),
+            given.text("not_after"),
+        )
+
+
+@dataclass(frozen=True)
+class SiteRun:
+    """A site's part in a report of several: when its own report was made, None when it sent none."""
+
+    name: str
+    made_at: str | None
+
+    @classmethod
+    def from_json(cls, site: Any) -> SiteRun:
+        given = JsonObject(site)
+        return cls(given.text("name"), given.text_or_none("made_at"))
+
+
+@dataclass(frozen=True)
+class Report:
+    """A run of ``playbook`` that ended at ``made_at``.
+
+    ``places`` are empty where the cloud was not asked; ``problems`` are those of the fleet as a whole; ``sites`` are
+    those whose reports were put together in this one. ``absent`` are names of boards that the team has provisioned and
+    that the run was not about, since the inventory does not have them. In ``check_mode``, what is changed would be.
+    """
+
+    playbook: str
+    made_at: str
+    boards: Sequence[BoardReport]
+    places: Sequence[Place] = ()
+    problems: Sequence[str] = ()
+    sites: Sequence[SiteRun] = ()
+    absent: Sequence[str] = ()
+    check_mode: bool = False
+
+    @property
+    def success(self) -> bool:
+        return not self.problems and not any(board.outcome in BAD for board in self.boards)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many boards there are of each outcome, the worst first, those of none left out."""
+        counts = Counter(board.outcome for board in self.boards)
+        return {outcome: counts[outcome] for outcome in OUTCOMES if counts[outcome]}
+
+    def words(self, outcome: str) -> str:
+        """``outcome`` for people."""
+        return "would be changed" if self.check_mode and outcome == CHANGED else OUTCOMES[outcome]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "playbook": self.playbook,
+            "made_at": self.made_at,
+            "success": self.success,
+            "counts": self.counts,
+            "boards": [asdict(board) for board in self.boards],
+            "places": [asdict(place) for place in self.places],
+            "problems": list(self.problems),
+            "sites": [asdict(site) for site in self.sites],
+            "absent": list(self.absent),
+            "check_mode": self.check_mode,
+        }
+
+    @classmethod
+    def from_json(cls, document: Any) -> Report:
+        """What ``to_json`` made, in this format or a former one. Fields that are not known are passed over.
+
+        Raises ValueError for anything else.
+        """
+        given = JsonObject(document)
+        number = given.number("format")
+        if number not in FORMATS:
+            raise ValueError(f"has the format {number}, and this version reads {' and '.join(map(str, FORMATS))}")
+        made_at = given.text("made_at")
+        parse_time(made_at)
+        return cls(
+            given.text("playbook"),
+            made_at,
+            given.each("boards", lambda board: BoardReport.from_json(board, coded=number > 1)),
+            given.each("places", Place.from_json),
+            given.texts("problems"),
+            given.each("sites", SiteRun.from_json),
+            given.texts("absent"),
+            given.flag("check_mode"),
+        )

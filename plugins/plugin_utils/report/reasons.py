@@ -1,0 +1,128 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The reasons that a report itself has for a board's outcome, and the tables of all rooms together.
+
+docs/reasons.md is made from these tables (tests/unit/support/reasons_page.py).
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from ..reasons import Kind
+
+_AGAIN = "run again; what is in order already is left as it is."
+_IS_IT_ON = f"Is it on and connected? Then {_AGAIN}"
+_PROVISION = "Run pelion.mbl.provision for it."
+
+
+REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
+    {
+        # ssh did not reach the board. Of one board a report gives ssh's own words, which have addresses in them.
+        "host-key-changed": Kind(
+            "Its ssh host key has changed: it was flashed anew, or another machine answers in its place. The new key "
+            "is {fingerprint}.",
+            "If you have flashed it: pelion.mbl.forget_host -e boards={board}, then run again.",
+            "Their ssh host keys have changed: they were flashed anew, or other machines answer in their place.",
+        ),
+        "host-key-refused": Kind(
+            "Its ssh host key is not one that is expected of it.",
+            "Compare the host key with the fingerprint that the roster has for the board, and with ssh's known_hosts.",
+            "Their ssh host keys are not those that are expected of them.",
+        ),
+        "login-refused": Kind(
+            "It refused the login.",
+            "Check the user and the key that ssh logs in with (ansible_user, ansible_ssh_private_key_file).",
+            "They refused the login.",
+        ),
+        "ssh-timeout": Kind("ssh got no answer in time.", _IS_IT_ON, "ssh got no answer in time."),
+        "connection-refused": Kind(
+            "It is on the network, but takes no ssh connections.",
+            f"Is it still starting, and does its ssh server run? Then {_AGAIN}",
+            "They are on the network, but take no ssh connections.",
+        ),
+        "no-route": Kind("No network leads to its address.", _IS_IT_ON, "No network leads to their addresses."),
+        "address-unknown": Kind(
+            "Its host name has no address.",
+            "Check ansible_host in the inventory, and the name server of this machine. Then run again.",
+            "Their host names have no addresses.",
+        ),
+        "connection-lost": Kind(
+            "The connection was lost.",
+            f"Did it restart, or lose power or network? Then {_AGAIN}",
+            "The connections were lost.",
+        ),
+        "unreachable": Kind("ssh did not reach it, and said why in other words than those known here.", _IS_IT_ON),
+        # The run did not do its work on the board.
+        "failed": Kind(
+            "A task failed on it and gave no code. The text is what the task said.",
+            f"Fix what it says, then {_AGAIN}",
+        ),
+        "fleet-failed": Kind(
+            "A task for the whole fleet failed.", f"Fix what the report says of the whole fleet, then {_AGAIN}"
+        ),
+        "not-reached": Kind(
+            "The run ended before it came to this board.", f"Fix what ended the run, if anything did, then {_AGAIN}"
+        ),
+        "site-silent": Kind(
+            "Its site sent no report.",
+            "See why the run at {site} ended, and run it again; what is in order already is left as it is.",
+        ),
+        "not-asked": Kind("It was not asked.", "Run again without a limit that leaves it out."),
+        # It is expected, and the inventory does not have it.
+        "missing": Kind(
+            "The inventory does not have it; it was last seen at {last_seen}.",
+            "Switch it on and connect it. If it is gone for good, run pelion.mbl.remove_gone with -e boards={board}.",
+            "The inventory does not have them, though the team has provisioned them.",
+        ),
+        "missing-from-roster": Kind(
+            "The roster has it, and the inventory does not.",
+            "Switch it on and connect it, or take it off the roster.",
+        ),
+        # It answers, and something is to be done.
+        "interrupted": Kind("Provisioning was cut off on it.", _PROVISION),
+        "holds-no-credentials": Kind("It is not provisioned: it holds none of the credentials.", _PROVISION),
+        "lacks-credentials": Kind(
+            "It is not provisioned: it lacks {items}.",
+            _PROVISION,
+            "They are not provisioned: they lack some of the credentials.",
+        ),
+        "not-provisioned": Kind("It is not provisioned: its utility does not call it configured.", _PROVISION),
+        "device-claimed-twice": Kind(
+            "Another board says that it is device {device_id}, too.",
+            "Was the storage of one board copied to another?",
+            "Other boards say that they are the same devices.",
+        ),
+        "client-not-registered": Kind("Its client does not say that it is registered.", _PROVISION),
+        "device-id-unknown": Kind("Its device id is not known.", _PROVISION),
+        "device-gone": Kind("The Device Directory does not have its device.", _PROVISION),
+        "device-not-registered": Kind("The Device Directory has its device as {state}.", _PROVISION),
+        "device-suspended": Kind(
+            "Somebody suspended its device in the Device Directory.",
+            "pelion.mbl.pelion_device with suspended: false lets it connect again.",
+        ),
+        "certificate-ends": Kind(
+            "Its {title} certificate ends in {days} days ({not_after}).", "Run pelion.mbl.rotate for its fleet."
+        ),
+        "certificate-ended": Kind(
+            "Its {title} certificate has ended ({not_after}).", "Run pelion.mbl.rotate for its fleet."
+        ),
+        # Reports of format 1, which are read for the sites that still write them.
+        "no-code": Kind(
+            "An older version of this collection wrote the report, which gave no codes. The text is what it said.",
+            "Update the collection at its site.",
+        ),
+    }
+)
+"""Beside the facts that texts name: ``client_error``, what the board's client says of why it is not registered.
+
+In ``next_step``, ``board`` is the board's name, or several names with commas between.
+"""
+
+TABLES: Mapping[str, Mapping[str, Kind]] = {"report": REPORT_REASONS}
+"""Of all rooms, by the room. Where two have a code, the first one's words are taken."""
+
+KINDS: Mapping[str, Kind] = ChainMap(*(dict(table) for table in TABLES.values()))
+"""What any code means."""

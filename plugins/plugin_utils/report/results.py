@@ -1,0 +1,104 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What results of tasks say to a report. A result is known by what is in it, not by the task that it is of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..board.inspection import Inspection
+from ..json_object import JsonObject
+from .entries import FORMATS, HeldCertificate, Report
+
+
+@dataclass(frozen=True)
+class Names:
+    """Of the developer certificate and the update resources that a board is to hold; empty where it gets none."""
+
+    developer_certificate: str = ""
+    update_certificate: str = ""
+
+    @classmethod
+    def from_json(cls, part: Any) -> Names:
+        """From the part that the decision gave the board. Raises ValueError."""
+        given = JsonObject(part)
+        return cls(given.text("dev_cert", ""), given.text("update_resources", ""))
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What was decided for a fleet: the ``names`` for each board that has a part, and boards that are ``absent``."""
+
+    names: Mapping[str, Names]
+    absent: Sequence[str] = ()
+
+    @classmethod
+    def from_json(cls, result: Mapping[str, Any]) -> Decided | None:
+        """None for a result that says nothing of the kind."""
+        if not {"parts", "absent"} <= result.keys():
+            return None
+        try:
+            given = JsonObject(result)
+            parts = given.mapping("parts")
+            return cls({name: Names.from_json(part) for name, part in parts.items()}, given.texts("absent"))
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A report that a task made, as its result tells it; ``files`` are those that it wrote."""
+
+    report: Report
+    table: Sequence[str]
+    summary: Sequence[str]
+    files: Sequence[str]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "report": self.report.to_json(),
+            "table": list(self.table),
+            "summary": list(self.summary),
+            "files": list(self.files),
+        }
+
+    @staticmethod
+    def is_in(result: Mapping[str, Any]) -> bool:
+        """Whether the result is that of a task that made a report. Does not read it, since it may be long."""
+        report = result.get("report")
+        return {"table", "summary", "files"} <= result.keys() and (
+            isinstance(report, Mapping) and report.get("format") in FORMATS
+        )
+
+
+@dataclass(frozen=True)
+class BoardFacts:
+    """What a result says of its board, None or nothing where it does not. ``held`` has the certificates by the fields
+    of a board's description."""
+
+    device_id: str | None = None
+    site: str | None = None
+    held: Mapping[str, HeldCertificate] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, result: Mapping[str, Any]) -> BoardFacts:
+        """From a result of any task: what was found on the board, what it holds now, or neither."""
+        try:
+            if "found" in result:
+                found = Inspection.from_json(result["found"])
+                site = JsonObject(JsonObject(result).mapping("wishes")).text_or_none("site")
+                return cls(found.device_id, site or None, _held(found.describe()))
+            given = JsonObject(result)
+            return cls(given.text_or_none("device_id"), None, _held(given.mapping_or_none("after") or result))
+        except ValueError:
+            return cls()
+
+
+CERTIFICATES = ("developer_certificate", "update_certificate")
+
+
+def _held(facts: Mapping[str, Any]) -> dict[str, HeldCertificate]:
+    described = {title: HeldCertificate.described(facts.get(title)) for title in CERTIFICATES}
+    return {title: held for title, held in described.items() if held}
