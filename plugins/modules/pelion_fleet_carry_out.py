@@ -14,7 +14,8 @@ author:
 description:
   - The fourth step of the role P(pelion.mbl.provision_pelion#role), for each board that has a part in the decision.
     Internal to that role, so options and results may change with any release.
-  - Fails for a board that is refused, with the reason. Else does what M(pelion.mbl.mbl_kcm_inject) does, without asking the board again.
+  - Fails for a board that is refused, with the reason. Else does what M(pelion.mbl.mbl_kcm_inject) does, without asking
+    the board again.
 options:
   part:
     description: The board's part, from RV(pelion.mbl.pelion_fleet_decide#module:parts).
