@@ -14,10 +14,10 @@ description:
   - Finds the boards on the networks of this machine that advertise an ssh server with the TXT record C(mblos), as
     every Mbed Linux OS (MBL) board does, over IPv4 and IPv6.
   - It asks at once and again, in the two ways that multicast DNS knows, until it would be a rare chance for a board to
-    have missed every question. So a board whose answer got lost, or that told somebody else a moment ago, is found too.
+    have missed every question. So a board whose answer got lost, or that answered somebody else a moment ago, is found too.
   - A board's inventory name is the instance name that it advertises, for instance V(mbed-linux-os-9709). When boards on
     several network interfaces have one name and no address in common, each is a host of its own, named
-    V(NAME-INTERFACE), and a warning tells so.
+    V(NAME-INTERFACE), and a warning says so.
   - All boards are in the group V(mbl), which gets the connection variables that MBL's ssh server needs. What you set
     for that group or for a board in a source named before this one is kept. The options for C(ssh) are in
     C(ansible_ssh_extra_args) and its siblings for C(scp) and C(sftp), so C(ansible_ssh_common_args),
@@ -27,7 +27,7 @@ description:
     C(mbl_known_hosts), the file with the host keys, in which a board is found under its inventory name.
   - Anybody on the network can announce anything. A name that is not of the form O(name_pattern) and not in the
     O(roster), or that means something else already (C(localhost), an address, a group, another host or its
-    C(ansible_host)) makes no host, nor does an address that cannot be that of a board on that link. Warnings tell what
+    C(ansible_host)) does not become a host, nor does an address that cannot belong to a board on that link. Warnings say what
     was left out. Texts that come from the network are marked as untrusted, so that a template in them is not evaluated.
 notes:
   - B(Too few boards.) Ansible takes an inventory source that fails for a warning, and a play without hosts for a
@@ -38,7 +38,7 @@ notes:
     E(ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED=true).
   - A board's ssh host key is noted at the first contact and compared from then on, under the board's inventory name.
     After a board was flashed anew, remove its line with C(ssh-keygen -R NAME -f FILE), FILE being O(known_hosts).
-  - This is for Linux, which tells how many answers it had to drop. Others may or may not work.
+  - This is for Linux, which reports how many answers it had to drop. Other systems may or may not work.
 requirements:
   - zeroconf >= 0.131 (Python library)
 extends_documentation_fragment:
@@ -51,13 +51,13 @@ options:
     required: true
     choices: [pelion.mbl.mbl_mdns]
   timeout:
-    description: How long to search at the most, in seconds. A search ends earlier when all is known.
+    description: How long to search at most, in seconds. A search ends earlier when all is known.
     type: float
     default: 5.0
   quiet_period:
     description:
       - How long nothing new must have come before the search may end, in seconds.
-      - Where nothing answers at all, twice as long is waited, because boards that told somebody else a moment ago stay
+      - Where nothing answers at all, the search waits twice as long, because boards that answered somebody else a moment ago stay
         silent for a second.
     type: float
     default: 0.6
@@ -117,7 +117,7 @@ options:
     default: {}
   max_hosts:
     description:
-      - How many boards there may be at the most. If more are announced, those of the roster and those seen before come
+      - The largest number of boards. If more are announced, those of the roster and those seen before come
         first, then the first of each sender.
     type: int
     default: 2000

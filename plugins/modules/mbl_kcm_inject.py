@@ -61,7 +61,7 @@ attributes:
     support: full
     details:
       - The board is asked, not changed; not even what an earlier run left behind is tidied up.
-      - Credentials that the team store does not have yet are taken for those that an earlier task would have made, and
+      - Credentials that the team store does not have yet are treated as the ones that an earlier task would have made, and
         are null in the result.
   diff_mode:
     support: full
@@ -160,7 +160,7 @@ before:
       type: dict
       contains: *certificate
     provisioned_by:
-      description: Who put the present content there; none when there is none.
+      description: Who put the present content there; null when there is no content.
       type: str
       sample: pelion.mbl
     missing_items:
@@ -174,7 +174,7 @@ after:
   returned: success
   contains: *held
 reason:
-  description: A word for scripts that tells why a board failed.
+  description: A word for scripts that says why a board failed.
   type: str
   returned: failure
   sample: no-utility

@@ -154,7 +154,7 @@ devices:
       type: str
       sample: 0167d7b9a5c700000000000100100456
     serial_number:
-      description: The serial number that it told.
+      description: The serial number that it reported.
       type: str
       sample: "0"
     certificate_id:
