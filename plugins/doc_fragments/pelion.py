@@ -39,7 +39,7 @@ options:
   api_retries:
     description:
       - How often a call is repeated after a lost connection, or after the API's 429, 500, 502, 503 or 504, with
-        growing pauses or as long as its C(Retry-After) says (a minute at the most).
+        growing pauses or as long as its C(Retry-After) says (at most a minute).
       - Calls that make or change something are not repeated once they were sent; deletions are.
     type: int
     default: 4

@@ -13,11 +13,11 @@ author:
 description:
   - Finds the boards on the networks of this machine that advertise an ssh server with the TXT record C(mblos), as
     every Mbed Linux OS (MBL) board does, over IPv4 and IPv6.
-  - It asks at once and again, in the two ways that multicast DNS knows, until it would be a rare chance for a board to
-    have missed every question. So a board whose answer got lost, or that told somebody else a moment ago, is found too.
+  - It asks at once and repeatedly, in the two ways that multicast DNS has, until it is unlikely that a board missed
+    every question. A board whose answer got lost, or that answered somebody else a moment ago, is found, too.
   - A board's inventory name is the instance name that it advertises, for instance V(mbed-linux-os-9709). When boards on
     several network interfaces have one name and no address in common, each is a host of its own, named
-    V(NAME-INTERFACE), and a warning tells so.
+    V(NAME-INTERFACE), and a warning says so.
   - All boards are in the group V(mbl), which gets the connection variables that MBL's ssh server needs. What you set
     for that group or for a board in a source named before this one is kept. The options for C(ssh) are in
     C(ansible_ssh_extra_args) and its siblings for C(scp) and C(sftp), so C(ansible_ssh_common_args),
@@ -27,18 +27,19 @@ description:
     C(mbl_known_hosts), the file with the host keys, in which a board is found under its inventory name.
   - Anybody on the network can announce anything. A name that is not of the form O(name_pattern) and not in the
     O(roster), or that means something else already (C(localhost), an address, a group, another host or its
-    C(ansible_host)) makes no host, nor does an address that cannot be that of a board on that link. Warnings tell what
-    was left out. Texts that come from the network are marked as untrusted, so that a template in them is not evaluated.
+    C(ansible_host)) does not become a host, nor does an address that cannot belong to a board on that link. Warnings
+    say what was left out. Texts that come from the network are marked as untrusted, so that a template in them is not
+    evaluated.
 notes:
-  - B(Too few boards.) Ansible takes an inventory source that fails for a warning, and a play without hosts for a
+  - B(Too few boards.) Ansible treats an inventory source that fails as a warning, and a play without hosts as a
     success. When fewer than O(expected) boards were found, or the search failed, this source therefore also sets
     C(mbl_discovery_problem), a text, for all hosts, C(localhost) included. The role and the playbooks of this
     collection refuse to work then; in a play of yours, check it on C(localhost) with C(ansible.builtin.assert) and
-    C(that) V(mbl_discovery_problem is not defined). To end at once instead, set
+    C(that) V(mbl_discovery_problem is not defined). To fail at once instead, set
     E(ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED=true).
   - A board's ssh host key is noted at the first contact and compared from then on, under the board's inventory name.
     After a board was flashed anew, remove its line with C(ssh-keygen -R NAME -f FILE), FILE being O(known_hosts).
-  - This is for Linux, which tells how many answers it had to drop. Others may or may not work.
+  - This is for Linux, which reports how many answers it had to drop. Other systems may or may not work.
 requirements:
   - zeroconf >= 0.131 (Python library)
 extends_documentation_fragment:
@@ -51,14 +52,14 @@ options:
     required: true
     choices: [pelion.mbl.mbl_mdns]
   timeout:
-    description: How long to search at the most, in seconds. A search ends earlier when all is known.
+    description: How long to search at most, in seconds. A search ends earlier when all is known.
     type: float
     default: 5.0
   quiet_period:
     description:
-      - How long nothing new must have come before the search may end, in seconds.
-      - Where nothing answers at all, twice as long is waited, because boards that told somebody else a moment ago stay
-        silent for a second.
+      - How long no new answer must come before the search may end, in seconds.
+      - Where nothing answers at all, the search waits twice as long, because boards that answered somebody else a
+        moment ago stay silent for a second.
     type: float
     default: 0.6
   interfaces:
@@ -78,7 +79,7 @@ options:
     elements: str
     default: [_ssh._tcp]
   txt:
-    description: What the TXT record of a board has in it, a key (V(mblos)) or a key with its value (V(kind=bench)).
+    description: What the TXT record of a board must contain, a key (V(mblos)) or a key with its value (V(kind=bench)).
     type: str
     default: mblos
   hostnames:
@@ -95,15 +96,15 @@ options:
     default: mbed-linux-os-[0-9]+
   name_template:
     description:
-      - What to make of a board's name in the inventory, with V({name}) and V({interface}) in it. So boards of two
-        benches can be told apart, V(left-{name}), as their host keys are.
+      - How to form a board's inventory name, with V({name}) and V({interface}) in it. For instance, V(left-{name})
+        distinguishes the boards of two benches, and their host keys.
     type: str
     default: "{name}"
   roster:
     description:
       - The boards that you know. Each entry is the name of a board in the inventory, the fingerprint of an ssh host key
-        as C(ssh-keygen -l) prints it (V(SHA256:…)), or a name with the fingerprints that its host key may have, behind
-        spaces.
+        as C(ssh-keygen -l) prints it (V(SHA256:…)), or a name followed by the fingerprints that its host key may have,
+        separated by spaces.
       - The host key of a name with fingerprints is compared before anything is sent; this needs OpenSSH 8.5 or newer.
       - Boards of the roster are asked for by name as well, and those that are missing are named.
     type: list
@@ -117,7 +118,7 @@ options:
     default: {}
   max_hosts:
     description:
-      - How many boards there may be at the most. If more are announced, those of the roster and those seen before come
+      - The largest number of boards. If more are announced, those of the roster and those seen before come
         first, then the first of each sender.
     type: int
     default: 2000
@@ -127,7 +128,7 @@ options:
     default: false
   expected:
     description:
-      - How many boards there are at the least. They are waited for until the O(timeout) is over; with fewer, the source
+      - The smallest number of boards. The search waits for them until the O(timeout) is over; with fewer, the source
         fails, see the notes. So a CI run does not pass because its bench was switched off.
     type: int
     default: 0
@@ -141,7 +142,7 @@ options:
         O(name_template).
     type: path
   known_hosts:
-    description: The file that keeps the boards' ssh host keys. Its directory is made.
+    description: The file that keeps the boards' ssh host keys. Its directory is created.
     type: path
     default: ~/.ssh/known_hosts_mbl
     env:

@@ -12,10 +12,10 @@ version_added: 0.2.0
 author:
   - The pelion.mbl contributors (@pelion)
 description:
-  - Stops the board's C(mbl-cloud-client) and empties its secure storage, so that it holds what a board holds that was
-    just flashed. Its certificates and its identity in the cloud are gone for good.
-  - It is done by one rename, so that a power cut leaves the whole set or none. What is left of files then is deleted at
-    the next contact.
+  - Stops the board's C(mbl-cloud-client) and empties its secure storage, so that it is as empty as on a board that
+    was just flashed. Its certificates and its identity in the cloud cannot be restored.
+  - This is one rename, so that a power cut leaves the whole set or nothing. Files that are left over are deleted at the
+    next contact.
   - The Device Directory is not touched; see M(pelion.mbl.pelion_device) with C(state=absent).
 extends_documentation_fragment:
   - pelion.mbl.attributes
@@ -41,12 +41,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 device_id:
-  description: The board's ID in the Device Directory, as far as it told; none when it held nothing.
+  description: The board's ID in the Device Directory, as far as it is known; null when the board held nothing.
   type: str
   returned: success
   sample: 0161dbbcdd660a580a010c3403c00000
 recovered:
-  description: Whether something that an earlier run had left was put in order before.
+  description: Whether something that an earlier run had left was completed or undone first.
   type: bool
   returned: success
 before:

@@ -61,8 +61,8 @@ attributes:
     support: full
     details:
       - The board is asked, not changed; not even what an earlier run left behind is tidied up.
-      - Credentials that the team store does not have yet are taken for those that an earlier task would have made, and
-        are null in the result.
+      - Credentials that the team store does not have yet are treated as those that an earlier task would have made,
+        and are null in the result.
   diff_mode:
     support: full
     details: [Shows certificates by name, fingerprint and end, never a secret.]
@@ -151,7 +151,7 @@ after:
   returned: success
   sample: *held
 reason:
-  description: A word for scripts that tells why a board failed.
+  description: A word for scripts that says why a board failed.
   type: str
   returned: failure
   sample: no-utility

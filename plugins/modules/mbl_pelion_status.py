@@ -18,7 +18,7 @@ description:
   - It does not ask the cloud. For what the Device Directory says, give the device IDs of all boards in one call to
     M(pelion.mbl.pelion_device_info).
   - Warns when the board's clock is off by more than an hour, when a certificate is not valid by that clock (the client
-    itself goes by the time that a server has told it), and when the client cannot write its log.
+    itself goes by the time that a server gave it), and when the client cannot write its log.
 options:
   wait_for:
     description:
@@ -70,23 +70,23 @@ status:
 registered:
   description:
     - Whether the client runs, has bootstrapped, and said since its start that it registered. None when it runs and has
-      bootstrapped, but its log does not tell (any more).
+      bootstrapped, but its log does not say so (any more).
   type: bool
   returned: success
 device_id:
   description:
-    - The board's ID in the Device Directory, from its client's log. When that does not tell it any more, as it was when
+    - The board's ID in the Device Directory, from its client's log. When the log no longer has it, as it was when
       this collection last saw the board register with what it holds; else none.
   type: str
   returned: success
   sample: 9e2316a52449d0461efc0794e3654d94
 last_registration:
-  description: When the client last said that it registered, by the board's clock; none when its log does not tell.
+  description: When the client last said that it registered, by the board's clock; null when its log does not say.
   type: str
   returned: success
   sample: '2026-11-24T23:42:14Z'
 client_running:
-  description: Whether C(mbl-cloud-client) runs. C(systemctl is-active) does not tell that.
+  description: Whether C(mbl-cloud-client) runs. C(systemctl is-active) does not show that.
   type: bool
   returned: success
 client_error:
@@ -128,7 +128,7 @@ has_utility:
   type: bool
   returned: success
 obstacles:
-  description: What would make an injection fail, as it would be told; empty when it can be tried.
+  description: What would make an injection fail, as its error would say; empty when it can be tried.
   type: list
   elements: str
   returned: success
@@ -191,7 +191,7 @@ update_certificate:
   returned: success
   contains: *certificate
 provisioned_by:
-  description: Who put the present content there, V(pelion.mbl) or V(another tool); none when there is none.
+  description: Who put the present content there, V(pelion.mbl) or V(another tool); null when there is no content.
   type: str
   returned: success
 missing_items:

@@ -68,7 +68,7 @@ account_id:
   type: str
   sample: 0151d3b9a5c70000000000010010013b
 account_name:
-  description: The account's name as the portal shows it; null when the cloud does not tell.
+  description: The account's name as the portal shows it; null when the cloud does not say.
   returned: when O(state=present)
   type: str
   sample: Bench Ltd

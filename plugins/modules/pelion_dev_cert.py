@@ -118,7 +118,7 @@ not_after:
   sample: "2036-11-23T07:00:00Z"
 source:
   description:
-    - Where the certificate came from, V(store), V(cloud) or V(made); null when there is none any more.
+    - Where the certificate came from, V(store), V(cloud) or V(made); null when it no longer exists.
   returned: success
   type: str
   sample: store

@@ -38,7 +38,7 @@ options:
     type: str
     choices: [unenrolled, cloud_enrolling, bootstrapped, registered, deregistered]
   wait_timeout:
-    description: How many seconds O(wait_for_state) waits at the most; V(0) looks once.
+    description: How many seconds O(wait_for_state) waits at most; V(0) looks once.
     type: int
     default: 300
 extends_documentation_fragment:
@@ -96,7 +96,7 @@ devices:
       type: str
       sample: 0167d7b9a5c700000000000100100456
     serial_number:
-      description: The serial number that it told.
+      description: The serial number that it reported.
       type: str
       sample: "0"
     certificate_id:

@@ -13,7 +13,7 @@ author:
   - The pelion.mbl contributors (@pelion)
 description:
   - Takes boards out of C(fleet.json) of the team store, so that they are no longer expected, or only their ssh host
-    keys, so that a board that was flashed anew is taken for the same.
+    keys, so that a board that was flashed anew counts as the same board.
   - Neither the board nor the Device Directory is touched. A board that is there is remembered again by the next run.
 options:
   names:

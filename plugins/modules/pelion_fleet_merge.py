@@ -18,7 +18,7 @@ description:
     reached. They are those of O(expected), and those that the team store remembers at that site
     (C(provision_pelion_site) of the role), unless another site has them now.
   - Boards of two sites with one name are a problem, too, since memory, roster and host keys go by names.
-  - Needs neither a vault secret nor an API key. That a board is not in order is no failure of this module; see
+  - Needs neither a vault secret nor an API key. This module does not fail because a board is not in order; see
     RV(report.success).
 options:
   reports:
@@ -68,7 +68,7 @@ report:
       type: dict
       sample: {ok: 20}
     sites:
-      description: The sites, and when each one's report was made; null where there is none.
+      description: The sites, and when each one's report was made; null where there is no report.
       type: list
       elements: dict
       sample: [{name: north, made_at: "2026-11-25T00:00:00Z"}]

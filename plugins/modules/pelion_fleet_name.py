@@ -48,7 +48,7 @@ options:
       - C(board) (inventory name) or C(serial_number) (as the directory has it) says which device a row is for.
         C(name), C(description), C(groups) (names with C(|) between them) and C(attribute_NAME) say what it is given. An
         empty cell leaves a thing as it is; with C(board), the name is the board's.
-      - Devices without a row are left alone. When it cannot be told which device a row is for, nothing is changed.
+      - Devices without a row are left alone. If it is unclear which device a row is for, nothing is changed.
     type: path
 extends_documentation_fragment:
   - pelion.mbl.attributes

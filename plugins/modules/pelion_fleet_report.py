@@ -15,7 +15,7 @@ description:
   - Puts together what the boards answered, what the Device Directory has, and which boards the team has provisioned
     (C(fleet.json) of the team store), and says of each board how it is, why, and what to do.
   - Opens no entry of a store but the API key, so that it needs no vault secret when the key is given otherwise.
-  - A board that does not answer is no failure of this module; see RV(report.success).
+  - This module does not fail because a board does not answer; see RV(report.success).
 options:
   boards:
     description: What M(pelion.mbl.mbl_pelion_status) returned, by board, failures included.

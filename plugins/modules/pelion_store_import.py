@@ -12,8 +12,8 @@ version_added: 0.1.0
 description:
   - Takes developer certificates, update certificates and the API key of a store of mbl-cli 2.0 over into the team
     store and the user store, also those that the old store's damaged or moved C(config.json) does not list.
-  - mbl-cli damaged values that it took out of C files. They are put right where the certificate proves the right
-    value, or where only one value was possible, and it is told what was done. What cannot be known is told, too.
+  - mbl-cli damaged values that it took out of C files. They are fixed where the certificate proves the right
+    value, or where only one value was possible. What was fixed is reported, and so is what cannot be known.
   - An entry that breaks a rule, and so could not bring a board to the cloud, is refused with the reason.
   - Neither is an entry of the stores overwritten, nor is the old store changed. It holds private keys in clear, so
     remove it afterwards.
@@ -85,7 +85,7 @@ entries:
       type: str
       sample: null
     repairs:
-      description: What was put right, and what cannot be known.
+      description: What was fixed, and what cannot be known.
       type: list
       elements: str
       sample: ["MBED_CLOUD_DEV_MANUFACTURER was 'dev_manufacture', and is now 'dev_manufacturer'"]

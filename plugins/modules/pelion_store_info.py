@@ -10,7 +10,7 @@ module: pelion_store_info
 short_description: Tell what is in the stores
 version_added: 0.1.0
 description:
-  - Lists the entries of the team store and the user store with all that is no secret, their validity above all.
+  - Lists the entries of the team store and the user store with everything that is not secret, above all their validity.
   - An entry that cannot be used, because it is damaged, has ended, or is opened by no vault secret of the run, is
     listed with its problem, and warned about. The others are listed all the same.
   - Runs on the controller; it needs neither a device nor the cloud.
@@ -21,7 +21,7 @@ options:
     description: Tell only about entries of this name, and decrypt no other.
     type: str
   store:
-    description: Which store to tell about.
+    description: Which store to report on.
     type: str
     choices: [team, user, both]
     default: both

@@ -76,7 +76,7 @@ options:
     default: []
   max_hosts:
     description:
-      - How many boards there may be at the most. If more are announced, those of the roster come first, then the first
+      - The largest number of boards. If more are announced, those of the roster come first, then the first
         of each sender.
     type: int
     default: 2000
@@ -86,8 +86,8 @@ options:
     default: false
   gather:
     description:
-      - How long nothing more must have changed before changes are told, in seconds. If it never becomes quiet, they are
-        told after five times as long.
+      - How long nothing must change before changes are reported, in seconds. If it never becomes quiet, they are reported
+        after five times as long.
     type: float
     default: 1.0
   retry_pause:
@@ -95,7 +95,7 @@ options:
     type: float
     default: 30.0
   retry_longest_pause:
-    description: Where this pause, which doubles with each failure, ends to grow, in seconds.
+    description: The longest that this pause, which doubles with each failure, becomes, in seconds.
     type: float
     default: 3600.0
 """
