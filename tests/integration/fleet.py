@@ -182,8 +182,8 @@ class Fleet:
         """Let a board announce itself as NAME from now on; the lab goes on calling it as before."""
         self.on(
             board,
-            f"[ $(hostname) = {name} ] ||"
-            f" {{ echo {name} >/config/user/hostname; echo {name} >/etc/hostname; hostname {name}; killall avahi-daemon; }}",
+            f"[ $(hostname) = {name} ] || {{ echo {name} >/config/user/hostname; echo {name} >/etc/hostname;"
+            f" hostname {name}; killall avahi-daemon; }}",
         )
 
     def content(self, board: str) -> str:

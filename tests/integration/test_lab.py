@@ -247,8 +247,8 @@ def test_power(fleet: Fleet) -> None:
 
 def announced(fleet: Fleet, name: str) -> bool:
     program = (
-        "import sys, zeroconf;"
-        "zeroconf.Zeroconf().get_service_info('_ssh._tcp.local.', sys.argv[1] + '._ssh._tcp.local.', 5000) or sys.exit(1)"
+        "import sys, zeroconf; kind = '_ssh._tcp.local.';"
+        "zeroconf.Zeroconf().get_service_info(kind, f'{sys.argv[1]}.{kind}', 5000) or sys.exit(1)"
     )
     return fleet_run(fleet, [str(ROOT / ".venv/bin/python"), "-c", program, name]).returncode == 0
 

@@ -9,8 +9,8 @@ import json
 import sys
 import time
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.hosts import Rules, select
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.discover import discover
+from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.hosts import Rules, select
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.links import chosen, links
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.roster import Roster
 
