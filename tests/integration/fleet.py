@@ -164,7 +164,7 @@ class Fleet:
 
     def copy_storage(self, source: str, copy: str, *, host_key: bool = False) -> None:
         """Give one board's KCM and record to another, as a copied disk does; with ``host_key``, that as well."""
-        what = "pal pelion-mbl.*" + (" dropbear" if host_key else "")
+        what = "pal $(ls -d pelion-mbl.* 2>/dev/null)" + (" dropbear" if host_key else "")
         self.on(source, "systemctl stop mbl-cloud-client")
         self.on(copy, "systemctl stop mbl-cloud-client; rm -rf /config/user/pal /config/user/pelion-mbl*")
         on_board = [LAB, "device", "--state", self.state]

@@ -247,8 +247,9 @@ def test_power(fleet: Fleet) -> None:
 
 def announced(fleet: Fleet, name: str) -> bool:
     program = (
-        "import sys, zeroconf; kind = '_ssh._tcp.local.';"
-        "zeroconf.Zeroconf().get_service_info(kind, f'{sys.argv[1]}.{kind}', 5000) or sys.exit(1)"
+        "import sys; from zeroconf import IPVersion, Zeroconf; kind = '_ssh._tcp.local.';"
+        "network = Zeroconf(ip_version=IPVersion.All);"
+        "sys.exit(not network.get_service_info(kind, f'{sys.argv[1]}.{kind}', 5000))"
     )
     return fleet_run(fleet, [str(ROOT / ".venv/bin/python"), "-c", program, name]).returncode == 0
 
@@ -657,7 +658,7 @@ def test_nothing_is_up(state: Path) -> None:
 def other_utility(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One whose KCM the lab's client can't read, and that loads libraries."""
     program = tmp_path_factory.mktemp("other") / "utility"
-    sources = [ROOT / f"tests/simulator/device/{name}.c" for name in ("utility", "configured", "kcm", "foreign_kcm")]
+    sources = [ROOT / f"tests/simulator/board/{name}.c" for name in ("utility", "configured", "kcm", "foreign_kcm")]
     libraries = ["-lmbedx509", "-lmbedcrypto"]
     subprocess.run(["gcc", '-DKCM_MAGIC="Foreign"', "-O1", "-o", program, *sources, *libraries], check=True)
     return program

@@ -13,7 +13,7 @@ from aiocoap import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-SOURCE = Path(__file__).parents[2] / "simulator/device/coap.c"
+SOURCE = Path(__file__).parents[2] / "simulator/board/coap.c"
 CONTENT_FORMAT, URI_QUERY, BLOCK1 = 12, 15, 27
 LONGEST = 2048
 
