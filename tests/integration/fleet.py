@@ -122,13 +122,68 @@ class Fleet:
 
     def make_fresh(self, board: str) -> None:
         """As if it had just been flashed."""
+        self.rename(board, board)
         self.on(
             board,
             "systemctl stop mbl-cloud-client;"
+            "sed -i 's:/home/root\\:.*:/home/root\\:/usr/lib/lab-login-shell:' /etc/passwd;"
             "umount /config/user/pal /config/user /scratch/provisioning-certs 2>/dev/null;"
             "rm -rf /config/user/pal* /config/user/pelion-mbl* /scratch/* /run/pelion-mbl*;"
-            ": >/var/log/mbl-cloud-client.log;"
+            "rm -rf /config/elsewhere /var/log/mbl-cloud-client.log; : >/var/log/mbl-cloud-client.log;"
             "[ ! -e /opt/arm/genuine ] || mv /opt/arm/genuine /opt/arm/pelion-provisioning-util",
+        )
+
+    # What is wrong with a board, until make_fresh. (A copied one keeps its host key only until the lab ends.)
+
+    def write_program(self, board: str, path: str, script: str) -> None:
+        """An executable shell script. Boards have no chmod, so a copy of a program becomes it."""
+        octal = "".join(f"\\{byte:03o}" for byte in f"#!/bin/sh\n{script}\n".encode())
+        self.on(board, f"cp -p /opt/arm/pelion-provisioning-util {path} && printf '{octal}' >{path}")
+
+    def answer_without_end(self, board: str) -> None:
+        """Whatever is asked over ssh, lines come for ever."""
+        self.write_program(board, "/opt/arm/endless", "exec yes 'a line of an answer that never ends'")
+        self.on(
+            board,
+            "grep -q endless /etc/shells || echo /opt/arm/endless >>/etc/shells;"
+            "sed -i 's:/home/root\\:.*:/home/root\\:/opt/arm/endless:' /etc/passwd",
+        )
+
+    def make_log_a_fifo(self, board: str) -> None:
+        """The cloud client's log, which nobody writes: who opens it to read waits."""
+        log = "/var/log/mbl-cloud-client.log"
+        self.on(board, f"systemctl stop mbl-cloud-client; rm -f {log}; mkfifo {log}")
+
+    def make_kcm_a_link(self, board: str) -> None:
+        """/config/user/pal leads to /config/elsewhere/pal, which has what it had."""
+        self.on(
+            board,
+            "mkdir -p /config/elsewhere /config/user/pal && mv /config/user/pal /config/elsewhere/pal &&"
+            "ln -s /config/elsewhere/pal /config/user/pal",
+        )
+
+    def copy_storage(self, source: str, copy: str, *, host_key: bool = False) -> None:
+        """Give one board's KCM and record to another, as a copied disk does; with ``host_key``, that as well."""
+        what = "pal $(ls -d pelion-mbl.* 2>/dev/null)" + (" dropbear" if host_key else "")
+        self.on(source, "systemctl stop mbl-cloud-client")
+        self.on(copy, "systemctl stop mbl-cloud-client; rm -rf /config/user/pal /config/user/pelion-mbl*")
+        on_board = [LAB, "device", "--state", self.state]
+        packed = [*on_board, source, "sh", "-c", f"cd /config/user && tar -c -f - {what}"]
+        archive = subprocess.run(packed, check=True, capture_output=True, timeout=TIMEOUT).stdout
+        subprocess.run(
+            [*on_board, copy, "tar", "-x", "-f", "-", "-C", "/config/user"], input=archive, check=True, timeout=TIMEOUT
+        )
+        for board in (source, copy):
+            self.on(board, "systemctl start mbl-cloud-client")
+        if host_key:
+            self.on(copy, "killall dropbear")  # it is started again
+
+    def rename(self, board: str, name: str) -> None:
+        """Let a board announce itself as NAME from now on; the lab goes on calling it as before."""
+        self.on(
+            board,
+            f"[ $(hostname) = {name} ] || {{ echo {name} >/config/user/hostname; echo {name} >/etc/hostname;"
+            f" hostname {name}; killall avahi-daemon; }}",
         )
 
     def content(self, board: str) -> str:

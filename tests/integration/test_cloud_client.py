@@ -83,14 +83,21 @@ def test_what_it_logs(fleet: Fleet, board: str) -> None:
     lines = fleet.on(board, f"cat {LOG}").splitlines()
     storage = [line for line in lines if "][fcc ]: " in line or "][esfs]: " in line]
     assert 500 < len(lines) < 5000 and len(storage) > len(lines) / 2
-    assert all(
-        re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} \[(INFO|WARN|ERR )\]\[....\]: ", line) for line in lines
-    )
+    line_start = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} \[(INFO|WARN|ERR )\]\[([^]]+)\]: ")
+    groups = [line_start.match(line)[2] for line in lines]
+    assert [group for group in groups if len(group) != 4] == ["CCRB-IPCDBUS"]  # one line a start
     told = log(fleet, board)
     assert "M2MInterfaceImpl::state_bootstrap - server_address coaps://bootstrap.lab.pelion.test:" in told
     assert f"Device Id: {identity}\n" in told
-    # What goes well is not without errors: these are the first start's.
-    assert "mbed.AccountID" in log(fleet, board, r"\[ERR ") and not log(fleet, board, r"\[ERR \]\[mbl ")
+    # What goes well is not without errors, but none is of the group that tells of the connection.
+    assert {"UCPI", "PAL ", "fcc "} <= set(re.findall(r"\[ERR \]\[([^]]+)\]", log(fleet, board, r"\[ERR ")))
+    assert not log(fleet, board, r"\[ERR \]\[mbl ")
+
+
+def test_it_makes_a_place_for_firmware(fleet: Fleet, board: str) -> None:
+    start(fleet, board)
+    registered(fleet, board)
+    assert fleet.on(board, "stat -c %a /scratch/firmware") == "700\n"
 
 
 def test_it_deregisters_when_it_is_stopped(fleet: Fleet, board: str) -> None:

@@ -245,6 +245,65 @@ def test_power(fleet: Fleet) -> None:
     assert fleet.on(board, "cat /config/user/kept; rm /config/user/kept") == "kept\n"
 
 
+def announced(fleet: Fleet, name: str) -> bool:
+    program = (
+        "import sys; from zeroconf import IPVersion, Zeroconf; kind = '_ssh._tcp.local.';"
+        "network = Zeroconf(ip_version=IPVersion.All);"
+        "sys.exit(not network.get_service_info(kind, f'{sys.argv[1]}.{kind}', 5000))"
+    )
+    return fleet_run(fleet, [str(ROOT / ".venv/bin/python"), "-c", program, name]).returncode == 0
+
+
+def test_a_renamed_board(fleet: Fleet) -> None:
+    board = fleet.boards[0]
+    fleet.rename(board, "another-name")
+    eventually(lambda: announced(fleet, "another-name"), 60)
+    assert ssh(fleet, board, "hostname").stdout == "another-name\n"
+    fleet.make_fresh(board)
+    eventually(lambda: announced(fleet, board), 60)
+
+
+def test_an_answer_without_end(fleet: Fleet) -> None:
+    board = fleet.boards[0]
+    fleet.answer_without_end(board)
+    (address,) = [entry["ipv6"] for entry in fleet.status()["boards"] if entry["name"] == board]
+    command = [LAB, "run", "--state", fleet.state, "--", *SSH, f"root@{address}", "true"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as asked:
+        assert len(asked.stdout.read(1 << 20)) == 1 << 20
+        asked.kill()
+    fleet.make_fresh(board)
+    assert ssh(fleet, board, "true").returncode == 0
+
+
+def test_a_log_that_nobody_writes(fleet: Fleet) -> None:
+    board = fleet.boards[0]
+    fleet.make_log_a_fifo(board)
+    assert fleet.on(board, f"[ -p {LOG} ] && echo fifo") == "fifo\n"
+    fleet.make_fresh(board)
+    assert fleet.on(board, f"[ -f {LOG} ] && cat {LOG}") == ""
+
+
+def test_a_kcm_that_is_a_link(fleet: Fleet, request: pytest.FixtureRequest) -> None:
+    board = fleet.boards[0]
+    provision(fleet, board, new_credentials(fleet, request.node.name))
+    fleet.make_kcm_a_link(board)
+    assert fleet.on(board, "readlink /config/user/pal") == "/config/elsewhere/pal\n"
+    assert "configured correctly" in fleet.on(board, f"{UTILITY} --get-pelion-status")
+    fleet.make_fresh(board)
+    assert fleet.on(board, "ls -d /config/elsewhere /config/user/pal", check=False) == ""
+
+
+def test_a_copied_board(fleet: Fleet, request: pytest.FixtureRequest) -> None:
+    board, copy, _unused = fleet.boards
+    provision(fleet, board, new_credentials(fleet, request.node.name))
+    fleet.on(board, "systemctl restart mbl-cloud-client")
+    eventually(lambda: registrations(fleet, board) == 1)
+    fleet.copy_storage(board, copy)
+    eventually(lambda: registrations(fleet, copy) == 1)
+    assert device_id(fleet, copy) == device_id(fleet, board)
+    assert fleet.content(copy) == fleet.content(board)
+
+
 def test_only_a_disk_can_lose_something(fleet: Fleet) -> None:
     answer = lab("power", "--state", fleet.state, fleet.boards[0], "cut")
     assert answer.returncode == 1
@@ -599,7 +658,7 @@ def test_nothing_is_up(state: Path) -> None:
 def other_utility(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One whose KCM the lab's client can't read, and that loads libraries."""
     program = tmp_path_factory.mktemp("other") / "utility"
-    sources = [ROOT / f"tests/simulator/device/{name}.c" for name in ("utility", "configured", "kcm", "foreign_kcm")]
+    sources = [ROOT / f"tests/simulator/board/{name}.c" for name in ("utility", "configured", "kcm", "foreign_kcm")]
     libraries = ["-lmbedx509", "-lmbedcrypto"]
     subprocess.run(["gcc", '-DKCM_MAGIC="Foreign"', "-O1", "-o", program, *sources, *libraries], check=True)
     return program

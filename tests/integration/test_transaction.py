@@ -24,6 +24,11 @@ def left_on(fleet, board: str) -> list[str]:
     return fleet.on(board, "ls -A /config/user").split()
 
 
+def scratch_of(fleet, board: str) -> str:
+    """What is in /scratch or mounted there but for the client's own directory."""
+    return fleet.on(board, "ls -A /scratch | grep -vx firmware; grep scratch /proc/mounts", check=False)
+
+
 def replace_utility(fleet, board: str, on_provision: str) -> None:
     """Let `--provision` do something else; `$genuine` is the utility. Boards have no chmod, so a copy becomes it."""
     script = f'#!/bin/sh\ngenuine=/opt/arm/genuine\n[ "$1" = --provision ] || exec $genuine "$@"\n{on_provision}\n'
@@ -78,7 +83,7 @@ def test_a_failing_injection_leaves_the_old_set(fleet, provisioned, failure):
     assert "again as it was before" in play.output
     assert fleet.content(board) == before
     assert left_on(fleet, board) == TIDY
-    assert fleet.on(board, "ls -A /scratch; grep scratch /proc/mounts", check=False) == ""
+    assert scratch_of(fleet, board) == ""
     assert "configured correctly" in fleet.on(board, "/opt/arm/genuine --get-pelion-status")
 
     fleet.on(board, f"mv /opt/arm/genuine {UTILITY}")
@@ -119,7 +124,7 @@ def test_a_killed_run_is_undone_at_the_next_contact(fleet, provisioned, moment):
     healed = provision_anew()
     assert healed.returncode == 0, healed.output
     assert left_on(fleet, board) == TIDY
-    assert fleet.on(board, "ls -A /scratch; grep scratch /proc/mounts", check=False) == ""
+    assert scratch_of(fleet, board) == ""
     assert fleet.content(board) != before
     assert provision_anew().recap[board].changed == 0
 
@@ -162,7 +167,7 @@ def test_a_controller_that_is_killed_leaves_one_whole_set(fleet, provisioned, ho
         fleet.on(board, f"mv /opt/arm/genuine {UTILITY}")
         held = fleet.content(board)
         assert held != before
-        assert fleet.on(board, "ls -A /scratch; grep scratch /proc/mounts", check=False) == ""
+        assert scratch_of(fleet, board) == ""
         again = provision_anew(*wish)
         assert again.returncode == 0, again.output
         assert fleet.content(board) == held, number

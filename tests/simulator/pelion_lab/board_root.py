@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from .board import Board
 from .parts import dropbear_tool
-from .places import DEVICE
+from .places import BOARD
 
 PASSWD = """\
 root::0:0:root:/home/root:/usr/lib/lab-login-shell
@@ -51,9 +51,9 @@ def make_root(board: Board, root: Path, system: Path, cloud_addresses: tuple[str
         "etc/lab/retry-scale": f"{retry_scale}\n",
         "config/user/hostname": f"{board.name}\n",
         "etc/profile": "PATH=/usr/sbin:/usr/bin:/sbin:/bin\nPS1='\\u@\\h:\\w# '\nexport PATH PS1\n",
-        "etc/inittab": (DEVICE / "inittab").read_text(),
-        "etc/avahi/avahi-daemon.conf": (DEVICE / "avahi-daemon.conf").read_text(),
-        "etc/avahi/services/ssh.service": (DEVICE / "ssh.service").read_text(),
+        "etc/inittab": (BOARD / "inittab").read_text(),
+        "etc/avahi/avahi-daemon.conf": (BOARD / "avahi-daemon.conf").read_text(),
+        "etc/avahi/services/ssh.service": (BOARD / "ssh.service").read_text(),
     }
     for name, content in files.items():
         (root / name).write_text(content)
@@ -63,7 +63,7 @@ def make_root(board: Board, root: Path, system: Path, cloud_addresses: tuple[str
     _make_host_key(openssh_key)
     if board.sha1:
         (root / "etc/ssh").mkdir()
-        shutil.copy(DEVICE / "sshd_config", root / "etc/ssh/sshd_config")
+        shutil.copy(BOARD / "sshd_config", root / "etc/ssh/sshd_config")
         (root / "var/log/lastlog").touch()  # else the server complains to its clients
     else:
         dropbear_key = openssh_key.with_name("dropbear_rsa_host_key")

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import LabError
-from .places import BUILD, DEVICE
+from .places import BOARD, BUILD
 
 PACKAGES = ("busybox", "dropbear-bin", "openssh-client", "openssh-server", "avahi-daemon")
 PACKAGE_DIRECTORY = BUILD / "parts"
@@ -35,7 +35,7 @@ def prepare() -> Path:
     with (BUILD / "parts.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         digest = hashlib.sha256(Path(__file__).read_bytes())
-        for source in sorted(DEVICE.iterdir()):
+        for source in sorted(BOARD.iterdir()):
             digest.update(source.name.encode() + source.read_bytes())
         system = BUILD / f"board-{digest.hexdigest()[:12]}"
         if not system.is_dir():
@@ -160,9 +160,9 @@ def _assemble(system: Path) -> None:
     for program in programs:
         shutil.copy(_unpacked(program.name), program)
     _link_applets(system)
-    shutil.copy(DEVICE / "systemctl", system / "usr/bin/systemctl")
+    shutil.copy(BOARD / "systemctl", system / "usr/bin/systemctl")
     for script in ("login-shell", "ssh-server"):
-        shutil.copy(DEVICE / script, system / f"usr/lib/lab-{script}")
+        shutil.copy(BOARD / script, system / f"usr/lib/lab-{script}")
     arm = system / "opt/arm"
     arm.mkdir(parents=True)
     compile_utility(arm / "pelion-provisioning-util")
@@ -175,14 +175,14 @@ def _assemble(system: Path) -> None:
 def _link_applets(system: Path) -> None:
     listed = subprocess.run([system / "bin/busybox", "--list-full"], capture_output=True, text=True, check=True)
     places = {Path(line).name: line for line in listed.stdout.split()}
-    text = re.sub(r"(?m)^#.*", "", (DEVICE / "applets").read_text())
+    text = re.sub(r"(?m)^#.*", "", (BOARD / "applets").read_text())
     for applet in text.split():
         if applet in places:
             (system / places[applet]).symlink_to("/bin/busybox")
 
 
 def _compile(program: Path, sources: Iterable[str], libraries: list[str]) -> None:
-    files = [DEVICE / f"{source}.c" for source in sources]
+    files = [BOARD / f"{source}.c" for source in sources]
     answer = subprocess.run([*_COMPILE, "-o", program, *files, *libraries], capture_output=True, text=True, check=False)
     if answer.returncode != 0:
         raise LabError(f"{program.name} can't be compiled:\n{answer.stderr.strip()}")

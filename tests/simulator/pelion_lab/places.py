@@ -8,7 +8,7 @@ from pathlib import Path
 
 SIMULATOR = Path(__file__).resolve().parents[1]
 PROJECT = SIMULATOR.parents[1]
-DEVICE = SIMULATOR / "device"
+BOARD = SIMULATOR / "board"
 BUILD = PROJECT / ".build"
 VIRTUAL_ENVIRONMENT = PROJECT / ".venv"
 EXECUTABLE = SIMULATOR / "lab"

@@ -27,7 +27,7 @@ from .board import WITHHELD, Board
 from .board_root import make_root
 from .errors import LabError
 from .learned_values import LearnedValues
-from .places import DEVICE, SIMULATOR
+from .places import BOARD, SIMULATOR
 from .plan import Plan
 from .record import BoardRecord, Record, start_of
 
@@ -244,7 +244,7 @@ class Supervisor:
 
     def _start_board(self, board: Board) -> subprocess.Popen[str]:
         image = self._disk(board) if self._plan.disks else ""
-        boot = [DEVICE / "boot", self._root(board), self._system, self._lab_directory(board), image, board.name]
+        boot = [BOARD / "boot", self._root(board), self._system, self._lab_directory(board), image, board.name]
         if board.ipv4:
             boot.append(f"{board.ipv4}/{network.IPV4_PREFIX}")
         spaces = ["--pid", "--mount", "--uts", "--ipc", "--net", "--fork", "--kill-child"]

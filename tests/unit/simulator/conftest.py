@@ -4,19 +4,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 import requests
+from api_calls import Call, ClientOf
 from cloud import Cloud
-
-Call = Callable[..., requests.Response]
 
 
 @pytest.fixture(scope="session")
-def client_of() -> Iterator[Callable[[Cloud], Call]]:
+def client_of() -> Iterator[ClientOf]:
     """``client_of(cloud)("GET", "/v3/devices/", params={...})``: over TLS, with the account's key."""
     with ExitStack() as sessions:
 
@@ -36,7 +35,7 @@ def client_of() -> Iterator[Callable[[Cloud], Call]]:
 
 
 @pytest.fixture
-def call(cloud: Cloud, client_of: Callable[[Cloud], Call]) -> Call:
+def call(cloud: Cloud, client_of: ClientOf) -> Call:
     return client_of(cloud)
 
 
@@ -48,5 +47,5 @@ def shared_cloud() -> Iterator[Cloud]:
 
 
 @pytest.fixture(scope="module")
-def shared_call(shared_cloud: Cloud, client_of: Callable[[Cloud], Call]) -> Call:
+def shared_call(shared_cloud: Cloud, client_of: ClientOf) -> Call:
     return client_of(shared_cloud)

@@ -15,6 +15,7 @@ from pathlib import Path
 from aiocoap import ACK, CHANGED, CON, CONTINUE, DELETE, DELETED, EMPTY, POST, PUT, Message
 from cloud import Cloud
 from cloud.issuing import Identity, pem
+from cloud.records import TrustedCertificate
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
 
 BLOCK = 512
@@ -110,7 +111,9 @@ class Devices:
         ):
             yield Session(connection)
 
-    def bootstrap(self, certificate, identity: Identity | None = None, **changes: str | None) -> Bootstrapped:
+    def bootstrap(
+        self, certificate: TrustedCertificate, identity: Identity | None = None, **changes: str | None
+    ) -> Bootstrapped:
         """With the developer certificate ``certificate``, an entry of the state; ``changes`` of queries."""
         said = {"ep": certificate.endpoint_name, "aid": certificate.account_id, "mccv": "4.1.0", **changes}
         queries = [f"{name}={value}" for name, value in said.items() if value is not None]

@@ -17,49 +17,49 @@ from mbed_cloud import AccountManagementAPI, CertificatesAPI, DeviceDirectoryAPI
 from mbed_cloud.exceptions import CloudApiException
 
 
-def save_api_key():
+def save_api_key() -> dict[str, str]:
     account = AccountManagementAPI().get_account()
     return {"id": account.id, "status": account.status}
 
 
-def create(name):
+def create(name: str) -> dict[str, str]:
     made = CertificatesAPI().add_developer_certificate(name=name)
     return {"id": made.id, "name": made.name, "type": made.type, "file": made.header_file}
 
 
-def list_certificates():
+def list_certificates() -> list[dict[str, object]]:
     api = CertificatesAPI()
     whole = [api.get_certificate(one.id) for one in api.list_certificates()]
     return [{"name": one.name, "type": one.type, "has_server_uri": bool(one.server_uri)} for one in whole]
 
 
-def delete(id_):
+def delete(id_: str) -> None:
     return CertificatesAPI().delete_certificate(id_)
 
 
-def get(id_):
+def get(id_: str) -> str | None:
     found = CertificatesAPI().get_certificate(id_)
     return found and found.name
 
 
-def deactivate(id_):
+def deactivate(id_: str) -> str:
     return CertificatesAPI().update_certificate(id_, status="INACTIVE").status
 
 
-def devices(certificate_id):
+def devices(certificate_id: str) -> list[dict[str, object]]:
     found = DeviceDirectoryAPI().list_devices(filters={"certificate_issuer_id": certificate_id}, include="total_count")
     return [{"id": one.id, "state": one.state, "bootstrapped": bool(one.bootstrapped_timestamp)} for one in found]
 
 
-def name_device(id_):
+def name_device(id_: str) -> str:
     return DeviceDirectoryAPI().update_device(id_, name="gate").name
 
 
-def delete_device(id_):
+def delete_device(id_: str) -> None:
     return DeviceDirectoryAPI().delete_device(id_)
 
 
-def foundation():
+def foundation() -> dict[str, object]:
     """The newer interface, which only 2.2.0 has."""
     from mbed_cloud import SDK
 
@@ -75,7 +75,7 @@ def foundation():
     }
 
 
-def answer(name, arguments, environment):
+def answer(name: str, arguments: list[str], environment: dict[str, str]) -> dict[str, object]:
     os.environ.update(environment)
     try:
         return {"result": globals()[name](*arguments)}

@@ -13,7 +13,7 @@ from aiocoap import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-SOURCE = Path(__file__).parents[2] / "simulator/device/coap.c"
+SOURCE = Path(__file__).parents[2] / "simulator/board/coap.c"
 CONTENT_FORMAT, URI_QUERY, BLOCK1 = 12, 15, 27
 LONGEST = 2048
 
@@ -67,7 +67,15 @@ def read(coap: ctypes.CDLL, data: bytes) -> tuple[Read, bytes] | None:
 
 
 @given(heads, st.binary(max_size=8), st.lists(segments, max_size=4), blocks, st.integers(0, 65535), st.binary())
-def test_what_aiocoap_writes_is_read(coap, head, token, path, block, format_, payload):
+def test_what_aiocoap_writes_is_read(
+    coap: ctypes.CDLL,
+    head: tuple[int, int, int],
+    token: bytes,
+    path: list[str],
+    block: tuple[int, bool, int],
+    format_: int,
+    payload: bytes,
+) -> None:
     for paths in ({"uri_path": path}, {"location_path": path}):
         written = Message(code=head[1], payload=payload, block1=block, content_format=format_, **paths)
         written.mtype, written.mid, written.token = head[0], head[2], token
@@ -89,7 +97,15 @@ def test_what_aiocoap_writes_is_read(coap, head, token, path, block, format_, pa
     blocks,
     st.binary(max_size=256),
 )
-def test_what_is_written_is_read_by_aiocoap(coap, head, token, path, queries, block, payload):
+def test_what_is_written_is_read_by_aiocoap(
+    coap: ctypes.CDLL,
+    head: tuple[int, int, int],
+    token: bytes,
+    path: list[str],
+    queries: list[str],
+    block: tuple[int, bool, int],
+    payload: bytes,
+) -> None:
     draft = Draft()
     place = ctypes.byref(draft)
     coap.coap_begin(place, head[0], head[1], head[2], token, ctypes.c_size_t(len(token)))
@@ -108,7 +124,7 @@ def test_what_is_written_is_read_by_aiocoap(coap, head, token, path, queries, bl
     assert got.opt.uri_query == tuple(queries)
 
 
-def test_what_does_not_fit_is_told(coap):
+def test_what_does_not_fit_is_told(coap: ctypes.CDLL) -> None:
     draft = Draft()
     coap.coap_begin(ctypes.byref(draft), 0, 2, 1, b"", ctypes.c_size_t(0))
     for _unused in range(3):
@@ -117,7 +133,7 @@ def test_what_does_not_fit_is_told(coap):
 
 
 @given(st.binary(max_size=80))
-def test_no_bytes_are_read_beyond_the_end(coap, data):
+def test_no_bytes_are_read_beyond_the_end(coap: ctypes.CDLL, data: bytes) -> None:
     found = read(coap, data)
     assert found is None or len(found[1]) <= len(data)
 
@@ -126,5 +142,5 @@ def test_no_bytes_are_read_beyond_the_end(coap, data):
     "data", [b"", b"\x40\1\0", b"\x80\1\0\1", b"\x49\1\0\1" + b"t" * 9, b"\x44\1\0\1tok", b"\x40\1\0\1\xf0",
              b"\x40\1\0\1\xb2x", b"\x40\1\0\1\xb1\0", b"\x40\1\0\1\xbe\1"], ids=repr,
 )  # fmt: skip
-def test_what_is_no_message(coap, data):
+def test_what_is_no_message(coap: ctypes.CDLL, data: bytes) -> None:
     assert read(coap, data) is None

@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import requests
+from api_calls import Call, ClientOf
 from cloud import Cloud
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -21,13 +24,13 @@ GROUPS = "/v3/device-groups/"
 UNKNOWN = "0" * 32
 
 
-def create(call, name: str, **more: Any) -> dict[str, Any]:
+def create(call: Call, name: str, **more: Any) -> dict[str, Any]:
     answer = call("POST", DEVELOPER, json={"name": name, **more})
     assert answer.status_code == 201, answer.text
     return answer.json()
 
 
-def upload(call, name: str, pem: str, service: str = "bootstrap") -> Any:
+def upload(call: Call, name: str, pem: str, service: str = "bootstrap") -> Any:
     return call("POST", TRUSTED, json={"name": name, "service": service, "certificate": pem})
 
 
@@ -35,7 +38,7 @@ def ca_pem(cloud: Cloud) -> str:
     return x509.load_der_x509_certificate(cloud.state.lwm2m_ca.certificate).public_bytes(Encoding.PEM).decode()
 
 
-def check_error(answer, status: int, kind: str) -> dict[str, Any]:
+def check_error(answer: requests.Response, status: int, kind: str) -> dict[str, Any]:
     body = answer.json()
     assert (answer.status_code, body["code"], body["type"]) == (status, status, kind)
     assert body["object"] == "error"
@@ -73,18 +76,18 @@ EVERY_CALL = [
 
 @pytest.mark.parametrize(("method", "path"), EVERY_CALL)
 @pytest.mark.parametrize("authorization", ["Bearer ak_1wrong", "Bearer", "", "Basic eDp5"])
-def test_a_bad_key_is_401(shared_call, method, path, authorization):
+def test_a_bad_key_is_401(shared_call: Call, method: str, path: str, authorization: str) -> None:
     answer = shared_call(method, path, headers={"Authorization": authorization})
     assert check_error(answer, 401, "invalid_auth")["message"] == "Invalid access token."
 
 
 @pytest.mark.parametrize(("method", "path"), [one for one in EVERY_CALL if UNKNOWN in one[1]])
-def test_an_unknown_id_is_404(shared_call, method, path):
+def test_an_unknown_id_is_404(shared_call: Call, method: str, path: str) -> None:
     body = check_error(shared_call(method, path, json={}), 404, "not_found")
     assert body["message"] == f"Not Found. Not found: {UNKNOWN}"
 
 
-def test_an_unknown_path_is_404_as_json(shared_call):
+def test_an_unknown_path_is_404_as_json(shared_call: Call) -> None:
     check_error(shared_call("GET", "/v3/nonsense"), 404, "not_found")
 
 
@@ -105,24 +108,26 @@ BAD_BODIES = [
 
 
 @pytest.mark.parametrize(("method", "path", "body", "field"), BAD_BODIES)
-def test_a_bad_body_is_400_that_names_the_field(shared_call, method, path, body, field):
+def test_a_bad_body_is_400_that_names_the_field(
+    shared_call: Call, method: str, path: str, body: Any, field: str
+) -> None:
     fields = check_error(shared_call(method, path, json=body), 400, "validation_error")["fields"]
     # A single object for developer certificates, as the examples have it; else an array, as the schema does.
     assert (fields if path == DEVELOPER else fields[0])["name"] == field
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b'{"name": "\\ud800"}', b"\xff", b"[" * 100_000])
-def test_what_is_no_json_is_400(shared_call, raw):
+def test_what_is_no_json_is_400(shared_call: Call, raw: bytes) -> None:
     check_error(shared_call("POST", DEVELOPER, data=raw), 400, "validation_error")
 
 
-def test_the_example_of_a_missing_name(shared_call):
+def test_the_example_of_a_missing_name(shared_call: Call) -> None:
     body = shared_call("POST", DEVELOPER, json={}).json()
     assert body["message"] == "Bad Request. Missing certificate name."
     assert body["fields"] == {"name": "name", "message": "Missing certificate name."}
 
 
-def test_reason_phrases_are_the_http_standards(cloud, call):
+def test_reason_phrases_are_the_http_standards(cloud: Cloud, call: Call) -> None:
     """mbl-cli compares them; requests would show its own idea of them, so this looks at the wire."""
     create(call, "twice")
     body = b'{"name": "twice"}'
@@ -140,14 +145,14 @@ def test_reason_phrases_are_the_http_standards(cloud, call):
 
 
 @pytest.mark.parametrize("include", ["", "limits,policies", "limits, policies"])
-def test_the_account(shared_cloud, shared_call, include):
+def test_the_account(shared_cloud: Cloud, shared_call: Call, include: str) -> None:
     account = shared_call("GET", "/v3/accounts/me", params={"include": include}).json()
     assert {"end_market", "etag", "id", "object", "status", "tier"} <= account.keys()
     assert (account["object"], account["status"], account["id"]) == ("account", "ACTIVE", shared_cloud.account_id)
     assert ("limits" in account, "policies" in account) == (bool(include), bool(include))
 
 
-def test_the_key_shows_no_secret(shared_cloud, shared_call):
+def test_the_key_shows_no_secret(shared_cloud: Cloud, shared_call: Call) -> None:
     key = shared_call("GET", "/v3/api-keys/me").json()
     assert {"etag", "id", "key", "name", "object"} <= key.keys()
     assert key["account_id"] == shared_cloud.account_id
@@ -155,12 +160,12 @@ def test_the_key_shows_no_secret(shared_cloud, shared_call):
     assert len(shared_cloud.api_key) - len(key["key"]) == 32
 
 
-def test_a_revoked_key_is_refused(cloud, call):
+def test_a_revoked_key_is_refused(cloud: Cloud, call: Call) -> None:
     cloud.state.revoke_api_key(cloud.api_key)
     check_error(call("GET", "/v3/accounts/me"), 401, "invalid_auth")
 
 
-def test_an_account_sees_only_its_own(cloud, call):
+def test_an_account_sees_only_its_own(cloud: Cloud, call: Call) -> None:
     made = create(call, "mine")
     (device,) = cloud.state.seed_devices(1, made["id"])
     _unused, other_key = cloud.state.add_account()
@@ -175,7 +180,7 @@ def test_an_account_sees_only_its_own(cloud, call):
 # --- certificates
 
 
-def test_a_developer_certificate_is_made_read_and_listed(call):
+def test_a_developer_certificate_is_made_read_and_listed(call: Call) -> None:
     made = create(call, "bench", description="of the bench")
     assert made["object"] == "trusted-cert"
     assert re.fullmatch("[0-9a-f]{32}", made["id"])
@@ -191,7 +196,7 @@ def test_a_developer_certificate_is_made_read_and_listed(call):
     assert "PRIVATE" not in str(entry)
 
 
-def test_fingerprint_issuer_subject_and_validity_are_the_certificates(call):
+def test_fingerprint_issuer_subject_and_validity_are_the_certificates(call: Call) -> None:
     made = create(call, "bench")
     entry = call("GET", f"{TRUSTED}/{made['id']}").json()
     certificate = x509.load_pem_x509_certificate(made["developer_certificate"].encode())
@@ -200,7 +205,7 @@ def test_fingerprint_issuer_subject_and_validity_are_the_certificates(call):
     assert entry["validity"] == certificate.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def test_names_are_unique_over_both_kinds(cloud, call):
+def test_names_are_unique_over_both_kinds(cloud: Cloud, call: Call) -> None:
     create(call, "taken")
     assert upload(call, "ca", ca_pem(cloud)).status_code == 201
     for answer in (
@@ -212,7 +217,7 @@ def test_names_are_unique_over_both_kinds(cloud, call):
         assert check_error(answer, 409, "duplicate")["message"] == "Conflict. Certificate already exists."
 
 
-def test_names_may_be_any_text(call):
+def test_names_may_be_any_text(call: Call) -> None:
     for name in ("a/b", "..", "with space", 'q"uo$te', "ünï ☃ 🔑", "-dash", "x" * 100, "ß" * 100):
         made = create(call, name)
         found = call("GET", TRUSTED, params={"name__eq": name}).json()["data"]
@@ -220,7 +225,7 @@ def test_names_may_be_any_text(call):
 
 
 @pytest.mark.parametrize(("tier", "limit"), [("0", 10), ("1", 50)])
-def test_the_limit_counts_both_kinds(cloud, call, tier, limit):
+def test_the_limit_counts_both_kinds(cloud: Cloud, call: Call, tier: str, limit: int) -> None:
     cloud.state.set_account(cloud.account_id, tier=tier)
     assert call("GET", "/v3/accounts/me").json()["tier"] == tier
     assert upload(call, "ca", ca_pem(cloud)).status_code == 201
@@ -236,7 +241,7 @@ def test_the_limit_counts_both_kinds(cloud, call, tier, limit):
     create(call, "one more")
 
 
-def test_deleted_is_gone(call):
+def test_deleted_is_gone(call: Call) -> None:
     made = create(call, "brief")
     answer = call("DELETE", f"{TRUSTED}/{made['id']}")
     assert (answer.status_code, answer.reason, answer.content) == (204, "No Content", b"")
@@ -245,20 +250,20 @@ def test_deleted_is_gone(call):
     create(call, "brief")  # the name is free again
 
 
-def test_there_is_no_delete_of_developer_certificates(call):
+def test_there_is_no_delete_of_developer_certificates(call: Call) -> None:
     made = create(call, "bench")
     assert call("DELETE", f"{DEVELOPER}/{made['id']}").status_code == 405
     assert call("GET", f"{TRUSTED}/{made['id']}").status_code == 200
 
 
-def test_an_uploaded_certificate_is_no_developer_certificate(cloud, call):
+def test_an_uploaded_certificate_is_no_developer_certificate(cloud: Cloud, call: Call) -> None:
     entry = upload(call, "ca", ca_pem(cloud), service="lwm2m").json()
     assert entry["device_execution_mode"] != 1
     assert entry["service"] == "lwm2m"
     check_error(call("GET", f"{DEVELOPER}/{entry['id']}"), 404, "not_found")
 
 
-def test_update(cloud, call):
+def test_update(cloud: Cloud, call: Call) -> None:
     made = create(call, "bench")
     path = f"{TRUSTED}/{made['id']}"
     before = call("GET", path).json()
@@ -275,7 +280,7 @@ def test_update(cloud, call):
     assert call("GET", path).json() == changed
 
 
-def test_server_credentials(shared_cloud, shared_call):
+def test_server_credentials(shared_cloud: Cloud, shared_call: Call) -> None:
     for service, authority, port in (
         ("bootstrap", shared_cloud.state.bootstrap_ca, shared_cloud.bootstrap_port),
         ("lwm2m", shared_cloud.state.lwm2m_ca, shared_cloud.lwm2m_port),
@@ -292,7 +297,7 @@ def test_server_credentials(shared_cloud, shared_call):
 
 
 @pytest.fixture(scope="module")
-def sixty(shared_cloud):
+def sixty(shared_cloud: Cloud) -> dict[str, list[str]]:
     """The shared account with 60 certificates and as many devices: their ids, oldest first."""
     return {
         TRUSTED: shared_cloud.state.seed_certificates(60, "page-"),
@@ -303,7 +308,9 @@ def sixty(shared_cloud):
 @pytest.mark.parametrize("path", [TRUSTED, DEVICES])
 @pytest.mark.parametrize("order", ["ASC", "DESC"])
 @pytest.mark.parametrize("limit", [None, 2, 7, 59, 60, 1000])
-def test_pages_have_everything_once_in_order(shared_call, sixty, path, order, limit):
+def test_pages_have_everything_once_in_order(
+    shared_call: Call, sixty: dict[str, list[str]], path: str, order: str, limit: int | None
+) -> None:
     seen: list[str] = []
     pages = 0
     after = None
@@ -322,13 +329,13 @@ def test_pages_have_everything_once_in_order(shared_call, sixty, path, order, li
 
 
 @pytest.mark.parametrize("limit", ["1", "0", "-3", "1001", "x"])
-def test_a_bad_limit_is_400_for_certificates(shared_call, limit):
+def test_a_bad_limit_is_400_for_certificates(shared_call: Call, limit: str) -> None:
     fields = check_error(shared_call("GET", TRUSTED, params={"limit": limit}), 400, "validation_error")["fields"]
     assert fields[0]["name"] == "limit"
 
 
 @pytest.mark.parametrize(("limit", "clamped"), [("1", 2), ("0", 2), ("-3", 2), ("1001", 1000)])
-def test_a_bad_limit_is_clamped_for_devices(shared_call, limit, clamped):
+def test_a_bad_limit_is_clamped_for_devices(shared_call: Call, limit: str, clamped: int) -> None:
     assert shared_call("GET", DEVICES, params={"limit": limit}).json()["limit"] == clamped
 
 
@@ -336,19 +343,19 @@ def test_a_bad_limit_is_clamped_for_devices(shared_call, limit, clamped):
 @pytest.mark.parametrize(
     "query", [{"order": "UP"}, {"after": UNKNOWN}, {"include": "everything"}, {"nmae__eq": "x"}, {"limit": "many"}]
 )
-def test_a_bad_parameter_is_400(shared_call, path, query):
+def test_a_bad_parameter_is_400(shared_call: Call, path: str, query: dict[str, str]) -> None:
     fields = check_error(shared_call("GET", path, params=query), 400, "validation_error")["fields"]
     assert fields[0]["name"] in query
 
 
-def test_total_count(shared_call, sixty):
+def test_total_count(shared_call: Call, sixty: dict[str, list[str]]) -> None:
     assert shared_call("GET", TRUSTED, params={"limit": 2}).json()["total_count"] == 60
     assert "total_count" not in shared_call("GET", DEVICES).json()
     counted = shared_call("GET", DEVICES, params={"limit": 2, "include": "total_count"}).json()
     assert (counted["total_count"], len(counted["data"])) == (60, 2)
 
 
-def test_a_page_after_one_that_no_longer_matches(cloud, call):
+def test_a_page_after_one_that_no_longer_matches(cloud: Cloud, call: Call) -> None:
     first, second, third = cloud.state.seed_devices(3)
     cloud.state.set_device_state(second, "deregistered")
     page = call("GET", DEVICES, params={"state__eq": "registered", "after": second}).json()
@@ -383,7 +390,7 @@ CERTIFICATE_FILTERS = [
 
 
 @pytest.fixture(scope="module")
-def call_with_four(client_of):
+def call_with_four(client_of: ClientOf) -> Iterator[Call]:
     with Cloud() as cloud:
         state = cloud.state
         key = state.authenticate(cloud.api_key)
@@ -397,13 +404,13 @@ def call_with_four(client_of):
 
 
 @pytest.mark.parametrize(("query", "names"), CERTIFICATE_FILTERS)
-def test_certificate_filters(call_with_four, query, names):
+def test_certificate_filters(call_with_four: Call, query: dict[str, str], names: set[str]) -> None:
     page = call_with_four("GET", TRUSTED, params=query).json()
     assert {entry["name"] for entry in page["data"]} == names
     assert page["total_count"] == len(names)
 
 
-def test_owner_filter(call):
+def test_owner_filter(call: Call) -> None:
     made = create(call, "mine")
     owner = call("GET", f"{TRUSTED}/{made['id']}").json()["owner_id"]
     assert owner == call("GET", "/v3/api-keys/me").json()["owner"]
@@ -437,7 +444,7 @@ DEVICE_FILTERS = [
 
 
 @pytest.fixture(scope="module")
-def call_with_three_devices(client_of):
+def call_with_three_devices(client_of: ClientOf) -> Iterator[Call]:
     with Cloud() as cloud:
         call = client_of(cloud)
         first, second, third = (
@@ -452,7 +459,7 @@ def call_with_three_devices(client_of):
 
 
 @pytest.mark.parametrize(("query", "names"), DEVICE_FILTERS)
-def test_device_filters(call_with_three_devices, query, names):
+def test_device_filters(call_with_three_devices: Call, query: dict[str, str], names: set[str]) -> None:
     page = call_with_three_devices("GET", DEVICES, params={**query, "include": "total_count"}).json()
     assert {entry["name"] for entry in page["data"]} == names
     assert page["total_count"] == len(names)
@@ -468,11 +475,11 @@ def test_device_filters(call_with_three_devices, query, names):
         {"custom_attributes__place__in": "x"},
     ],
 )
-def test_a_bad_device_filter_is_400(shared_call, query):
+def test_a_bad_device_filter_is_400(shared_call: Call, query: dict[str, str]) -> None:
     check_error(shared_call("GET", DEVICES, params=query), 400, "validation_error")
 
 
-def test_devices_of_a_certificate_are_counted_in_one_call(cloud, call):
+def test_devices_of_a_certificate_are_counted_in_one_call(cloud: Cloud, call: Call) -> None:
     made = create(call, "bench")
     cloud.state.seed_devices(7, made["id"])
     cloud.state.seed_devices(3)
@@ -483,7 +490,7 @@ def test_devices_of_a_certificate_are_counted_in_one_call(cloud, call):
 # --- one device
 
 
-def test_a_device_is_read_named_and_deleted(cloud, call):
+def test_a_device_is_read_named_and_deleted(cloud: Cloud, call: Call) -> None:
     (id_,) = cloud.state.seed_devices(1)
     path = f"{DEVICES}{id_}/"
     before = call("GET", path).json()
@@ -497,7 +504,7 @@ def test_a_device_is_read_named_and_deleted(cloud, call):
     check_error(call("GET", path), 404, "not_found")
 
 
-def test_a_device_is_suspended_and_resumed(cloud, call):
+def test_a_device_is_suspended_and_resumed(cloud: Cloud, call: Call) -> None:
     (id_,) = cloud.state.seed_devices(1)
     path = f"{DEVICES}{id_}/"
     assert call("GET", path).json()["lifecycle_status"] == "enabled"
@@ -513,7 +520,7 @@ def test_a_device_is_suspended_and_resumed(cloud, call):
     assert call("GET", path).json()["operator_suspended"] is False
 
 
-def test_devices_join_and_leave_groups(cloud, call):
+def test_devices_join_and_leave_groups(cloud: Cloud, call: Call) -> None:
     one, other = cloud.state.seed_devices(2)
     made = call("POST", GROUPS, json={"name": "Bench", "description": "third floor"})
     assert made.status_code == 201 and made.json()["devices_count"] == 0
@@ -537,7 +544,7 @@ def test_devices_join_and_leave_groups(cloud, call):
     assert cloud.state.snapshot()["groups"] == []
 
 
-def test_only_developer_mode_entries_can_be_deleted(cloud, call):
+def test_only_developer_mode_entries_can_be_deleted(cloud: Cloud, call: Call) -> None:
     (id_,) = cloud.state.seed_devices(1, device_execution_mode=5)
     check_error(call("DELETE", f"{DEVICES}{id_}/"), 400, "validation_error")
     assert call("GET", f"{DEVICES}{id_}/").status_code == 200
@@ -557,7 +564,7 @@ def test_only_developer_mode_entries_can_be_deleted(cloud, call):
         {"custom_attributes": {"1k": "x"}},
     ],
 )
-def test_a_bad_change_of_a_device_changes_nothing(cloud, call, changes):
+def test_a_bad_change_of_a_device_changes_nothing(cloud: Cloud, call: Call, changes: dict[str, Any]) -> None:
     (id_,) = cloud.state.seed_devices(1)
     before = cloud.state.snapshot()
     check_error(call("PUT", f"{DEVICES}{id_}/", json={"description": "new", **changes}), 400, "validation_error")
@@ -565,7 +572,7 @@ def test_a_bad_change_of_a_device_changes_nothing(cloud, call, changes):
 
 
 @pytest.mark.parametrize("rest", ["", UNKNOWN])
-def test_without_its_trailing_slash_a_devices_path_redirects(shared_cloud, shared_call, rest):
+def test_without_its_trailing_slash_a_devices_path_redirects(shared_cloud: Cloud, shared_call: Call, rest: str) -> None:
     answer = shared_call("GET", (DEVICES + rest).rstrip("/"))
     assert answer.status_code == 307
     assert answer.headers["location"] == f"{shared_cloud.https_url}{DEVICES}{rest}{'/' if rest else ''}"
@@ -593,7 +600,9 @@ KNOWN_PARAMETERS = st.sampled_from(
     st.dictionaries(KNOWN_PARAMETERS | ANY_TEXT, ANY_TEXT | st.integers().map(str), max_size=3),
     st.dictionaries(KNOWN_FIELDS | ANY_TEXT, ANY_JSON, max_size=4) | ANY_JSON,
 )
-def test_nothing_is_answered_with_a_server_error(shared_cloud, shared_call, target, query, body):
+def test_nothing_is_answered_with_a_server_error(
+    shared_cloud: Cloud, shared_call: Call, target: tuple[str, str], query: dict[str, str], body: Any
+) -> None:
     (device,) = shared_cloud.state.seed_devices(1)
     (certificate,) = shared_cloud.state.seed_certificates(1, device)
     method, path = target

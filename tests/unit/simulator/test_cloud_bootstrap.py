@@ -9,51 +9,55 @@ import ssl
 import struct
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiocoap import ACK, CON, DELETE, EMPTY, GET, NON, POST, PUT, RST, Message
-from cloud import tlv
+from api_calls import Call
+from cloud import Cloud, tlv
 from cloud.issuing import Authority, Identity, issue_developer
+from cloud.records import TrustedCertificate
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from hypothesis import given
 from hypothesis import strategies as st
-from lwm2m_device import Devices, RefusedError, Session, entries
+from lwm2m_device import Bootstrapped, Devices, RefusedError, Session, entries
 from OpenSSL import SSL
 
 LWM2M = "lwm2m.lab.pelion.test"
 
 
 @pytest.fixture
-def certificate(cloud):
+def certificate(cloud: Cloud) -> TrustedCertificate:
     """The entry of a new developer certificate."""
     return cloud.state.certificates[cloud.state.seed_certificates(1)[0]]
 
 
 @pytest.fixture
-def devices(cloud, tmp_path) -> Devices:
+def devices(cloud: Cloud, tmp_path: Path) -> Devices:
     return Devices(cloud, tmp_path)
 
 
-def entry(call, id_: str) -> dict[str, Any]:
+def entry(call: Call, id_: str) -> dict[str, Any]:
     answer = call("GET", f"/v3/devices/{id_}/")
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-def id_of(held) -> str:
+def id_of(held: Bootstrapped) -> str:
     """The device's id, from its certificate."""
     subject = x509.load_der_x509_certificate(held.resources[3]).subject
     return subject.get_attributes_for_oid(x509.NameOID.LOCALITY_NAME)[0].value
 
 
-def attempts(cloud) -> list[tuple[str | None, str | None]]:
+def attempts(cloud: Cloud) -> list[tuple[str | None, str | None]]:
     return [(attempt.request, attempt.error) for attempt in cloud.devices.attempts]
 
 
-def eventually(condition) -> None:
+def eventually(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -63,7 +67,7 @@ def eventually(condition) -> None:
 # --- who may
 
 
-def test_bootstrap_then_register(cloud, call, devices, certificate):
+def test_bootstrap_then_register(cloud: Cloud, call: Call, devices: Devices, certificate: TrustedCertificate) -> None:
     held = devices.bootstrap(certificate)
     id_ = id_of(held)
     device = entry(call, id_)
@@ -86,7 +90,7 @@ def test_bootstrap_then_register(cloud, call, devices, certificate):
     ]
 
 
-def test_what_a_device_is_given(cloud, devices, certificate):
+def test_what_a_device_is_given(cloud: Cloud, devices: Devices, certificate: TrustedCertificate) -> None:
     held = devices.bootstrap(certificate)
     uri, is_bootstrap, mode, der, ca, key, short_id = (held.resources.pop(id_) for id_ in (0, 1, 2, 3, 4, 5, 10))
     assert held.resources == {}
@@ -100,7 +104,7 @@ def test_what_a_device_is_given(cloud, devices, certificate):
     assert load_der_private_key(key, None).public_key() == issued.public_key()
 
 
-def test_the_order_of_a_bootstrap(devices, certificate):
+def test_the_order_of_a_bootstrap(devices: Devices, certificate: TrustedCertificate) -> None:
     devices.bootstrap(certificate)
     first, *blocks, last = devices.seen
     assert (first.code, first.opt.uri_path) == (DELETE, ("0", "0"))
@@ -114,7 +118,7 @@ def test_the_order_of_a_bootstrap(devices, certificate):
     assert (last.code, last.opt.uri_path) == (POST, ("bs",))
 
 
-def test_a_known_device_keeps_its_id(call, devices, certificate):
+def test_a_known_device_keeps_its_id(call: Call, devices: Devices, certificate: TrustedCertificate) -> None:
     id_ = id_of(devices.bootstrap(certificate))
     before = entry(call, id_)
     assert id_of(devices.bootstrap(certificate, iep=id_)) == id_
@@ -122,7 +126,9 @@ def test_a_known_device_keeps_its_id(call, devices, certificate):
     assert id_of(devices.bootstrap(certificate)) != id_
 
 
-def test_another_certificate_takes_the_device_over(cloud, call, devices, certificate):
+def test_another_certificate_takes_the_device_over(
+    cloud: Cloud, call: Call, devices: Devices, certificate: TrustedCertificate
+) -> None:
     id_ = id_of(devices.bootstrap(certificate))
     other = cloud.state.certificates[cloud.state.seed_certificates(1, "other-")[0]]
     held = devices.bootstrap(other, iep=id_)
@@ -130,14 +136,16 @@ def test_another_certificate_takes_the_device_over(cloud, call, devices, certifi
     assert entry(call, id_)["ca_id"] == other.id
 
 
-def test_another_accounts_device_is_not_taken_over(cloud, devices, certificate):
+def test_another_accounts_device_is_not_taken_over(
+    cloud: Cloud, devices: Devices, certificate: TrustedCertificate
+) -> None:
     account, _unused = cloud.state.add_account()
     other = cloud.state.certificates[cloud.state.seed_certificates(1, account_id=account.id)[0]]
     id_ = id_of(devices.bootstrap(certificate))
     assert id_of(devices.bootstrap(other, iep=id_)) != id_
 
 
-def test_a_deleted_entry_ends_registration(call, devices, certificate):
+def test_a_deleted_entry_ends_registration(call: Call, devices: Devices, certificate: TrustedCertificate) -> None:
     held = devices.bootstrap(certificate)
     devices.register(held)
     assert call("DELETE", f"/v3/devices/{id_of(held)}/").status_code == 204
@@ -147,14 +155,18 @@ def test_a_deleted_entry_ends_registration(call, devices, certificate):
     assert id_of(devices.bootstrap(certificate, iep=id_of(held))) != id_of(held)
 
 
-def test_a_registered_device_needs_its_developer_certificate_no_more(call, devices, certificate):
+def test_a_registered_device_needs_its_developer_certificate_no_more(
+    call: Call, devices: Devices, certificate: TrustedCertificate
+) -> None:
     held = devices.bootstrap(certificate)
     call("DELETE", f"/v3/trusted-certificates/{certificate.id}")
     assert devices.register(held)[-1] == id_of(held)
 
 
 @pytest.mark.parametrize("code", ["4.03", "4.00"])
-def test_the_hundred_and_first_device_is_refused(cloud, devices, certificate, code):
+def test_the_hundred_and_first_device_is_refused(
+    cloud: Cloud, devices: Devices, certificate: TrustedCertificate, code: str
+) -> None:
     cloud.state.set_answer_when_full(code)
     cloud.state.seed_devices(99, certificate.id)
     hundredth = id_of(devices.bootstrap(certificate))
@@ -167,7 +179,9 @@ def test_the_hundred_and_first_device_is_refused(cloud, devices, certificate, co
     devices.bootstrap(certificate)
 
 
-def test_the_hundred_and_first_device_is_accepted_on_demand(cloud, devices, certificate):
+def test_the_hundred_and_first_device_is_accepted_on_demand(
+    cloud: Cloud, devices: Devices, certificate: TrustedCertificate
+) -> None:
     cloud.state.set_answer_when_full("accept")
     cloud.state.seed_devices(100, certificate.id)
     devices.bootstrap(certificate)
@@ -175,7 +189,7 @@ def test_the_hundred_and_first_device_is_accepted_on_demand(cloud, devices, cert
         cloud.state.set_answer_when_full("5.03")
 
 
-def test_refusals(cloud, call, devices, certificate):
+def test_refusals(cloud: Cloud, call: Call, devices: Devices, certificate: TrustedCertificate) -> None:
     def refusal(*arguments: Any, **changes: str | None) -> tuple[str, str]:
         with pytest.raises(RefusedError) as refused:
             devices.bootstrap(certificate, *arguments, **changes)
@@ -197,7 +211,9 @@ def test_refusals(cloud, call, devices, certificate):
     assert all(attempt.error for attempt in cloud.devices.attempts)
 
 
-def test_the_wrong_kind_of_certificate_is_refused(cloud, devices, certificate):
+def test_the_wrong_kind_of_certificate_is_refused(
+    cloud: Cloud, devices: Devices, certificate: TrustedCertificate
+) -> None:
     held = devices.bootstrap(certificate)
     developer = Identity(certificate.der, certificate.private_key)
     forged = Authority("Lab LwM2M root CA").issue_device(certificate.endpoint_name, id_of(held))
@@ -212,7 +228,9 @@ def test_the_wrong_kind_of_certificate_is_refused(cloud, devices, certificate):
     assert cloud.state.devices[id_of(held)].state == "bootstrapped"
 
 
-def test_an_uploaded_ca_certificate_is_no_way_in(cloud, devices, certificate):
+def test_an_uploaded_ca_certificate_is_no_way_in(
+    cloud: Cloud, devices: Devices, certificate: TrustedCertificate
+) -> None:
     identity = issue_developer(cloud.account_id, "f" * 32)
     key = cloud.state.authenticate(cloud.api_key)
     cloud.state.upload_certificate(key, "ca", None, "bootstrap", identity.certificate)
@@ -220,7 +238,7 @@ def test_an_uploaded_ca_certificate_is_no_way_in(cloud, devices, certificate):
         devices.bootstrap(certificate, identity)
 
 
-def test_without_a_certificate_there_is_no_answer(cloud, devices):
+def test_without_a_certificate_there_is_no_answer(cloud: Cloud, devices: Devices) -> None:
     with (
         pytest.raises((ssl.SSLError, ConnectionError)),
         devices.connect(cloud.bootstrap_port, None, cloud.state.bootstrap_ca.certificate) as session,
@@ -231,7 +249,9 @@ def test_without_a_certificate_there_is_no_answer(cloud, devices):
     assert cloud.devices.attempts[-1].request is None
 
 
-def test_each_server_proves_itself_to_its_own_ca(cloud, devices, certificate):
+def test_each_server_proves_itself_to_its_own_ca(
+    cloud: Cloud, devices: Devices, certificate: TrustedCertificate
+) -> None:
     developer = Identity(certificate.der, certificate.private_key)
     state = cloud.state
     for port, ca in (
@@ -245,7 +265,9 @@ def test_each_server_proves_itself_to_its_own_ca(cloud, devices, certificate):
 # --- registrations
 
 
-def test_a_device_updates_and_ends_its_registration(cloud, call, devices, certificate):
+def test_a_device_updates_and_ends_its_registration(
+    cloud: Cloud, call: Call, devices: Devices, certificate: TrustedCertificate
+) -> None:
     held = devices.bootstrap(certificate)
     with devices.lwm2m(held) as session:
         location = devices.register(held, session)
@@ -262,7 +284,9 @@ def test_a_device_updates_and_ends_its_registration(cloud, call, devices, certif
     ]
 
 
-def test_a_registration_outlives_its_connection(cloud, call, devices, certificate):
+def test_a_registration_outlives_its_connection(
+    cloud: Cloud, call: Call, devices: Devices, certificate: TrustedCertificate
+) -> None:
     held = devices.bootstrap(certificate)
     location = devices.register(held)
     with devices.lwm2m(held) as session:
@@ -270,7 +294,7 @@ def test_a_registration_outlives_its_connection(cloud, call, devices, certificat
     assert entry(call, id_of(held))["state"] == "registered"
 
 
-def test_a_registration_ends_with_its_lifetime(call, devices, certificate):
+def test_a_registration_ends_with_its_lifetime(call: Call, devices: Devices, certificate: TrustedCertificate) -> None:
     held = devices.bootstrap(certificate)
     with devices.lwm2m(held) as session:
         location = devices.register(held, session, lifetime=1)
@@ -285,14 +309,14 @@ def test_a_registration_ends_with_its_lifetime(call, devices, certificate):
 
 
 @pytest.mark.parametrize("lifetime", ["", "0", "-1", "1e3", "x", "٣", "9" * 5000])
-def test_a_lifetime_is_a_number_of_seconds(devices, certificate, lifetime):
+def test_a_lifetime_is_a_number_of_seconds(devices: Devices, certificate: TrustedCertificate, lifetime: str) -> None:
     held = devices.bootstrap(certificate)
     with pytest.raises(RefusedError, match="lifetime is") as refused:
         devices.register(held, lifetime=lifetime)
     assert refused.value.code == "4.00"
 
 
-def test_nobody_ends_anothers_registration(cloud, devices, certificate):
+def test_nobody_ends_anothers_registration(cloud: Cloud, devices: Devices, certificate: TrustedCertificate) -> None:
     mine, others = devices.bootstrap(certificate), devices.bootstrap(certificate)
     location = devices.register(others)
     with devices.lwm2m(mine) as session:
@@ -304,7 +328,7 @@ def test_nobody_ends_anothers_registration(cloud, devices, certificate):
     assert cloud.state.devices[id_of(mine)].state == "registered"
 
 
-def test_fifty_devices_at_once(cloud, certificate, tmp_path):
+def test_fifty_devices_at_once(cloud: Cloud, certificate: TrustedCertificate, tmp_path: Path) -> None:
     everybody = threading.Barrier(50)
 
     def one(number: int) -> str:
@@ -325,7 +349,7 @@ def test_fifty_devices_at_once(cloud, certificate, tmp_path):
 # --- on the wire
 
 
-def test_a_ping_is_answered(devices, certificate):
+def test_a_ping_is_answered(devices: Devices, certificate: TrustedCertificate) -> None:
     held = devices.bootstrap(certificate)
     with devices.lwm2m(held) as session:
         session.send(Message(code=EMPTY), CON, 77)
@@ -335,7 +359,9 @@ def test_a_ping_is_answered(devices, certificate):
 
 
 @pytest.mark.parametrize("record", [b"{", b"\x40", b"\xff" * 9, b"\x40\x02\0\1\xe0"], ids=repr)
-def test_what_is_no_message_ends_the_connection(cloud, devices, certificate, record):
+def test_what_is_no_message_ends_the_connection(
+    cloud: Cloud, devices: Devices, certificate: TrustedCertificate, record: bytes
+) -> None:
     developer = Identity(certificate.der, certificate.private_key)
     with devices.connect(cloud.bootstrap_port, developer, cloud.state.bootstrap_ca.certificate) as session:
         session.connection.sendall(record)
@@ -344,7 +370,7 @@ def test_what_is_no_message_ends_the_connection(cloud, devices, certificate, rec
     assert cloud.state.devices == {}
 
 
-def test_what_nobody_knows_is_not_found(cloud, devices, certificate):
+def test_what_nobody_knows_is_not_found(cloud: Cloud, devices: Devices, certificate: TrustedCertificate) -> None:
     held = devices.bootstrap(certificate)
     with devices.lwm2m(held) as session:
         for code, path in ((GET, ["rd"]), (POST, ["bs"]), (POST, ["rd", "x"]), (PUT, ["rd", "x", "y"])):
@@ -353,7 +379,7 @@ def test_what_nobody_knows_is_not_found(cloud, devices, certificate):
             assert refused.value.code == "4.04"
 
 
-def test_blocks_come_in_order(devices, certificate):
+def test_blocks_come_in_order(devices: Devices, certificate: TrustedCertificate) -> None:
     held = devices.bootstrap(certificate)
     with devices.lwm2m(held) as session:
         late = Message(code=POST, uri_path=["rd"], payload=b"x" * 512, block1=(1, False, 5))
@@ -362,7 +388,9 @@ def test_blocks_come_in_order(devices, certificate):
             session.connection.recv(1)
 
 
-def test_a_device_may_answer_on_its_own(cloud, devices, certificate, monkeypatch):
+def test_a_device_may_answer_on_its_own(
+    cloud: Cloud, devices: Devices, certificate: TrustedCertificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Not only with the acknowledgement, and with messages that need none of it."""
 
     def separate(session: Session, request: Message, code: int = EMPTY) -> None:
@@ -377,14 +405,14 @@ def test_a_device_may_answer_on_its_own(cloud, devices, certificate, monkeypatch
 
 
 @given(st.integers(0, 0xFFFF), st.dictionaries(st.integers(0, 0xFFFF), st.binary(max_size=70_000), max_size=4))
-def test_tlv(number, resources):
+def test_tlv(number: int, resources: dict[int, bytes]) -> None:
     ((kind, id_, content),) = entries(tlv.object_instance(number, resources))
     assert (kind, id_) == (0, number)
     assert list(entries(content)) == [(3, id_, value) for id_, value in resources.items()]
 
 
 @given(st.integers(-(2**63), 2**63 - 1), st.text())
-def test_tlv_of_numbers_and_texts(integer, text):
+def test_tlv_of_numbers_and_texts(integer: int, text: str) -> None:
     ((_kind, _id, content),) = entries(tlv.object_instance(0, {1: integer, 2: text}))
     first, second = (value for _kind, _number, value in entries(content))
     assert len(first) in (1, 2, 4, 8)
@@ -395,7 +423,7 @@ def test_tlv_of_numbers_and_texts(integer, text):
 # --- TLS, as Arm's client wants it
 
 
-def test_the_server_says_the_time_and_negotiates_anew(cloud, certificate):
+def test_the_server_says_the_time_and_negotiates_anew(cloud: Cloud, certificate: TrustedCertificate) -> None:
     """Arm's client has no other clock: it takes the first bytes of the second ServerHello."""
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_max_proto_version(SSL.TLS1_2_VERSION)
@@ -425,7 +453,7 @@ def test_the_server_says_the_time_and_negotiates_anew(cloud, certificate):
 # --- faults
 
 
-def test_faults_on_demand(cloud, devices, certificate):
+def test_faults_on_demand(cloud: Cloud, devices: Devices, certificate: TrustedCertificate) -> None:
     faults = cloud.devices.faults
     faults.add("refuse", method="bootstrap", times=1, reason="not now")
     faults.add("refuse", method="register", times=1, reason="never", code="4.00")
@@ -449,7 +477,9 @@ def test_faults_on_demand(cloud, devices, certificate):
     ]
 
 
-def test_a_certificate_is_refused_in_tls_on_demand(cloud, devices, certificate):
+def test_a_certificate_is_refused_in_tls_on_demand(
+    cloud: Cloud, devices: Devices, certificate: TrustedCertificate
+) -> None:
     cloud.devices.faults.add("refuse", method="handshake", times=1, reason="not trusted")
     with pytest.raises((ssl.SSLError, OSError)):
         devices.bootstrap(certificate)
@@ -458,7 +488,9 @@ def test_a_certificate_is_refused_in_tls_on_demand(cloud, devices, certificate):
     assert "certificate verify failed" in cloud.devices.attempts[0].error
 
 
-def test_connections_are_dropped_on_demand(cloud, call, devices, certificate):
+def test_connections_are_dropped_on_demand(
+    cloud: Cloud, call: Call, devices: Devices, certificate: TrustedCertificate
+) -> None:
     held = devices.bootstrap(certificate)
     with devices.lwm2m(held) as session:
         devices.register(held, session)

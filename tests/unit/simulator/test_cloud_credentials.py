@@ -7,9 +7,13 @@ from __future__ import annotations
 import re
 import subprocess
 import time
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
 
 import pytest
+from api_calls import Call, ClientOf
 from cloud import Cloud
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -22,18 +26,18 @@ from cryptography.hazmat.primitives.serialization import (
 
 
 @pytest.fixture(scope="module")
-def cloud_and_made(client_of):
+def cloud_and_made(client_of: ClientOf) -> Iterator[tuple[Cloud, dict[str, Any]]]:
     with Cloud() as cloud:
         yield cloud, client_of(cloud)("POST", "/v3/developer-certificates", json={"name": "bench"}).json()
 
 
 @pytest.fixture(scope="module")
-def certificate(cloud_and_made):
+def certificate(cloud_and_made: tuple[Cloud, dict[str, Any]]) -> x509.Certificate:
     return x509.load_pem_x509_certificate(cloud_and_made[1]["developer_certificate"].encode())
 
 
 @pytest.fixture(scope="module")
-def source(cloud_and_made) -> str:
+def source(cloud_and_made: tuple[Cloud, dict[str, Any]]) -> str:
     return cloud_and_made[1]["security_file_content"]
 
 
@@ -44,7 +48,9 @@ def text_of(source: str, name: str) -> str:
 # --- the certificate
 
 
-def test_the_subject_is_in_the_services_order_and_self_signed(cloud_and_made, certificate, source):
+def test_the_subject_is_in_the_services_order_and_self_signed(
+    cloud_and_made: tuple[Cloud, dict[str, Any]], certificate: x509.Certificate, source: str
+) -> None:
     cloud, _unused = cloud_and_made
     assert [(attribute.rfc4514_attribute_name, attribute.value) for attribute in certificate.subject] == [
         ("C", "GB"),
@@ -60,14 +66,14 @@ def test_the_subject_is_in_the_services_order_and_self_signed(cloud_and_made, ce
     assert certificate.public_key().curve.name == "secp256r1"
 
 
-def test_the_endpoint_name_is_neither_id_nor_name(cloud_and_made, source):
+def test_the_endpoint_name_is_neither_id_nor_name(cloud_and_made: tuple[Cloud, dict[str, Any]], source: str) -> None:
     _unused, made = cloud_and_made
     endpoint_name = text_of(source, "BOOTSTRAP_ENDPOINT_NAME")
     assert re.fullmatch("[0-9a-f]{32}", endpoint_name)
     assert endpoint_name not in (made["id"], made["name"])
 
 
-def test_serial_and_validity(certificate):
+def test_serial_and_validity(certificate: x509.Certificate) -> None:
     assert certificate.version is x509.Version.v3
     assert certificate.serial_number.bit_length() == 128
     lasts = certificate.not_valid_after_utc - certificate.not_valid_before_utc
@@ -75,7 +81,7 @@ def test_serial_and_validity(certificate):
     assert abs(certificate.not_valid_before_utc - datetime.now(timezone.utc)) < timedelta(minutes=5)
 
 
-def test_the_extensions(certificate):
+def test_the_extensions(certificate: x509.Certificate) -> None:
     arm, constraints, usage = certificate.extensions
     assert (arm.oid.dotted_string, arm.critical) == ("1.3.6.1.4.1.4128.201", False)
     assert arm.value.value == bytes.fromhex("0203400091")
@@ -83,7 +89,9 @@ def test_the_extensions(certificate):
     assert list(usage.value) == [x509.ExtendedKeyUsageOID.CLIENT_AUTH]
 
 
-def test_the_key_is_the_certificates_in_the_services_form(cloud_and_made, certificate):
+def test_the_key_is_the_certificates_in_the_services_form(
+    cloud_and_made: tuple[Cloud, dict[str, Any]], certificate: x509.Certificate
+) -> None:
     pem = cloud_and_made[1]["developer_private_key"]
     key = load_pem_private_key(pem.encode(), None)
     form = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
@@ -92,7 +100,7 @@ def test_the_key_is_the_certificates_in_the_services_form(cloud_and_made, certif
     assert max(len(line) for line in pem.splitlines()) == 64
 
 
-def test_openssl_reads_the_key_and_the_certificate(cloud_and_made):
+def test_openssl_reads_the_key_and_the_certificate(cloud_and_made: tuple[Cloud, dict[str, Any]]) -> None:
     """Another reader than the one that the simulator is made with."""
     made = cloud_and_made[1]
     key = ["openssl", "pkey", "-noout", "-check"]
@@ -130,18 +138,18 @@ NAMES_IN_ORDER = [
 ]
 
 
-def test_the_variables_come_in_the_documented_order(source):
+def test_the_variables_come_in_the_documented_order(source: str) -> None:
     assert re.findall(r"^const \w+ MBED_CLOUD_DEV_(\w+)", source, re.MULTILINE) == NAMES_IN_ORDER
 
 
-def test_the_frame(source):
+def test_the_frame(source: str) -> None:
     code = re.sub(r"(?s)^/\*.*?\*/\n", "", source)
     guard = "__MBED_CLOUD_DEV_CREDENTIALS_H__"
     assert code.startswith(f"#ifndef {guard}\n#define {guard}\n\n#include <inttypes.h>\n\n")
     assert code.endswith(f"\n#endif //{guard}\n")
 
 
-def test_the_arrays_layout(source):
+def test_the_arrays_layout(source: str) -> None:
     """Eight to a line, a blank at the end of the name's line and one before each further line of bytes."""
     arrays = re.findall(r"^const uint8_t \w+\[\] = \n(\{ .*?\};)$", source, re.MULTILINE | re.DOTALL)
     assert len(arrays) == 4
@@ -153,7 +161,9 @@ def test_the_arrays_layout(source):
         assert re.fullmatch(rf" ({byte}, ){{0,7}}{byte} \}};", lines[-1])
 
 
-def test_a_c_compiler_reads_the_values(cloud_and_made, certificate, source, tmp_path):
+def test_a_c_compiler_reads_the_values(
+    cloud_and_made: tuple[Cloud, dict[str, Any]], certificate: x509.Certificate, source: str, tmp_path: Path
+) -> None:
     cloud, _unused = cloud_and_made
     (tmp_path / "credentials.c").write_text(source)
     binary = [name.removesuffix("_SIZE") for name in NAMES_IN_ORDER if name.endswith("_SIZE")]
@@ -178,7 +188,7 @@ def test_a_c_compiler_reads_the_values(cloud_and_made, certificate, source, tmp_
     assert load_der_private_key(key, None).public_key() == certificate.public_key()
 
 
-def test_the_texts(cloud_and_made, source):
+def test_the_texts(cloud_and_made: tuple[Cloud, dict[str, Any]], source: str) -> None:
     cloud, _unused = cloud_and_made
     assert text_of(source, "ACCOUNT_ID") == cloud.account_id
     assert text_of(source, "BOOTSTRAP_SERVER_URI") == (
@@ -199,7 +209,7 @@ def test_the_texts(cloud_and_made, source):
 # --- seeded ones
 
 
-def test_a_thousand_certificates_are_seeded_quickly_and_each_is_whole(cloud, call):
+def test_a_thousand_certificates_are_seeded_quickly_and_each_is_whole(cloud: Cloud, call: Call) -> None:
     start = time.monotonic()
     ids = cloud.state.seed_certificates(1000)
     assert time.monotonic() - start < 10
@@ -211,7 +221,7 @@ def test_a_thousand_certificates_are_seeded_quickly_and_each_is_whole(cloud, cal
 
 
 @pytest.mark.parametrize("days_left", [0, 20])
-def test_a_reissued_certificate_ends_when_told(cloud, call, days_left):
+def test_a_reissued_certificate_ends_when_told(cloud: Cloud, call: Call, days_left: int) -> None:
     (id_,) = cloud.state.seed_certificates(1)
     before = call("GET", f"/v3/developer-certificates/{id_}").json()
     cloud.state.reissue_certificate(id_, days_left)

@@ -12,11 +12,16 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 from cloud import LabCloud
+
+Running = tuple[subprocess.Popen[str], dict[str, Any]]
+"""A cloud in a process of its own, and the facts that it printed."""
 
 SIMULATOR = Path(__file__).parents[2] / "simulator"
 
@@ -27,7 +32,7 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 
 @pytest.fixture(scope="module")
-def process(tmp_path_factory):
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A running cloud and the facts that it printed."""
     running = start("--state-dir", str(tmp_path_factory.mktemp("state")), "--tier", "0")
     facts = json.loads(running.stdout.readline())
@@ -37,18 +42,18 @@ def process(tmp_path_factory):
 
 
 @pytest.fixture
-def lab(process) -> LabCloud:
+def lab(process: Running) -> LabCloud:
     return LabCloud(Path(process[1]["control_socket"]))
 
 
-def get(facts, path: str) -> requests.Response:
+def get(facts: dict[str, Any], path: str) -> requests.Response:
     headers = {"Authorization": f"Bearer {facts['api_key']}"}
     with requests.Session() as session:
         session.trust_env = False
         return session.get(facts["https_url"] + path, verify=facts["ca_path"], headers=headers, timeout=10)
 
 
-def test_it_answers_once_it_has_said_so(process):
+def test_it_answers_once_it_has_said_so(process: Running) -> None:
     running, facts = process
     assert facts["pid"] == running.pid
     account = get(facts, "/v3/accounts/me").json()
@@ -57,14 +62,14 @@ def test_it_answers_once_it_has_said_so(process):
     assert plain.status_code == 401
 
 
-def test_its_files_are_the_owners(process):
+def test_its_files_are_the_owners(process: Running) -> None:
     directory = Path(process[1]["ca_path"]).parent
     assert json.loads((directory / "cloud.json").read_text()) == process[1]
     for name in ("cloud.json", "control.sock"):
         assert stat.S_IMODE((directory / name).stat().st_mode) == 0o600
 
 
-def test_driving_it_through_its_control_socket(process, lab):
+def test_driving_it_through_its_control_socket(process: Running, lab: LabCloud) -> None:
     facts = process[1]
     lab.call("DELETE", "/calls")
     lab.call("POST", "/faults", kind="status", status=503, path="/v3/accounts/*", times=1)
@@ -90,7 +95,7 @@ def test_driving_it_through_its_control_socket(process, lab):
     lab.call("DELETE", "/device-faults")
 
 
-def test_attempts_of_devices_are_told(process, lab):
+def test_attempts_of_devices_are_told(process: Running, lab: LabCloud) -> None:
     facts = process[1]
     socket.create_connection(("127.0.0.1", facts["bootstrap_port"]), timeout=10).close()
     deadline = time.monotonic() + 10
@@ -112,18 +117,18 @@ def test_attempts_of_devices_are_told(process, lab):
         ("GET", "/nonsense", {}),
     ],
 )
-def test_a_bad_call_is_refused_with_the_reason(lab, method, path, body):
+def test_a_bad_call_is_refused_with_the_reason(lab: LabCloud, method: str, path: str, body: Any) -> None:
     with pytest.raises(ValueError, match=f"{method} {path}: 40[04] "):
         lab.call(method, path, **body)
 
 
-def test_the_hand_is_not_on_the_tls_listener(process):
+def test_the_hand_is_not_on_the_tls_listener(process: Running) -> None:
     assert get(process[1], "/_lab/state").status_code == 404
     assert requests.get(process[1]["http_url"] + "/_lab/faults", timeout=10).json() == []
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_at_once_and_leaves_nothing_open(tmp_path, end):
+def test_it_ends_at_once_and_leaves_nothing_open(tmp_path: Path, end: signal.Signals) -> None:
     running = start("--state-dir", str(tmp_path))
     facts = json.loads(running.stdout.readline())
     LabCloud(Path(facts["control_socket"])).call("POST", "/faults", kind="flood")
@@ -134,7 +139,7 @@ def test_it_ends_at_once_and_leaves_nothing_open(tmp_path, end):
     assert sorted(os.listdir(tmp_path)) == ["ca.pem"]
 
 
-def test_a_port_that_is_taken_is_one_clear_line(tmp_path, process):
+def test_a_port_that_is_taken_is_one_clear_line(tmp_path: Path, process: Running) -> None:
     port = process[1]["http_url"].rpartition(":")[2]
     running = start("--state-dir", str(tmp_path), "--http-port", port)
     out, error = running.communicate(timeout=10)
@@ -142,7 +147,7 @@ def test_a_port_that_is_taken_is_one_clear_line(tmp_path, process):
     assert error == f"cloud: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
 
 
-def test_it_is_small(process):
+def test_it_is_small(process: Running) -> None:
     """The whole lab, with 50 boards, is to fit into 1 GiB."""
     memory = Path(f"/proc/{process[0].pid}/status").read_text()
     kib = int(memory.split("VmRSS:")[1].split()[0])

@@ -13,12 +13,15 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cloud import Cloud
 from cloud.issuing import Authority
+
+Run = Callable[..., dict[str, Any]]
 
 ROOT = Path(__file__).parents[3]
 ACCOUNT, TRUSTED, DEVELOPER = "/v3/accounts/me", "/v3/trusted-certificates", "/v3/developer-certificates"
@@ -47,7 +50,7 @@ def installed(version: str) -> Path:
 
 
 @pytest.fixture(scope="module", params=["2.0.6", "2.2.0"])
-def sdk(request, tmp_path_factory) -> Iterator[subprocess.Popen[str]]:
+def sdk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
     """sdk_calls.py, running with the SDK; 2.0.6 is what mbl-cli pins."""
     # A place and a HOME of its own: the SDK reads settings from both.
     home = tmp_path_factory.mktemp("home")
@@ -64,7 +67,7 @@ def sdk(request, tmp_path_factory) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.fixture
-def run(sdk, cloud):
+def run(sdk: subprocess.Popen[str], cloud: Cloud) -> Run:
     """``run("create", "name")``: what the function of sdk_calls.py returned, or the SDK's error."""
 
     def run(name: str, *arguments: str, key: str = cloud.api_key) -> dict[str, Any]:
@@ -76,17 +79,17 @@ def run(sdk, cloud):
     return run
 
 
-def test_save_api_key(cloud, run):
+def test_save_api_key(cloud: Cloud, run: Run) -> None:
     assert run("save_api_key") == {"result": {"id": cloud.account_id, "status": "ACTIVE"}}
     assert cloud.log.counts() == {f"GET {ACCOUNT}": 1}
     assert cloud.log.calls[0].query == "include=limits%2C+policies"
 
 
-def test_a_wrong_key(run):
+def test_a_wrong_key(run: Run) -> None:
     assert run("save_api_key", key="ak_1wrong") == {"status": 401, "reason": "Unauthorized"}
 
 
-def test_provision_creating(cloud, run):
+def test_provision_creating(cloud: Cloud, run: Run) -> None:
     made = run("create", "bench")["result"]
     (certificate,) = cloud.state.certificates.values()
     assert (made["id"], made["name"], made["type"]) == (certificate.id, "bench", "developer")
@@ -98,17 +101,17 @@ def test_provision_creating(cloud, run):
     }
 
 
-def test_a_name_that_is_taken(cloud, run):
+def test_a_name_that_is_taken(cloud: Cloud, run: Run) -> None:
     cloud.state.seed_certificates(1, "bench-")
     assert run("create", "bench-0") == {"status": 409, "reason": "Conflict"}
 
 
-def test_a_full_account(cloud, run):
+def test_a_full_account(cloud: Cloud, run: Run) -> None:
     cloud.state.set_account(cloud.account_id, certificate_limit=0)
     assert run("create", "bench") == {"status": 403, "reason": "Forbidden"}
 
 
-def test_list_certificates_of_all_kinds(cloud, run):
+def test_list_certificates_of_all_kinds(cloud: Cloud, run: Run) -> None:
     cloud.state.seed_certificates(60)
     key = cloud.state.authenticate(cloud.api_key)
     cloud.state.set_account(cloud.account_id, certificate_limit=100)
@@ -130,7 +133,7 @@ def test_list_certificates_of_all_kinds(cloud, run):
     }
 
 
-def test_delete_certificate(cloud, run):
+def test_delete_certificate(cloud: Cloud, run: Run) -> None:
     (id_,) = cloud.state.seed_certificates(1)
     assert run("deactivate", id_) == {"result": "INACTIVE"}
     assert run("delete", id_) == {"result": None}
@@ -139,7 +142,7 @@ def test_delete_certificate(cloud, run):
     assert run("get", id_) == {"result": None}
 
 
-def test_devices(cloud, run):
+def test_devices(cloud: Cloud, run: Run) -> None:
     certificate_id = cloud.state.seed_certificates(1)[0]
     ids = cloud.state.seed_devices(60, certificate_id)
     cloud.state.seed_devices(3)
@@ -152,7 +155,7 @@ def test_devices(cloud, run):
 
 
 @pytest.mark.parametrize("sdk", ["2.2.0"], indirect=True)
-def test_the_newer_interface(cloud, run):
+def test_the_newer_interface(cloud: Cloud, run: Run) -> None:
     cloud.state.seed_certificates(3)
     key = cloud.state.authenticate(cloud.api_key)
     cloud.state.upload_certificate(key, "ca", None, "lwm2m", Authority("ca").certificate)

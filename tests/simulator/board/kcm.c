@@ -9,7 +9,6 @@
 #include <mbedtls/md.h>
 #include <mbedtls/sha256.h>
 #include <mbedtls/version.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +24,8 @@
 #define ROOT_OF_TRUST STORAGE "/flashSim"
 
 enum { ROOT_OF_TRUST_SIZE = 8192, NONCE_SIZE = 8, MAC_SIZE = 16, DIGEST_SIZE = 32 };
-enum { MODE_ENCRYPTED = 0x0100, MODE_FACTORY = 0x0200 };
+enum { FORMAT_VERSION = 1, MODE_ENCRYPTED = 0x0100, MODE_FACTORY = 0x0200 };
+enum { COMPLETE_NAME_SIZE = 128 };
 
 // What the lab's own utility keeps at the start of flashSim. The contract gives the file's size and purpose only.
 static struct root_of_trust {
@@ -220,8 +220,8 @@ static void item_path(const char *directory, const char *complete_name, char pat
     snprintf(path, PATH_MAX, "%s/%s", directory, file_name);
 }
 
-static void complete_name_of(enum kcm_kind kind, const char *name, char complete_name[128]) {
-    snprintf(complete_name, 128, "%s%s", PREFIXES[kind], name);
+static void complete_name_of(enum kcm_kind kind, const char *name, char complete_name[COMPLETE_NAME_SIZE]) {
+    snprintf(complete_name, COMPLETE_NAME_SIZE, "%s%s", PREFIXES[kind], name);
 }
 
 static void put16(uint8_t *place, size_t value) {
@@ -242,8 +242,8 @@ static void cipher(const uint8_t nonce[NONCE_SIZE], const uint8_t *input, uint8_
 }
 
 // The bytes in an item's file that are not its data.
-static size_t overhead(enum kcm_kind kind, size_t name_size) {
-    return 6 + name_size + (kind == KCM_CERTIFICATE ? 0 : NONCE_SIZE) + 2 + MAC_SIZE;
+static size_t overhead(bool encrypted, size_t name_size) {
+    return 6 + name_size + (encrypted ? NONCE_SIZE : 0) + 2 + MAC_SIZE;
 }
 
 static void authenticate(const uint8_t *data, size_t size, uint8_t mac[MAC_SIZE]) {
@@ -253,15 +253,43 @@ static void authenticate(const uint8_t *data, size_t size, uint8_t mac[MAC_SIZE]
     memcpy(mac, complete, MAC_SIZE);
 }
 
-// The complete content of an item's file. What is FOREIGN can't be encrypted as its owner would: the bytes are
-// random ones, and the lab keeps the value.
-static struct bytes seal(enum kcm_kind kind, const char *complete_name, const void *data, size_t size, bool factory) {
-    bool encrypted = kind != KCM_CERTIFICATE;
+static size_t get16(const uint8_t *place) { return place[0] | (size_t)place[1] << 8; }
+
+// Whether the file at PATH is an item's, by its header, and the MODE that this names. A file that ends within its header
+// is taken for good, as the real one takes it; what the file does not say of its mode is 0.
+static enum kcm_result examine(const char *path, const char *complete_name, size_t *mode) {
+    uint8_t header[6 + COMPLETE_NAME_SIZE];
     size_t name_size = strlen(complete_name);
-    struct bytes file = {.size = overhead(kind, name_size) + size};
+    *mode = 0;
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) {
+        return KCM_NOT_FOUND;
+    }
+    ssize_t got = read(file, header, 6 + name_size);
+    close(file);
+    if (got < 0) { // a directory
+        return KCM_DAMAGED;
+    }
+    size_t size = (size_t)got;
+    if (size >= 2 && get16(header) != FORMAT_VERSION) {
+        return KCM_OTHER_VERSION;
+    }
+    if (size >= 4) {
+        *mode = get16(header + 2);
+    }
+    bool other = size >= 6 && (get16(header + 4) != name_size || memcmp(header + 6, complete_name, size - 6) != 0);
+    return other ? KCM_OTHER_NAME : KCM_OK;
+}
+
+// The complete content of an item's file, written as for MODE though its header names NAMED_MODE. What is FOREIGN can't
+// be encrypted as its owner would: the bytes are random ones, and the lab keeps the value.
+static struct bytes seal(const char *complete_name, size_t named_mode, size_t mode, const void *data, size_t size) {
+    bool encrypted = mode & MODE_ENCRYPTED;
+    size_t name_size = strlen(complete_name);
+    struct bytes file = {.size = overhead(encrypted, name_size) + size};
     file.data = allocate(file.size);
-    put16(file.data, 1);
-    put16(file.data + 2, (encrypted ? MODE_ENCRYPTED : 0) | (factory ? MODE_FACTORY : 0));
+    put16(file.data, FORMAT_VERSION);
+    put16(file.data + 2, named_mode);
     put16(file.data + 4, name_size);
     memcpy(file.data + 6, complete_name, name_size);
     uint8_t *nonce = file.data + 6 + name_size;
@@ -286,37 +314,62 @@ static struct bytes seal(enum kcm_kind kind, const char *complete_name, const vo
     return file;
 }
 
+// The copy in use of a factory item. What could not be written whole goes.
+static enum kcm_result put_to_use(const char *working, const struct bytes *file) {
+    if (write_file(working, O_TRUNC, file->data, file->size)) {
+        return KCM_OK;
+    }
+    if (access(working, F_OK) == 0) { // not a link that leads nowhere
+        unlink(working);
+    }
+    return KCM_FILE_ERROR;
+}
+
 enum kcm_result kcm_store(enum kcm_kind kind, const char *name, const void *data, size_t size, bool factory) {
-    char complete_name[128], working[PATH_MAX], backup[PATH_MAX];
+    char complete_name[COMPLETE_NAME_SIZE], working[PATH_MAX], backup[PATH_MAX];
     complete_name_of(kind, name, complete_name);
     item_path(WORKING, complete_name, working);
     item_path(BACKUP, complete_name, backup);
     if (!foreign && !ensure_keys()) {
         return KCM_FILE_ERROR;
     }
-    struct bytes file = seal(kind, complete_name, data, size, factory);
+    size_t former_mode;
+    enum kcm_result there = examine(working, complete_name, &former_mode);
+    if (there != KCM_NOT_FOUND) {
+        return there == KCM_OTHER_NAME || there == KCM_OTHER_VERSION ? there : KCM_EXISTS;
+    }
+    size_t named_mode = (kind == KCM_CERTIFICATE ? 0 : MODE_ENCRYPTED) | (factory ? MODE_FACTORY : 0);
+    size_t mode = named_mode;
+    if (factory) {
+        enum kcm_result former = examine(backup, complete_name, &former_mode);
+        if (former == KCM_OTHER_NAME || former == KCM_OTHER_VERSION) {
+            return former;
+        }
+        if (former != KCM_NOT_FOUND) {
+            mode = former_mode; // the real one goes by this, and then writes the right one
+        }
+    }
+    if (kind == KCM_CERTIFICATE && mode & MODE_ENCRYPTED) {
+        size = 0; // the real one has not prepared a cipher, and fails
+    }
+    struct bytes file = seal(complete_name, named_mode, mode, data, size);
     uint8_t digest[DIGEST_SIZE];
     sha256(file.data, file.size, digest);
     bool stored = !foreign || kind == KCM_CERTIFICATE || foreign_keep(digest, data, size);
-    // Over an empty copy, such as a full disk leaves, the real one stores a new copy and forgets the item.
-    struct stat status;
-    bool forgotten = factory && stat(backup, &status) == 0 && status.st_size == 0;
     stored = stored && write_file(factory ? backup : working, O_TRUNC, file.data, file.size);
-    if (stored && factory && !forgotten && !write_file(working, O_TRUNC, file.data, file.size)) {
-        raise(SIGSEGV); // the real one closes a file that it could not open
+    enum kcm_result result = stored && (kind != KCM_CERTIFICATE || !(mode & MODE_ENCRYPTED)) ? KCM_OK : KCM_FILE_ERROR;
+    if (result == KCM_OK && mode & MODE_FACTORY) {
+        result = put_to_use(working, &file);
     }
     free(file.data);
-    return stored ? KCM_OK : KCM_FILE_ERROR;
+    return result;
 }
 
 // The value of an item's FILE, moved to its start.
 static enum kcm_result unseal(enum kcm_kind kind, const char *complete_name, struct bytes *file) {
-    size_t name_size = strlen(complete_name);
-    if (file->size < overhead(kind, name_size)) {
+    size_t name_size = strlen(complete_name), around = overhead(kind != KCM_CERTIFICATE, name_size);
+    if (file->size < around) {
         return KCM_DAMAGED;
-    }
-    if (memcmp(file->data + 6, complete_name, name_size) != 0) {
-        return KCM_NOT_FOUND;
     }
     if (foreign && kind != KCM_CERTIFICATE) {
         uint8_t digest[DIGEST_SIZE];
@@ -336,7 +389,10 @@ static enum kcm_result unseal(enum kcm_kind kind, const char *complete_name, str
             return KCM_DAMAGED;
         }
     }
-    size_t size = file->size - overhead(kind, name_size);
+    size_t size = file->size - around;
+    if (get16(file->data + around - MAC_SIZE - 2) != 0) {
+        return KCM_DAMAGED; // not a count of what the file says of itself
+    }
     uint8_t nonce[NONCE_SIZE];
     memcpy(nonce, file->data + 6 + name_size, NONCE_SIZE);
     memmove(file->data, file->data + file->size - MAC_SIZE - size, size);
@@ -349,13 +405,18 @@ static enum kcm_result unseal(enum kcm_kind kind, const char *complete_name, str
 }
 
 enum kcm_result kcm_read(enum kcm_kind kind, const char *name, struct bytes *value) {
-    char complete_name[128], path[PATH_MAX];
+    char complete_name[COMPLETE_NAME_SIZE], path[PATH_MAX];
     complete_name_of(kind, name, complete_name);
     item_path(WORKING, complete_name, path);
+    size_t mode;
+    enum kcm_result result = examine(path, complete_name, &mode);
+    if (result != KCM_OK) {
+        return result == KCM_OTHER_NAME ? KCM_NOT_FOUND : result;
+    }
     if (!read_file(path, value)) {
         return KCM_NOT_FOUND;
     }
-    enum kcm_result result = unseal(kind, complete_name, value);
+    result = unseal(kind, complete_name, value);
     if (result != KCM_OK) {
         free(value->data);
         value->data = NULL;
@@ -363,9 +424,14 @@ enum kcm_result kcm_read(enum kcm_kind kind, const char *name, struct bytes *val
     return result;
 }
 
-void kcm_delete(enum kcm_kind kind, const char *name) {
-    char complete_name[128], path[PATH_MAX];
+enum kcm_result kcm_delete(enum kcm_kind kind, const char *name) {
+    char complete_name[COMPLETE_NAME_SIZE], path[PATH_MAX];
     complete_name_of(kind, name, complete_name);
     item_path(WORKING, complete_name, path);
-    unlink(path);
+    size_t mode;
+    enum kcm_result there = examine(path, complete_name, &mode);
+    if (there == KCM_NOT_FOUND || there == KCM_OTHER_NAME) {
+        return KCM_NOT_FOUND;
+    }
+    return unlink(path) == 0 ? KCM_OK : KCM_FILE_ERROR;
 }

@@ -47,14 +47,13 @@ void log_line(const char *level, const char *group, const char *format, ...) {
     pending_size += (size_t)size;
 }
 
-void log_item(const char *action, const char *item) {
-    static const char *const functions[] = {
-        "kcm_item_get_data_size", "storage_get_data_size", "storage_build_item_name", "storage_open", "storage_read",
-        "storage_close", "kcm_item_get_data", "storage_check_name_validity",
+void log_item(const char *item) {
+    static const char *const steps[] = {
+        "esfs_open - enter", "esfs_file_size - enter", "esfs_read - enter", "esfs_close - enter",
     };
-    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-        log_info("fcc ", "%s:%zu:===> item %s", functions[i], 100 + 37 * i, item);
-        log_info("esfs", "%s - file descriptor, %s", functions[i], action);
-        log_info("fcc ", "%s:%zu:<=== ", functions[i], 119 + 37 * i);
+    log_info("fcc ", "storage_pelion_sst.c:423:storage_item_get_data:===> item name = %s len = %zu", item, strlen(item));
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        log_info("esfs", "%s", steps[i]);
     }
+    log_info("fcc ", "storage_pelion_sst.c:459:storage_item_get_data:<=== ");
 }

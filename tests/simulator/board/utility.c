@@ -115,19 +115,39 @@ static const char *fault_of_private_key(const struct bytes *data) {
     return fault;
 }
 
+static bool fail_item(const char *action, const char *item, const char *fault) {
+    fflush(stdout);
+    fprintf(stderr, "Failed to %s KCM Item! Item name: %s\nError status is: %s:\n", action, item, fault);
+    return false;
+}
+
+static const char *text_of(enum kcm_result result) {
+    switch (result) {
+    case KCM_EXISTS:
+        return "Data already exists";
+    case KCM_OTHER_NAME:
+        return "File name corrupted";
+    case KCM_OTHER_VERSION:
+        return "File version invalid";
+    default:
+        return "File operation general error";
+    }
+}
+
 // Deletes, then validates, then stores: a refused item leaves none.
 static bool store_item(enum kcm_kind kind, const char *item, const struct bytes *data) {
-    kcm_delete(kind, item);
+    enum kcm_result result = kcm_delete(kind, item);
+    if (result != KCM_OK && result != KCM_NOT_FOUND) {
+        return fail_item("delete", item, text_of(result));
+    }
     const char *fault = kind == KCM_CERTIFICATE   ? fault_of_certificate(data)
                         : kind == KCM_PRIVATE_KEY ? fault_of_private_key(data)
                                                   : NULL;
-    if (fault == NULL && kcm_store(kind, item, data->data, data->size, true) != KCM_OK) {
-        fault = "File operation general error";
-    }
     if (fault != NULL) {
-        complain("Failed to store KCM Item! Item name: %s\nError status is: %s:\n", item, fault);
+        return fail_item("store", item, fault);
     }
-    return fault == NULL;
+    result = kcm_store(kind, item, data->data, data->size, true);
+    return result == KCM_OK || fail_item("store", item, text_of(result));
 }
 
 static bool store(const struct input *inputs, size_t count, const struct bytes *values) {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,9 +19,11 @@
 
 // The lab shortens all delays before a new try by this factor. Without the file: 1.
 #define RETRY_SCALE_FILE "/etc/lab/retry-scale"
+#define FIRMWARE "/scratch/firmware"
 
 // MblError of mbl-core.
 enum connect_error {
+    BEFORE_CONNECT_ERRORS = 255, // those of mbed-cloud-client begin with 1
     CONNECT_BOOTSTRAP_FAILED = 257,
     CONNECT_NETWORK_ERROR = 261,
     CONNECT_MEMORY_FAIL = 264,
@@ -30,6 +33,7 @@ enum connect_error {
 };
 
 static void log_error(enum connect_error error, const char *name, const char *details) {
+    log_failure("mClt", "MbedCloudClient::error code (%d)", error - BEFORE_CONNECT_ERRORS);
     log_failure("mbl ", "Error occurred : %s", name);
     log_failure("mbl ", "Error code : %d", error);
     log_failure("mbl ", "Error details : %s", details);
@@ -79,13 +83,16 @@ static double retry_scale(void) {
     return scale;
 }
 
-static enum link_result wait_again(struct delay *delay, const char *what) {
-    double least = delay->first_least, most = delay->first_most;
+// Seconds; the first are drawn now.
+static double next_wait(struct delay *delay) {
     if (delay->next == 0) {
-        delay->next = least + (most - least) * rand() / RAND_MAX;
+        delay->next = delay->first_least + (delay->first_most - delay->first_least) * rand() / RAND_MAX;
     }
-    double seconds = delay->next * retry_scale();
-    log_info("mClt", "%s in %.1f(s)", what, seconds);
+    return delay->next * retry_scale();
+}
+
+static enum link_result wait_again(struct delay *delay) {
+    double seconds = next_wait(delay);
     delay->next = delay->next * 2 < delay->longest ? delay->next * 2 : delay->longest;
     return link_wait(seconds);
 }
@@ -123,10 +130,12 @@ static void serve(void) {
             lwm2m_forget();
             registration = (struct registration){0};
             announced = false;
-            waited = wait_again(&another_bootstrap, "ConnectorClient::bootstrap_again");
+            log_failure("mClt", "ConnectorClient::bootstrap_again in %.0f seconds", next_wait(&another_bootstrap));
+            waited = wait_again(&another_bootstrap);
         } else {
             log_result(result, reason);
-            waited = wait_again(&reconnection, "M2MInterfaceImpl::socket_error - reconnecting");
+            log_info("mClt", "M2MInterfaceImpl::socket_error - reconnecting in %.1f(s)", next_wait(&reconnection));
+            waited = wait_again(&reconnection);
         }
     }
 }
@@ -151,9 +160,9 @@ static void log_checks(const char *failed) {
         "mbed.VendorId",
     };
     for (size_t i = 0; i < sizeof items / sizeof *items && strcmp(items[i], failed) != 0; i++) {
-        log_item("opened", items[i]);
-        log_item("read", items[i]);
-        log_item("closed", items[i]);
+        for (int look = 0; look < 4; look++) { // for its size, then for its value, by two of the real one's layers
+            log_item(items[i]);
+        }
     }
 }
 
@@ -172,6 +181,14 @@ static bool is_ready(void) {
     return configured;
 }
 
+// The real one's part for firmware updates; no update ever comes.
+static void prepare_updates(void) {
+    log_info("CCRB-IPCDBUS", "MblCloudConnectIpcDBus::MblCloudConnectIpcDBus");
+    mkdir(FIRMWARE, 0700);
+    log_failure("UCPI", "[PAAL] arm_uc_pal_linux_implementation_internal.c:311: failed to open " FIRMWARE
+                        "/header.bin: No such file or directory"); // no harm in it
+}
+
 int main(void) {
     if (daemon(0, 0) != 0) {
         return 1;
@@ -180,6 +197,7 @@ int main(void) {
     link_prepare();
     log_info("mbl ", "Start mbed Linux Cloud Client");
     if (is_ready()) {
+        prepare_updates();
         serve();
         log_warning("mbl ", "Recieved signal \"Terminated\", shutting down"); // spelled so
         log_info("main", "Exiting application");

@@ -11,7 +11,15 @@
 
 enum kcm_kind { KCM_CONFIG, KCM_CERTIFICATE, KCM_PRIVATE_KEY };
 
-enum kcm_result { KCM_OK, KCM_NOT_FOUND, KCM_DAMAGED, KCM_FILE_ERROR };
+enum kcm_result {
+    KCM_OK,
+    KCM_NOT_FOUND,
+    KCM_EXISTS,
+    KCM_DAMAGED,
+    KCM_OTHER_NAME,    // the file says that it is another item's
+    KCM_OTHER_VERSION, // or of another format
+    KCM_FILE_ERROR,
+};
 
 struct bytes {
     uint8_t *data; // from malloc; one NUL follows the last byte
@@ -33,11 +41,13 @@ enum kcm_result kcm_open(void);
 // Only if it is all there.
 enum kcm_result kcm_open_existing(void);
 
-// Factory items are stored in BACKUP first, then copied to WORKING. Where that copy can't be written, the process dies of
-// SIGSEGV, as the real one does.
+// Factory items are stored in BACKUP first, then copied to WORKING. Only what kcm_delete has deleted can be stored. As the
+// real one does, it heeds the header of the copy in BACKUP that it replaces: no item is stored over one of another name or
+// version, and one that is cut off within its header makes the new item be forgotten, though all seems well.
 enum kcm_result kcm_store(enum kcm_kind kind, const char *name, const void *data, size_t size, bool factory);
 enum kcm_result kcm_read(enum kcm_kind kind, const char *name, struct bytes *value);
-void kcm_delete(enum kcm_kind kind, const char *name);
+// From WORKING only. What is in an item's place and says that it is another's stays there.
+enum kcm_result kcm_delete(enum kcm_kind kind, const char *name);
 
 // The time that was last set in the storage, 0 when none ever was.
 time_t kcm_time(void);

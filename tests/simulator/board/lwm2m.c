@@ -47,13 +47,19 @@ enum { LWM2M_COUNT = sizeof LWM2M / sizeof *LWM2M };
 // --- items
 
 static bool read_item(enum kcm_kind kind, const char *item, struct bytes *value) {
-    log_item("read", item);
+    log_item(item);
     *value = (struct bytes){0};
-    return kcm_read(kind, item, value) == KCM_OK;
+    bool read = kcm_read(kind, item, value) == KCM_OK;
+    if (!read) {
+        log_failure("fcc ", "key_config_manager.c:156:kcm_item_get_data_size:Failed during storage_data_size_read");
+    }
+    return read;
 }
 
 static bool store_item(enum kcm_kind kind, const char *item, const void *data, size_t size) {
-    log_item("written", item);
+    log_item(item);
+    kcm_delete(kind, item);
+    log_item(item);
     return kcm_store(kind, item, data, size, false) == KCM_OK;
 }
 
@@ -80,7 +86,7 @@ bool lwm2m_is_bootstrapped(void) {
 
 void lwm2m_forget(void) {
     for (size_t i = 0; i < LWM2M_COUNT; i++) {
-        log_item("deleted", LWM2M[i].item);
+        log_item(LWM2M[i].item);
         kcm_delete(LWM2M[i].kind, LWM2M[i].item);
     }
     kcm_delete(KCM_CONFIG, SESSION);
