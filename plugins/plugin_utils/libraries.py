@@ -2,25 +2,34 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What stands in for a Python library that is not installed.
 
-Ansible reports a plugin that cannot be imported as a bug of its own. So imports of libraries that come with neither
-Python nor ansible-core fall back to Absent, and plugins call require_libraries before they use any.
+Ansible reports a plugin that cannot be imported as a bug of its own. So libraries that come with neither Python nor
+ansible-core are imported where is_installed says so, and stood in for by Absent elsewhere; plugins call
+require_libraries before they use any. `TYPE_CHECKING or` before it shows type checkers the library alone.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
 from typing import Any
 
 from .errors import PelionError
 
-_absent: set[str] = set()
+_missing: set[str] = set()
+
+
+def is_installed(library: str) -> bool:
+    """Whether ``library`` can be imported. One that cannot is remembered, for require_libraries."""
+    try:
+        importlib.import_module(library)
+    except ImportError:
+        _missing.add(library)
+        return False
+    return True
 
 
 class Absent:
-    """A module, class or function of a missing ``library``, with which any module can be imported."""
-
-    def __init__(self, library: str) -> None:
-        _absent.add(library)
+    """A module, class or function of a missing library, with which any module can be imported."""
 
     def __getattr__(self, name: str) -> Absent:
         if name.startswith("__"):
@@ -35,9 +44,9 @@ class Absent:
 
 
 def require_libraries() -> None:
-    """Raises PelionError when an import fell back to Absent."""
-    if _absent:
+    """Raises PelionError when is_installed missed any."""
+    if _missing:
         raise PelionError(
-            f"Missing on the controller: {', '.join(sorted(_absent))}. Install the Python libraries of pelion.mbl: "
+            f"Missing on the controller: {', '.join(sorted(_missing))}. Install the Python libraries of pelion.mbl: "
             f"{sys.executable} -m pip install -r FILE, with the collection's file requirements.txt."
         )

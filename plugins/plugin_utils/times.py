@@ -33,4 +33,4 @@ def parse_time(text: str) -> datetime:
 
 def time_text(moment: datetime | None) -> str | None:
     """``moment`` as all results give times, which is the cloud's way: 2018-02-14T15:24:14Z."""
-    return moment and moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None

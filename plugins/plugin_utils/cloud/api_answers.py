@@ -41,7 +41,7 @@ def take(answer: Mapping[str, Any], name: str, kind: type, *, optional: bool = F
 
 def take_id(answer: Mapping[str, Any], name: str) -> str:
     """The field ``name``, an id of 32 hexadecimal digits (so that it is safe as a part of a path)."""
-    value = take(answer, name, str)
+    value: str = take(answer, name, str)
     if not ID.fullmatch(value):
         raise ValueError(f"its field {name!r} is not an id of 32 hexadecimal digits")
     return value

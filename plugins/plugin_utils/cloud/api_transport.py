@@ -11,21 +11,21 @@ import time
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..errors import PelionError
-from ..libraries import Absent
+from ..libraries import Absent, is_installed
 
-try:
+if TYPE_CHECKING or is_installed("requests"):
     import requests
     import urllib3
     from requests.auth import AuthBase
     from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError, ReadTimeoutError
     from urllib3.util import Retry
-except ImportError:
-    requests = urllib3 = AuthBase = HTTPError = InvalidHeader = MaxRetryError = Absent("requests")
-    ReadTimeoutError = Retry = Absent("requests")
+else:
+    requests = urllib3 = AuthBase = HTTPError = InvalidHeader = MaxRetryError = Absent()
+    ReadTimeoutError = Retry = Absent()
 
 
 # The largest answers are pages of 1000 entries of some kilobytes each.
@@ -205,7 +205,7 @@ class ApiTransport:
         # A moment longer than requests waits for a connection: its error tells that nothing was sent.
         thread.join(self._timeout + 0.25)
         if not outcome:
-            raise ReadTimeoutError(None, path, "the attempt as a whole took too long")
+            raise requests.exceptions.ReadTimeout(f"{path}: the attempt as a whole took too long")
         if isinstance(outcome[0], BaseException):
             raise outcome[0]
         return outcome[0]
@@ -232,7 +232,7 @@ class ApiTransport:
             if len(content) > LARGEST_ANSWER:
                 raise self._unusable(response, what, f"is longer than {LARGEST_ANSWER >> 20} MiB")
             if time.monotonic() > end:
-                raise ReadTimeoutError(None, what, "the answer took too long")
+                raise requests.exceptions.ReadTimeout(f"{what}: the answer took too long")
         return bytes(content)
 
     def _answer(self, response: requests.Response, content: bytes, what: str, attempts: int) -> dict[str, Any]:

@@ -58,9 +58,9 @@ def find_devices(
     if wanted_ids is not None:
         queries = [{**filters, "id__in": ",".join(some)} for some in _parts(wanted_ids)]
     elif wanted_names is not None:
-        queries = [filters | query for query in _any_of("name", wanted_names)]
+        queries = [{**filters, **query} for query in _any_of("name", wanted_names)]
     elif wanted_serials is not None:
-        queries = [filters | query for query in _any_of("serial_number", wanted_serials)]
+        queries = [{**filters, **query} for query in _any_of("serial_number", wanted_serials)]
     else:
         queries = [filters]
     # The filters are applied again here: a service that overlooks one must not make a device seem what it is not.

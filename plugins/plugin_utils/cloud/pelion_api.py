@@ -158,7 +158,7 @@ class PelionApi:
 
     def _count(self, path: str, filters: Mapping[str, str | int]) -> int:
         answer = self._transport.call("GET", path, {**filters, "include": "total_count", "limit": 2})
-        return self._read("GET", path, answer, lambda page: take(page, "total_count", int))
+        return int(self._read("GET", path, answer, lambda page: take(page, "total_count", int)))
 
     def _pages(self, path: str, filters: Mapping[str, str | int]) -> Iterator[dict[str, Any]]:
         query = {**filters, "limit": self.PAGE}
@@ -202,7 +202,7 @@ class PelionApi:
 
 
 def _take_entries(page: Mapping[str, Any]) -> list[dict[str, Any]]:
-    entries = take(page, "data", list)
+    entries: list[Any] = take(page, "data", list)
     if not all(isinstance(entry, dict) for entry in entries):
         raise ValueError("its field 'data' has an entry that is not an object")
     return entries

@@ -5,16 +5,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ..libraries import Absent
+from ..libraries import Absent, is_installed
 from .c_errors import CSourceError, printable
 from .c_expression import Evaluator, is_string, line, string
 from .c_text import MAX_BYTES
 
-try:
+if TYPE_CHECKING or is_installed("pycparser"):
     from pycparser import c_ast
-except ImportError:
-    c_ast = Absent("pycparser")
+else:
+    c_ast = Absent()
 
 
 CHARACTERS = ("char", "signed char", "int8_t")

@@ -9,16 +9,17 @@ import operator
 import re
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from ..libraries import Absent
+from ..libraries import Absent, is_installed
 from .c_errors import CSourceError
 from .c_text import unescape
 
-try:
+if TYPE_CHECKING or is_installed("pycparser"):
     from pycparser import c_ast
     from pycparser.c_parser import CParser
-except ImportError:
-    c_ast = CParser = Absent("pycparser")
+else:
+    c_ast = CParser = Absent()
 
 
 _kept = threading.local()
@@ -106,8 +107,13 @@ class Evaluator:
         raise ValueError("the sizeof of something that is not defined above")
 
 
-_UNARY = {"-": operator.neg, "+": operator.pos, "~": operator.invert, "!": lambda value: int(not value)}
-_BINARY = {
+_UNARY: dict[str, Callable[[int], int]] = {
+    "-": operator.neg,
+    "+": operator.pos,
+    "~": operator.invert,
+    "!": lambda value: int(not value),
+}
+_BINARY: dict[str, Callable[[int, int], int]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,

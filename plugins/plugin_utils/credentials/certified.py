@@ -6,23 +6,26 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..libraries import Absent
+from ..libraries import Absent, is_installed
 from ..times import time_text
 from .rules import load_certificate, sha256_hex
 
-try:
+if TYPE_CHECKING or is_installed("cryptography"):
     from cryptography import x509
     from cryptography.x509.oid import NameOID
-except ImportError:
-    x509 = NameOID = Absent("cryptography")
+else:
+    x509 = NameOID = Absent()
 
 
 class Certified:
     """Something with a certificate, whose DER is ``der``."""
 
-    der: bytes
+    if TYPE_CHECKING:  # a field here, a property there
+
+        @property
+        def der(self) -> bytes: ...
 
     @cached_property
     def certificate(self) -> x509.Certificate:

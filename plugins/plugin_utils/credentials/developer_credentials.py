@@ -8,10 +8,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
-from ..libraries import Absent
+from ..libraries import Absent, is_installed
 from .c_errors import CSourceError
 from .c_source import parse_c_source
 from .certified import Certified, first_name
@@ -35,10 +35,10 @@ from .rules import (
     validity_notices,
 )
 
-try:
+if TYPE_CHECKING or is_installed("cryptography"):
     from cryptography.x509.oid import NameOID
-except ImportError:
-    NameOID = Absent("cryptography")
+else:
+    NameOID = Absent()
 
 
 REQUIRED = (

@@ -19,20 +19,21 @@ import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ..errors import PelionError
-from ..libraries import Absent
+from ..libraries import Absent, is_installed
 
-try:
+if TYPE_CHECKING or is_installed("cryptography"):
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import load_der_private_key
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, SignatureAlgorithmOID
-except ImportError:
-    x509 = InvalidSignature = UnsupportedAlgorithm = ec = Absent("cryptography")
-    load_der_private_key = ExtendedKeyUsageOID = NameOID = Absent("cryptography")
-    SignatureAlgorithmOID = Absent("cryptography")
+else:
+    x509 = InvalidSignature = UnsupportedAlgorithm = ec = Absent()
+    load_der_private_key = ExtendedKeyUsageOID = NameOID = Absent()
+    SignatureAlgorithmOID = Absent()
 
 
 ENDPOINT_NAME = "MBED_CLOUD_DEV_BOOTSTRAP_ENDPOINT_NAME"

@@ -12,21 +12,22 @@ import hashlib
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 
 from ..errors import PelionError
-from ..libraries import Absent
+from ..libraries import Absent, is_installed
 from .rules import CLASS_ID, UPDATE_CERTIFICATE, VENDOR_ID
 from .update_resources import UpdateResources
 
-try:
+if TYPE_CHECKING or is_installed("cryptography"):
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-except ImportError:
-    x509 = hashes = ec = Encoding = NoEncryption = PrivateFormat = Absent("cryptography")
-    PublicFormat = ExtendedKeyUsageOID = NameOID = Absent("cryptography")
+else:
+    x509 = hashes = ec = Encoding = NoEncryption = PrivateFormat = Absent()
+    PublicFormat = ExtendedKeyUsageOID = NameOID = Absent()
 
 
 # What manifest-tool 2.x gives. With a certificate that has ended, a board's client does not start.

@@ -8,9 +8,9 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..libraries import Absent
+from ..libraries import Absent, is_installed
 from .c_errors import CSourceError
 from .c_source import CSource, parse_c_source
 from .certified import Certified
@@ -28,10 +28,10 @@ from .rules import (
     validity_notices,
 )
 
-try:
+if TYPE_CHECKING or is_installed("cryptography"):
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
-except ImportError:
-    Encoding = PublicFormat = load_pem_private_key = Absent("cryptography")
+else:
+    Encoding = PublicFormat = load_pem_private_key = Absent()
 
 
 REQUIRED = (UPDATE_CERTIFICATE, VENDOR_ID, CLASS_ID)

@@ -8,15 +8,16 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING, Any
 
-from ..libraries import Absent
+from ..libraries import Absent, is_installed
 from .links import Link
 from .packets import AAAA, PTR, SRV, TXT, A, Question
 
-try:
+if TYPE_CHECKING or is_installed("zeroconf"):
     from zeroconf import DNSAddress, DNSNsec, DNSPointer, DNSRecord, DNSService, DNSText
-except ImportError:
-    DNSAddress = DNSNsec = DNSPointer = DNSRecord = DNSService = DNSText = Absent("zeroconf")
+else:
+    DNSAddress = DNSNsec = DNSPointer = DNSRecord = DNSService = DNSText = Absent()
 
 Address = IPv4Address | IPv6Address
 RECORD_OF = {4: A, 6: AAAA}
@@ -205,7 +206,7 @@ class Knowledge:
         return service, is_new
 
 
-def _tell(told: dict, value: object, sender: str, record: DNSRecord) -> bool:
+def _tell(told: dict[Any, Any], value: object, sender: str, record: DNSRecord) -> bool:
     """Note that ``sender`` told ``value``; whether that is new. What it told before, it has changed or taken back."""
     if not record.ttl:
         told.pop(value, None)

@@ -7,14 +7,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
+from typing import TYPE_CHECKING
 
 from ..errors import PelionError
-from ..libraries import Absent
+from ..libraries import Absent, is_installed
 
-try:
+if TYPE_CHECKING or is_installed("zeroconf"):
     import ifaddr
-except ImportError:
-    ifaddr = Absent("zeroconf")
+else:
+    ifaddr = Absent()
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def links() -> tuple[Link, ...]:
     return tuple(
         Link(adapter.nice_name, adapter.index, tuple(_interface(address) for address in adapter.ips))
         for adapter in ifaddr.get_adapters()
-        if adapter.ips
+        if adapter.ips and adapter.index is not None
     )
 
 
@@ -55,5 +56,5 @@ def chosen(every: Sequence[Link], names: Sequence[str]) -> tuple[Link, ...]:
 
 
 def _interface(address: ifaddr.IP) -> IPv4Interface | IPv6Interface:
-    ip = address.ip if address.is_IPv4 else address.ip[0]
+    ip = address.ip if isinstance(address.ip, str) else address.ip[0]
     return ip_interface(f"{ip.partition('%')[0]}/{address.network_prefix}")

@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from ..libraries import Absent
+from ..libraries import Absent, is_installed
 
-try:
+if TYPE_CHECKING or is_installed("zeroconf"):
     from zeroconf import (
         DNSIncoming,
         DNSOutgoing,
@@ -17,8 +17,8 @@ try:
         DNSQuestion,
         DNSRecord,
     )
-except ImportError:
-    DNSIncoming = DNSOutgoing = DNSPointer = DNSQuestion = DNSRecord = Absent("zeroconf")
+else:
+    DNSIncoming = DNSOutgoing = DNSPointer = DNSQuestion = DNSRecord = Absent()
 
 A, PTR, TXT, AAAA, SRV, ANY = 1, 12, 16, 28, 33, 255
 """Types of records (RFC 1035, 3596, 2782), and the question for all of them."""

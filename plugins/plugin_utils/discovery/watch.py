@@ -14,9 +14,10 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 from ..errors import PelionError
-from ..libraries import Absent
+from ..libraries import Absent, is_installed
 from .discover import announcements, concerns
 from .fairness import in_turn
 from .hosts import Host, Rules, select
@@ -26,10 +27,10 @@ from .links import Link, chosen, links
 from .packets import PTR, SRV, KnownAnswer, Question, decode, encode, probed_names
 from .wire import Datagram, Wire
 
-try:
+if TYPE_CHECKING or is_installed("zeroconf"):
     from zeroconf import DNSAddress, DNSPointer, DNSService
-except ImportError:
-    DNSAddress = DNSPointer = DNSService = Absent("zeroconf")
+else:
+    DNSAddress = DNSPointer = DNSService = Absent()
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 60.0
 """Seconds between questions to all: they become rarer, as section 5.2 asks for."""

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
+from typing import Any, cast
 
 from ..errors import PelionError
 from .links import Link
@@ -60,7 +61,7 @@ class _Channel:
     one_shot: socket.socket
 
     @property
-    def destination(self) -> tuple:
+    def destination(self) -> tuple[str, int] | tuple[str, int, int, int]:
         return (GROUPS[4], PORT) if self.version == 4 else (GROUPS[6], PORT, 0, self.link.index)
 
 
@@ -129,7 +130,7 @@ class Wire:
             waiting = [
                 received
                 for key, _events in self._selector.select(left)
-                for received in _drain(key.fileobj, key.data[0], by_unicast=key.data[1])
+                for received in _drain(cast(socket.socket, key.fileobj), key.data[0], by_unicast=key.data[1])
             ]
             yield from waiting
 
@@ -199,7 +200,7 @@ def _drain(opened: socket.socket, link: Link, *, by_unicast: bool) -> Iterator[D
         yield Datagram(link, sender, data)
 
 
-def _from_link(sender: str, source: tuple, ancillary: list[tuple[int, int, bytes]], link: Link) -> bool:
+def _from_link(sender: str, source: tuple[Any, ...], ancillary: list[tuple[int, int, bytes]], link: Link) -> bool:
     hops = [
         int.from_bytes(value[:4], sys.byteorder)
         for level, kind, value in ancillary

@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import yaml
 
@@ -39,7 +39,7 @@ MAX_STEM = 180
 
 
 class Storable(Protocol):
-    KIND: str
+    KIND: ClassVar[str]
 
     def to_document(self) -> dict[str, Any]: ...
 
@@ -339,7 +339,7 @@ class Store:
         text = self._text(path, path.name)
         if text is None:
             raise _unusable(path, path.name, "was removed just now; try again")
-        return self._document(kind, path, text, path.name)["name"]
+        return str(self._document(kind, path, text, path.name)["name"])
 
     # --- the disk ---
 

@@ -56,7 +56,7 @@ class Vault:
         """
         found_id, secret = self._choice()
         # The id "default" is how Ansible calls a secret that was given without an id: such files carry none.
-        return self._library.encrypt(plain, secret=secret, vault_id=None if found_id == "default" else found_id)
+        return bytes(self._library.encrypt(plain, secret=secret, vault_id=None if found_id == "default" else found_id))
 
     def chosen_id(self) -> str:
         """The vault id of the secret that ``encrypt`` takes. Raises VaultError as that does."""
@@ -82,13 +82,14 @@ class Vault:
         Raises VaultError when no secret of this run opens ``old_text``.
         """
         _old_plain, label, secret = self._open(old_text)
-        return self._library.encrypt(plain, secret=secret, vault_id=label)
+        return bytes(self._library.encrypt(plain, secret=secret, vault_id=label))
 
     def _choice(self) -> tuple[str, Any]:
         wanted = self._vault_id
         self.require_secrets()
         try:
-            return match_encrypt_secret(self._secrets, encrypt_vault_id=wanted)
+            found_id, secret = match_encrypt_secret(self._secrets, encrypt_vault_id=wanted)
+            return str(found_id), secret
         except AnsibleError as error:
             known = ", ".join(sorted({name for name, _secret in self._secrets}))
             raise VaultError(

@@ -42,9 +42,8 @@ def check_request(name: str, description: str | None) -> None:
 
 def describe_developer(certificate: DeveloperCertificate | DeveloperCredentials) -> dict[str, Any]:
     """What describe_certificate tells, with the ``id`` and the ``name`` that it has in the cloud."""
-    in_cloud = isinstance(certificate, DeveloperCertificate)
     return {
-        "id": certificate.id if in_cloud else certificate.certificate_id,
+        "id": certificate.id if isinstance(certificate, DeveloperCertificate) else certificate.certificate_id,
         "name": certificate.name,
         **describe_certificate(certificate.der),
     }

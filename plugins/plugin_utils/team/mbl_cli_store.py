@@ -14,7 +14,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..credentials.c_errors import CSourceError
 from ..credentials.c_source import read_c_file
@@ -37,13 +37,13 @@ from ..credentials.rules import (
 from ..credentials.update_resources import REQUIRED as UPDATE_VALUES
 from ..credentials.update_resources import UpdateResources
 from ..errors import PelionError
-from ..libraries import Absent
+from ..libraries import Absent, is_installed
 
-try:
+if TYPE_CHECKING or is_installed("cryptography"):
     from cryptography import x509
     from cryptography.x509.oid import NameOID
-except ImportError:
-    x509 = NameOID = Absent("cryptography")
+else:
+    x509 = NameOID = Absent()
 
 
 # What it strips off both ends of every text: str.strip(r"{} \r") takes each character for itself.

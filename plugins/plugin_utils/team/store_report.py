@@ -14,7 +14,8 @@ from ..credentials.rules import CredentialError
 from ..credentials.update_resources import UpdateResources
 from ..store.store import Store
 
-KINDS: tuple[type, ...] = (DeveloperCredentials, UpdateResources, ApiKey)
+Stored = DeveloperCredentials | UpdateResources | ApiKey
+KINDS: tuple[type[Stored], ...] = (DeveloperCredentials, UpdateResources, ApiKey)
 
 
 def report(
@@ -29,10 +30,14 @@ def report(
     entries = []
     for kind in KINDS:
         for found in store.entries(kind, name):
-            entry = {"kind": kind.KIND, "name": found.name, "path": str(found.path), "problem": None, "notices": []}
-            if found.error:
-                entry["problem"] = str(found.error)
-            else:
+            entry: dict[str, Any] = {
+                "kind": kind.KIND,
+                "name": found.name,
+                "path": str(found.path),
+                "problem": found.error and str(found.error),
+                "notices": [],
+            }
+            if found.entry is not None:
                 entry |= _facts(found.entry)
                 try:
                     if not isinstance(found.entry, ApiKey):
@@ -43,7 +48,7 @@ def report(
     return entries
 
 
-def _facts(entry: Any) -> dict[str, Any]:
+def _facts(entry: Stored) -> dict[str, Any]:
     if isinstance(entry, ApiKey):
         return {"api_host": entry.host}
     facts = describe_certificate(entry.der)

@@ -111,8 +111,13 @@ class UpdateKeeper:
         renewal.check(valid_days, now)
 
         def decide(stored: UpdateResources | None) -> Outcome:
-            recipe = _recipe(stored, ids, subject, valid_days)
-            wanted = given.succeeding(stored) if given and stored else given or self._kept(stored, recipe)
+            recipe = _recipe(given or stored, ids, subject, valid_days)
+            if recipe is None:
+                raise NothingToMakeError(
+                    f"The team store {self._store.directory} has no update resources named {self._name!r}. "
+                    "Give src (a C file), vendor_domain and device_class, or vendor_id and class_id."
+                )
+            wanted = given.succeeding(stored) if given and stored else given or _kept(stored, recipe)
             source = "store" if wanted == stored or not given else "file"
             if wanted is None or renewal.is_due(wanted, now):
                 source = "made"
@@ -197,19 +202,6 @@ class UpdateKeeper:
                 **facts,
             )
 
-    def _kept(self, stored: UpdateResources | None, recipe: Recipe | None) -> UpdateResources | None:
-        """What is stored, with the ids of ``recipe``; None where there is nothing yet."""
-        if recipe is None:
-            raise NothingToMakeError(
-                f"The team store {self._store.directory} has no update resources named {self._name!r}. "
-                "Give src (a C file), vendor_domain and device_class, or vendor_id and class_id."
-            )
-        if stored is None:
-            return None
-        # The certificate is not bound to the ids, so with other ids it stays, and its key with it.
-        ids = {VENDOR_ID: recipe.vendor_id.bytes, CLASS_ID: recipe.class_id.bytes}
-        return replace(stored, values={**stored.values, **ids})
-
     def _check(self, wanted: UpdateResources, source: str, now: datetime, warn_days: int) -> list[str]:
         try:
             return wanted.check(now, warn_days)
@@ -223,6 +215,15 @@ class UpdateKeeper:
             )
             problem = f"the certificate ended on {wanted.not_after:%Y-%m-%d}; {advice}"
             raise CredentialError(UPDATE_CERTIFICATE, wanted.source, "not expired", problem) from error
+
+
+def _kept(stored: UpdateResources | None, recipe: Recipe) -> UpdateResources | None:
+    """What is stored, with the ids of ``recipe``; None where there is nothing yet."""
+    if stored is None:
+        return None
+    # The certificate is not bound to the ids, so with other ids it stays, and its key with it.
+    ids = {VENDOR_ID: recipe.vendor_id.bytes, CLASS_ID: recipe.class_id.bytes}
+    return replace(stored, values={**stored.values, **ids})
 
 
 def _pairs(resources: UpdateResources) -> tuple[SigningPair, ...]:
