@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ..plugin_utils.board.board import BoardError
+from ..plugin_utils.board.errors import BoardError
 from ..plugin_utils.board.inspection import Inspection
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.board import BOARD_ARGUMENTS, board_of

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from ..board.board import BoardError
+from ..board.errors import BoardError
 from ..board.inspection import Inspection
 from ..board.items import Items
 from ..cloud.api_answers import Device
