@@ -6,8 +6,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ..plugin_utils.board.board import BoardError
 from ..plugin_utils.board.description import BoardStatus
+from ..plugin_utils.board.errors import BoardError
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.board import BOARD_ARGUMENTS, board_of
 

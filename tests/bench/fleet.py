@@ -31,7 +31,8 @@ sys.path[:0] = [str(ROOT / ".build"), str(ROOT / "tests/simulator")]
 from ansible.parsing.vault import VaultSecret  # noqa: E402
 from cloud.remote import LabCloud  # noqa: E402
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board, BoardError  # noqa: E402
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board  # noqa: E402
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError  # noqa: E402
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items  # noqa: E402
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import (  # noqa: E402
     DeveloperCredentials,

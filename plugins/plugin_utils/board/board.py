@@ -15,11 +15,12 @@ from shlex import quote
 
 from ..credentials.certified import describe_certificate
 from ..credentials.rules import sha256_hex
-from ..errors import PelionError
 from . import kcm
 from .client_log import ClientLog
+from .errors import BoardError
 from .inspection import Inspection
 from .items import ITEMS, Items
+from .reasons import BOARD_REASONS
 
 _PROGRAM = Path(__file__).with_name("board_program.sh")
 
@@ -29,78 +30,8 @@ UTILITY_TIMEOUT = 300
 TICKS_PER_SECOND = 100
 """USER_HZ, in which /proc tells times; 100 on every architecture that MBL runs on."""
 
-_WHAT_TO_DO = {
-    "no-utility": "There is no /opt/arm/pelion-provisioning-util on this board, so it cannot be provisioned. "
-    "Some MBL images of the 0.6 era lack it: update the board's image.",
-    "utility-broken": "This board's pelion-provisioning-util cannot be run ({detail}). Is the image complete, and made "
-    "for this board?",
-    "no-space": "There is not enough room on this board: {detail}. Nothing was changed: make room, then run again.",
-    "read-only": "{detail} cannot be written on this board, so nothing was changed. Look for errors of its flash, "
-    "mount it for writing, then run again.",
-    "no-mbl": "This host has no /config/user, so it is no MBL board. Was a board's task given to another host?",
-    "no-scratch": "This board has no /scratch, where the utility reads its input. Is it an MBL device?",
-    "no-run": "This board has no writable /run. Is it an MBL device, and is the user root?",
-    "locked": "Another provisioning run is at work on this board (process {detail}). Run again when it has ended.",
-    "foreign-utility": "Another tool is provisioning this board (process {detail}). Run again when it has ended.",
-    "stop-client": "mbl-cloud-client could not be stopped: {detail}",
-    "changed-since": "This board was provisioned by another tool or run after it was asked what it holds, so nothing "
-    "was changed. Run again.",
-    "bootstrapped-since": "This board bootstrapped with other credentials after it was asked. Run again.",
-    "snapshot": "The board's present KCM could not be copied, so nothing was changed. "
-    "Is /config/user full or read-only? {detail}",
-    "inputs": "The items could not be written to /scratch/provisioning-certs. Is /scratch full or read-only?",
-    "inputs-taken": "/scratch/provisioning-certs exists and no memory could be mounted over it. "
-    "Another tool left it there: remove it from the board, it may hold private keys.",
-    "inputs-changed": "Another tool used /scratch/provisioning-certs at the same time. Run again when it has ended.",
-    "utility": "pelion-provisioning-util refused the credentials: {detail}",
-    "utility-ended": "pelion-provisioning-util did not run to its end: {detail}",
-    "check": "The injection did not hold: {detail}",
-    "unmount": "The new set could not be put in the place of the old one: umount failed.",
-    "swap": "The new set could not be put in the place of the old one. Is /config/user read-only?",
-    "record": "The record could not be written to /config/user. Is it full or read-only?",
-    "overwritten": "Another tool or run has provisioned this board while its registration was awaited, so it holds "
-    "other credentials now. Find out who did, then run again.",
-    "put-back": "What an injection that was cut off has left on this board could not be put in order; its client was "
-    "left stopped. The sets are whole in /config/user (docs/on-the-board.md tells which is which).",
-    "terminated": "The work on this board was ended from outside.",
-}
-
-_WARNINGS = {
-    ("inputs", "disk"): "No memory could be mounted on the board, so the keys lay on its disk (/scratch) for a moment; "
-    "they were overwritten there, which flash memory may not honour.",
-    ("inputs", "busy"): "A process on the board sat in /scratch/provisioning-certs while the keys were there, so it "
-    "may have read them. It was emptied, and is unmounted as soon as that process ends.",
-    ("way", "journal"): "Nothing can be mounted over /config/user/pal on this board, so the credentials were replaced "
-    "in place: had the power failed meanwhile, the next run, not the board itself, would have put the old ones back.",
-}
-
-
-class BoardError(PelionError):
-    """A board could not do what was asked.
-
-    Facts: ``reason``, a word for scripts; ``undone``, whether the board's old set was put back; ``recovered``,
-    whether something that an earlier run had left was put in order before; ``changed``, whether the board is another
-    one than before.
-    """
-
-    @classmethod
-    def of(
-        cls,
-        reason: str,
-        detail: str = "",
-        *,
-        undone: bool | None = None,
-        recovered: bool = False,
-        committed: bool = False,
-    ) -> BoardError:
-        """For a reason of the device program. ``undone``: whether the board could put its old KCM back."""
-        message = _WHAT_TO_DO[reason].format(detail=detail).strip()
-        if undone:
-            message += " The board's KCM is again as it was before."
-        elif undone is False:
-            message += " The board's old KCM is whole on it; the next run puts it back."
-        changed = recovered or committed or undone is False
-        return cls(message, reason=reason, undone=bool(undone), recovered=recovered, changed=changed)
+_WARNINGS = (("inputs", "disk"), ("inputs", "busy"), ("way", "journal"))
+"""Keys and values of the report that make a warning, of the reason ``KEY-VALUE``."""
 
 
 @dataclass(frozen=True)
@@ -226,7 +157,7 @@ def _report(text: str) -> Report:
             report[found[1]].append(found[2])
     undone = report["undone"][0] == "yes" if report["undone"] else None
     recovered, committed = bool(report["recovered"]), bool(report["committed"])
-    if report["error"] and report["error"][0] in _WHAT_TO_DO:
+    if report["error"] and report["error"][0] in BOARD_REASONS:
         reason, detail = report["error"][0], _said(report["detail"])
         if fault := _ending(report):
             reason, detail = "utility-ended", f"{fault}. {detail}".strip()
@@ -275,7 +206,7 @@ def _restart(report: Report, *, way: str | None) -> Restart:
         client_runs=report["client-runs"] == ["yes"],
         way=way,
         recovered=bool(report["recovered"]),
-        warnings=tuple(text for (key, value), text in _WARNINGS.items() if value in report[key]),
+        warnings=tuple(BOARD_REASONS[f"{key}-{value}"].text for key, value in _WARNINGS if value in report[key]),
     )
 
 

@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=sh
-# shellcheck disable=SC2154 # the values that device.py adds
+# shellcheck disable=SC2154 # the values that board.py adds
 # shellcheck disable=SC2015 # `a && b || fail`: fail is for both
 # shellcheck disable=SC3045 # ash and dash have `ulimit -c`
 #
-# The program that a board runs, sent to `/bin/sh` over its standard input by device.py, which adds the
+# The program that a board runs, sent to `/bin/sh` over its standard input by board.py, which adds the
 # values and the call at the end in one pair of braces: a text that was cut off on the way does nothing.
 #
 # It knows the tools of MBL's production images only (busybox without base64, timeout, chmod, id, pidof,

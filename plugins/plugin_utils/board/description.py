@@ -10,7 +10,7 @@ from typing import Any
 
 from ..json_object import JsonObject
 from ..times import time_text
-from .board import BoardError
+from .errors import BoardError
 from .inspection import Description, Inspection
 
 

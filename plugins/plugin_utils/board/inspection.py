@@ -164,7 +164,7 @@ class Inspection:
         return found
 
     def _is_writable(self, directory: str) -> bool:
-        return self.space.get(directory, {}).get("writable", True)
+        return bool(self.space.get(directory, {}).get("writable", True))
 
     def _has_room(self, directory: str, kilobytes: int) -> bool:
         """As far as the board could tell."""

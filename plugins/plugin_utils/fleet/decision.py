@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from ..board.board import BoardError
+from ..board.errors import BoardError
 from ..board.items import Items
 from ..cloud.api_answers import Device
 from ..errors import PelionError

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ..board.board import BoardError
+from ..board.errors import BoardError
 from ..cloud.pelion_api import ApiError
 from ..credentials.rules import CredentialError
 from ..errors import PelionError

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from functools import cache
 
-from ..board.board import BoardError
+from ..board.errors import BoardError
 from ..board.inspection import Inspection
 from ..reasons import Reason
 from .member import Member

@@ -7,7 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..board import kcm
-from ..board.board import BoardError, record_of
+from ..board.board import record_of
+from ..board.errors import BoardError
 from ..board.inspection import Inspection
 from ..board.items import Items
 from ..reasons import Reason

@@ -11,6 +11,7 @@ from collections import ChainMap
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from ..board.reasons import BOARD_REASONS
 from ..fleet.reasons import FLEET_REASONS
 from ..reasons import Kind
 
@@ -122,7 +123,11 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
 In ``next_step``, ``board`` is the board's name, or several names with commas between.
 """
 
-TABLES: Mapping[str, Mapping[str, Kind]] = {"fleet": FLEET_REASONS, "report": REPORT_REASONS}
+TABLES: Mapping[str, Mapping[str, Kind]] = {
+    "board": BOARD_REASONS,
+    "fleet": FLEET_REASONS,
+    "report": REPORT_REASONS,
+}
 """Of all rooms, by the room. Where two have a code, the first one's words are taken."""
 
 KINDS: Mapping[str, Kind] = ChainMap(*(dict(table) for table in TABLES.values()))

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from ..board.board import Board, BoardError
+from ..board.board import Board
+from ..board.errors import BoardError
 from .action import Action
 
 # Documented in plugins/doc_fragments/board.py.
@@ -25,6 +26,6 @@ def board_of(action: Action, lock_timeout: int) -> Board:
                 "and is its user root?",
                 reason="no-answer",
             )
-        return answer["stdout"]
+        return str(answer["stdout"])
 
     return Board(run, lock_timeout=lock_timeout)

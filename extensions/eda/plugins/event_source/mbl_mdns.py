@@ -86,8 +86,8 @@ options:
     default: false
   gather:
     description:
-      - How long nothing must change before changes are reported, in seconds. If it never becomes quiet, they are reported
-        after five times as long.
+      - How long nothing must change before changes are reported, in seconds. If it never becomes quiet, they are
+        reported after five times as long.
     type: float
     default: 1.0
   retry_pause:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board, BoardError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import ITEMS, Items
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.certified import describe_certificate

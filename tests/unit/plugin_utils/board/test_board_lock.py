@@ -10,7 +10,7 @@ import pytest
 from board_box import BoardBox
 from test_board_program import FIRST, holds, inject
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import BoardError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError
 
 HOLDERS = {
     "a process that was killed": "sleep 100 & holder=$(identity $!); kill -9 $!; wait",

@@ -7,7 +7,8 @@ from __future__ import annotations
 import pytest
 from board_box import DEVICE_ID, BoardBox, item_set
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board, BoardError, Restart, record_of
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board, Restart, record_of
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items
 

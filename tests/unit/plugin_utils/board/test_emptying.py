@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 from board_box import DEVICE_ID, BoardBox, item_set
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import BoardError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 
 SET = item_set(1)

@@ -19,7 +19,8 @@ import pytest
 from board_box import BoardBox, item_set
 from test_board_program import FIRST, SECOND, holds, inject
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board, BoardError, _write_items
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board, _write_items
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items
 

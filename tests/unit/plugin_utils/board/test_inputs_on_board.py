@@ -8,7 +8,7 @@ import pytest
 from board_box import BoardBox
 from test_board_program import FIRST, SECOND, holds, inject
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import BoardError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError
 
 
 def test_they_lie_in_memory_and_no_core_is_written(box: BoardBox):

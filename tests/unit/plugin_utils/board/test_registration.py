@@ -10,7 +10,7 @@ import pytest
 from board_box import DEVICE_ID, LOG, REGISTERS, BoardBox, item_set
 from test_board_program import FIRST, SECOND, holds, inject
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import BoardError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError
 
 OTHER_ID = DEVICE_ID[:-1] + "2"
 

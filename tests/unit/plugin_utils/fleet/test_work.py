@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import BoardError, record_of
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import record_of
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.client_log import ClientLog
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import ITEMS, Items
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.certified import describe_certificate

@@ -1,0 +1,37 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The error of a board."""
+
+from __future__ import annotations
+
+from ..errors import PelionError
+from ..reasons import Reason
+from .reasons import BOARD_REASONS
+
+
+class BoardError(PelionError):
+    """A board could not do what was asked.
+
+    Facts: ``reason``, a word for scripts; ``undone``, whether the board's old set was put back; ``recovered``,
+    whether something that an earlier run had left was put in order before; ``changed``, whether the board is another
+    one than before.
+    """
+
+    @classmethod
+    def of(
+        cls,
+        reason: str,
+        detail: str = "",
+        *,
+        undone: bool | None = None,
+        recovered: bool = False,
+        committed: bool = False,
+    ) -> BoardError:
+        """For a reason of the board program. ``undone``: whether the board could put its old KCM back."""
+        message = Reason(reason, {"detail": detail}).text(BOARD_REASONS).strip()
+        if undone:
+            message += " The board's KCM is again as it was before."
+        elif undone is False:
+            message += " The board's old KCM is whole on it; the next run puts it back."
+        changed = recovered or committed or undone is False
+        return cls(message, reason=reason, undone=bool(undone), recovered=recovered, changed=changed)
