@@ -8,7 +8,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -60,6 +60,10 @@ class Play(subprocess.CompletedProcess):
     @property
     def output(self) -> str:
         return self.stdout + self.stderr
+
+
+Provision = Callable[..., Play]
+"""Runs the main job: options of `ansible-playbook`, and by name what a fixture of that name says."""
 
 
 class Fleet:

@@ -5,12 +5,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from fleet import Fleet, Play, Provision
 
 
 @pytest.fixture
-def nothing_changes(fleet):
+def nothing_changes(fleet: Fleet) -> Iterator[None]:
     """Fails when boards or account are not as they were before the test."""
     certificates = len(fleet.cloud.call("GET", "/state")["certificates"])
     yield
@@ -19,7 +22,7 @@ def nothing_changes(fleet):
         assert fleet.content(board) == ""
 
 
-def errors(play) -> list[str]:
+def errors(play: Play) -> list[str]:
     """The hosts of the errors that Ansible shows."""
     return re.findall(r"^(?:fatal|failed): \[(.*?)\]", play.stdout, re.MULTILINE)
 
@@ -42,7 +45,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_one_error_tells_what_to_do(fleet, home, nothing_changes, mistake):
+def test_one_error_tells_what_to_do(fleet: Fleet, home: Path, nothing_changes: None, mistake: str) -> None:
     how, text = MISTAKES[mistake]
     # `lab run` points to its own cloud, so other keys and hosts are set behind it.
     api = []
@@ -70,7 +73,7 @@ def test_one_error_tells_what_to_do(fleet, home, nothing_changes, mistake):
 
 
 @pytest.mark.parametrize("playbook", ["provision", "rotate"])
-def test_an_inventory_that_is_not_there_is_no_success(fleet, home, playbook):
+def test_an_inventory_that_is_not_there_is_no_success(fleet: Fleet, home: Path, playbook: str) -> None:
     play = fleet.run(
         "ansible-playbook", "-i", "/no/inventry/", f"playbooks/{playbook}.yml", environment={"HOME": str(home)}
     )
@@ -79,7 +82,7 @@ def test_an_inventory_that_is_not_there_is_no_success(fleet, home, playbook):
 
 
 @pytest.mark.parametrize("playbook", ["deprovision", "remove_gone", "forget_host"])
-def test_boards_must_be_named(fleet, home, nothing_changes, playbook):
+def test_boards_must_be_named(fleet: Fleet, home: Path, nothing_changes: None, playbook: str) -> None:
     play = fleet.run("ansible-playbook", f"playbooks/{playbook}.yml", environment={"HOME": str(home)})
     assert play.returncode != 0
     assert len(errors(play)) == 1, play.output
@@ -95,7 +98,7 @@ def test_boards_must_be_named(fleet, home, nothing_changes, playbook):
         ("certificate=delete", "certificate can be kept, inactive or removed, not delete."),
     ],
 )
-def test_a_misspelt_choice_is_told(fleet, home, nothing_changes, choice, told):
+def test_a_misspelt_choice_is_told(fleet: Fleet, home: Path, nothing_changes: None, choice: str, told: str) -> None:
     play = fleet.run(
         *("ansible-playbook", "playbooks/deprovision.yml", "-e", f"boards={fleet.boards[0]}", "-e", choice),
         environment={"HOME": str(home)},
@@ -105,7 +108,7 @@ def test_a_misspelt_choice_is_told(fleet, home, nothing_changes, choice, told):
 
 
 @pytest.mark.parametrize("playbook", ["remove_gone", "forget_host"])
-def test_a_misspelt_board_is_told(fleet, home, nothing_changes, playbook):
+def test_a_misspelt_board_is_told(fleet: Fleet, home: Path, nothing_changes: None, playbook: str) -> None:
     meant = fleet.boards[0]
     misspelt = ["-e", f"boards={meant}1"]
     play = fleet.run("ansible-playbook", f"playbooks/{playbook}.yml", *misspelt, environment={"HOME": str(home)})
@@ -113,7 +116,7 @@ def test_a_misspelt_board_is_told(fleet, home, nothing_changes, playbook):
     assert "Did you mean mbed-linux-os-" in play.output
 
 
-def test_a_board_without_the_utility_fails_alone(fleet, provision):
+def test_a_board_without_the_utility_fails_alone(fleet: Fleet, provision: Provision) -> None:
     lacking, *others = fleet.boards
     fleet.on(lacking, "mv /opt/arm/pelion-provisioning-util /opt/arm/genuine")
     play = provision()
@@ -124,7 +127,7 @@ def test_a_board_without_the_utility_fails_alone(fleet, provision):
     assert all(play.recap[board].failed == 0 and play.recap[board].changed for board in others)
 
 
-def test_a_board_that_is_not_reached_fails_alone(fleet, provision):
+def test_a_board_that_is_not_reached_fails_alone(fleet: Fleet, provision: Provision) -> None:
     hung, *others = fleet.boards
     fleet.on(hung, "killall -STOP dropbear")
     try:

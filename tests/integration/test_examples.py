@@ -80,7 +80,7 @@ def plays(module: str) -> Iterator[dict[str, Any]]:
     yield from (entry for entry in entries if "hosts" in entry)
 
 
-def test_all_modules_are_in_the_order():
+def test_all_modules_are_in_the_order() -> None:
     assert sorted(ORDER) == sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
 
 
@@ -114,7 +114,7 @@ def bench(own_lab: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return bench
 
 
-def test_those_of_the_modules(bench: Bench):
+def test_those_of_the_modules(bench: Bench) -> None:
     written = [play for module in ORDER for play in plays(module)]
     text = bench.named(yaml.safe_dump(written, sort_keys=False, width=1000))
     text = text.replace("/srv/old/team", str(bench.directory / "srv"))
@@ -142,7 +142,7 @@ def test_those_of_the_modules(bench: Bench):
 
 
 @pytest.mark.parametrize("number", range(3))
-def test_those_of_the_inventory(bench: Bench, number: int):
+def test_those_of_the_inventory(bench: Bench, number: int) -> None:
     """The boards of the lab are behind an interface of another name."""
     text = examples(ROOT / "plugins/inventory/mbl_mdns.py").split("---\n")[number]
     text = (
@@ -162,5 +162,5 @@ def test_those_of_the_inventory(bench: Bench, number: int):
     assert ("not found: mbed-linux-os-1234" in listed.stderr) == ("roster:" in text)
 
 
-def test_the_inventory_has_no_other_examples():
+def test_the_inventory_has_no_other_examples() -> None:
     assert examples(ROOT / "plugins/inventory/mbl_mdns.py").count("\nplugin:") == 3

@@ -7,16 +7,14 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
-from fleet import ROOT, Fleet, Play
-
-Provision = Callable[..., Play]
+from fleet import ROOT, Fleet, Play, Provision
 
 CLIENTS = "for p in /proc/[0-9]*; do read c <$p/comm && [ $c = mbl-cloud-clien ] && echo $p; done 2>/dev/null; true"
 """Prints the processes of the board's cloud client."""

@@ -47,7 +47,9 @@ json.dump({name: value.hex() for name, value in credentials.values.items()}, sys
 """
 
 
-def ssh(fleet: Fleet, board: str, *command: str, options: list[str] | None = None, **more: object):
+def ssh(
+    fleet: Fleet, board: str, *command: str, options: list[str] | None = None, **more: object
+) -> subprocess.CompletedProcess[str]:
     (address,) = [entry["ipv6"] for entry in fleet.status()["boards"] if entry["name"] == board]
     return fleet_run(fleet, [*SSH, *(options or []), f"root@{address}", *command], **more)
 

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from pathlib import Path
 
-from fleet import ROOT
+from fleet import ROOT, Fleet, Provision
 
 
-def test_the_second_run_changes_nothing_and_costs_one_exchange(fleet, provision):
+def test_the_second_run_changes_nothing_and_costs_one_exchange(fleet: Fleet, provision: Provision) -> None:
     before = fleet.counts()
     # Connections that earlier tests left open must not be used.
     with tempfile.TemporaryDirectory() as sockets:
@@ -33,7 +34,9 @@ def test_the_second_run_changes_nothing_and_costs_one_exchange(fleet, provision)
         assert fleet.content(board) == content[board]
 
 
-def test_each_board_is_registered_under_the_certificate_of_the_store(fleet, provision, home):
+def test_each_board_is_registered_under_the_certificate_of_the_store(
+    fleet: Fleet, provision: Provision, home: Path
+) -> None:
     assert provision().returncode == 0
     state = fleet.cloud.call("GET", "/state")
     logs = {board: fleet.on(board, "cat /var/log/mbl-cloud-client.log") for board in fleet.boards}
@@ -43,7 +46,7 @@ def test_each_board_is_registered_under_the_certificate_of_the_store(fleet, prov
         assert device_id in registered, board
 
 
-def test_a_newly_added_board_is_the_only_one_that_changes(fleet, provision):
+def test_a_newly_added_board_is_the_only_one_that_changes(fleet: Fleet, provision: Provision) -> None:
     assert provision().returncode == 0
     added = fleet.boards[0]
     fleet.make_fresh(added)
@@ -52,7 +55,7 @@ def test_a_newly_added_board_is_the_only_one_that_changes(fleet, provision):
     assert {board for board, recap in play.recap.items() if recap.changed} == {added}
 
 
-def test_check_mode_foresees_and_changes_nothing(fleet, provision, home):
+def test_check_mode_foresees_and_changes_nothing(fleet: Fleet, provision: Provision, home: Path) -> None:
     certificates = len(fleet.cloud.call("GET", "/state")["certificates"])
     play = provision("--check", "--diff")
     assert play.returncode == 0, play.output
@@ -73,13 +76,13 @@ def test_check_mode_foresees_and_changes_nothing(fleet, provision, home):
     assert not any(recap.changed for recap in again.recap.values())
 
 
-def test_the_diff_names_certificates(fleet, provision):
+def test_the_diff_names_certificates(fleet: Fleet, provision: Provision) -> None:
     play = provision("--diff")
     assert '"developer_certificate": null' in play.stdout
     assert '"provisioned_by": "pelion.mbl"' in play.stdout
 
 
-def test_the_store_is_readable_with_ansible_vault(fleet, provision, home):
+def test_the_store_is_readable_with_ansible_vault(fleet: Fleet, provision: Provision, home: Path) -> None:
     assert provision().returncode == 0
     entries = sorted((home / ".mbl-store" / "team").glob("*.yml"))
     assert len(entries) == 2
@@ -94,7 +97,9 @@ def test_the_store_is_readable_with_ansible_vault(fleet, provision, home):
         assert "kind: " in view.stdout
 
 
-def test_status_playbook_lists_board_address_device_id_and_state(fleet, provision, home):
+def test_status_playbook_lists_board_address_device_id_and_state(
+    fleet: Fleet, provision: Provision, home: Path
+) -> None:
     assert provision().returncode == 0
     play = fleet.run("ansible-playbook", ROOT / "playbooks/status.yml", environment={"HOME": str(home)})
     assert play.returncode == 0, play.output
@@ -103,7 +108,7 @@ def test_status_playbook_lists_board_address_device_id_and_state(fleet, provisio
         assert board["ipv6"] in line
 
 
-def test_the_inventory_lists_the_boards_with_their_scope(fleet, home):
+def test_the_inventory_lists_the_boards_with_their_scope(fleet: Fleet, home: Path) -> None:
     play = fleet.run("ansible-inventory", "--graph", environment={"HOME": str(home)})
     assert all(f"--{board}" in play.stdout for board in fleet.boards)
     hosts = fleet.run("ansible-inventory", "--list", environment={"HOME": str(home)}).stdout
@@ -112,7 +117,9 @@ def test_the_inventory_lists_the_boards_with_their_scope(fleet, home):
         assert board["ipv4"] is None or board["ipv4"] in hosts
 
 
-def test_the_playbook_runs_from_the_installed_collection(fleet, provision, home, tmp_path):
+def test_the_playbook_runs_from_the_installed_collection(
+    fleet: Fleet, provision: Provision, home: Path, tmp_path: Path
+) -> None:
     subprocess.run(
         [ROOT / ".venv/bin/ansible-galaxy", "collection", "install", "-p", tmp_path, ROOT, "--force"],
         check=True,

@@ -4,16 +4,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from fleet import Fleet, Provision
 
 
 @pytest.fixture
-def certificate(fleet, home, request):
+def certificate(fleet: Fleet, home: Path, request: pytest.FixtureRequest) -> str:
     """A developer certificate with room for one more device; ``provision`` uses the one of that name."""
     return make_certificate(fleet, home, request.node.name, devices=99)
 
 
-def make_certificate(fleet, home, name: str, *, devices: int) -> str:
+def make_certificate(fleet: Fleet, home: Path, name: str, *, devices: int) -> str:
     """The id of a new developer certificate that so many devices hold."""
     arguments = ["--vault-password-file", home / "vault-password", "-m", "pelion.mbl.pelion_dev_cert"]
     made = fleet.run("ansible", "localhost", *arguments, "-a", f"name={name}", environment={"HOME": str(home)})
@@ -24,11 +27,13 @@ def make_certificate(fleet, home, name: str, *, devices: int) -> str:
     return certificate_id
 
 
-def untouched(fleet) -> bool:
+def untouched(fleet: Fleet) -> bool:
     return not any(fleet.content(board) for board in fleet.boards)
 
 
-def test_boards_without_a_place_are_refused_and_the_others_get_theirs(fleet, provision, certificate):
+def test_boards_without_a_place_are_refused_and_the_others_get_theirs(
+    fleet: Fleet, provision: Provision, certificate: str
+) -> None:
     play = provision()
     assert play.returncode != 0
     assert "no room for this board" in play.output
@@ -37,7 +42,9 @@ def test_boards_without_a_place_are_refused_and_the_others_get_theirs(fleet, pro
     assert sum(1 for board in fleet.boards if fleet.content(board)) == 1
 
 
-def test_boards_that_are_its_own_take_no_room(fleet, provision, home, request):
+def test_boards_that_are_its_own_take_no_room(
+    fleet: Fleet, provision: Provision, home: Path, request: pytest.FixtureRequest
+) -> None:
     make_certificate(fleet, home, request.node.name, devices=97)
     assert provision().returncode == 0
     again = provision()
@@ -45,7 +52,9 @@ def test_boards_that_are_its_own_take_no_room(fleet, provision, home, request):
     assert not any(recap.changed for recap in again.recap.values())
 
 
-def test_a_fleet_is_spread_and_each_board_keeps_its_own(fleet, provision, home, request):
+def test_a_fleet_is_spread_and_each_board_keeps_its_own(
+    fleet: Fleet, provision: Provision, home: Path, request: pytest.FixtureRequest
+) -> None:
     name = request.node.name
     make_certificate(fleet, home, f"{name}-01", devices=98)
     spread = ["-e", "provision_pelion_spread=true"]
@@ -59,7 +68,7 @@ def test_a_fleet_is_spread_and_each_board_keeps_its_own(fleet, provision, home, 
     assert not any(recap.changed for recap in second.recap.values())
 
 
-def test_a_full_account_is_told(fleet, provision, home, request):
+def test_a_full_account_is_told(fleet: Fleet, provision: Provision, home: Path, request: pytest.FixtureRequest) -> None:
     make_certificate(fleet, home, "any", devices=0)
     certificates = fleet.cloud.call("GET", "/state")["certificates"]
     account = certificates[0]["account_id"]
@@ -73,7 +82,9 @@ def test_a_full_account_is_told(fleet, provision, home, request):
     assert untouched(fleet)
 
 
-def test_an_inactive_certificate_is_told(fleet, provision, home, request):
+def test_an_inactive_certificate_is_told(
+    fleet: Fleet, provision: Provision, home: Path, request: pytest.FixtureRequest
+) -> None:
     make_certificate(fleet, home, request.node.name, devices=0)
     inactive = ["-m", "pelion.mbl.pelion_dev_cert", "-a", f"name={request.node.name} state=inactive"]
     secret = ["--vault-password-file", home / "vault-password"]

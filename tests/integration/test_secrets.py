@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from fleet import ROOT
+from fleet import ROOT, Fleet, Provision
 from test_transaction import FAILURES, replace_utility
 
 
@@ -104,7 +104,9 @@ def found(forms: Iterable[bytes], content: bytes) -> list[bytes]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="reads other processes' environments")
-def test_no_secret_is_found_where_it_must_not_be(fleet, provision, home, tmp_path, monkeypatch):
+def test_no_secret_is_found_where_it_must_not_be(
+    fleet: Fleet, provision: Provision, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     (tmp_path / "log").touch()
@@ -151,11 +153,11 @@ def test_no_secret_is_found_where_it_must_not_be(fleet, provision, home, tmp_pat
     assert seen > 100
 
 
-def _lab_key(fleet) -> Iterator[bytes]:
+def _lab_key(fleet: Fleet) -> Iterator[bytes]:
     yield fleet.run("printenv", "PELION_API_KEY").stdout.strip().encode()
 
 
-def test_the_search_finds_what_is_there(home):
+def test_the_search_finds_what_is_there(home: Path) -> None:
     """The search itself can fail: a key in each form is found."""
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
