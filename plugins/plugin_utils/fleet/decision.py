@@ -14,7 +14,7 @@ from ..board.items import Items
 from ..cloud.api_answers import Device
 from ..errors import PelionError
 from ..reasons import Reason
-from ..store.store import StoreError
+from ..store.errors import StoreError
 from .assignment import Assignment, Seeker, assign, is_meant
 from .member import Member
 from .memory import Remembered

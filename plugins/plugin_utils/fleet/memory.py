@@ -9,18 +9,15 @@ vaulted, so that an overview needs no password.
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ..errors import PelionError
-from ..store.durable_file import replace_file
+from ..store.noted_file import NotedFile
 from ..store.store import Store
 
 FILE = "fleet.json"
-FORMAT = 1
 FRESH_FOR = timedelta(days=1)
 """How old ``seen`` may be before it alone is a reason to write: reruns in CI should not touch a shared file."""
 
@@ -48,22 +45,12 @@ class Remembered:
 
 
 def read_fleet(store: Store) -> dict[str, Remembered]:
-    """The remembered boards by name, none without a file. Raises PelionError for a damaged one."""
-    path = store.directory / FILE
+    """The remembered boards by name, none without a file. Raises StoreError for a damaged one."""
+    file = _file(store)
     try:
-        document = json.loads(path.read_bytes())
-        if document["format"] != FORMAT:
-            raise ValueError
-        return {name: _remembered(entry) for name, entry in document["boards"].items()}
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise PelionError(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise PelionError(
-            f"{path} is damaged, so it is not known which boards the team has provisioned. Mend it, or remove it: "
-            "the next run writes what it finds."
-        ) from None
+        return {name: _remembered(entry) for name, entry in file.read().items()}
+    except (ValueError, KeyError, TypeError):
+        raise file.damaged() from None
 
 
 def remember(store: Store, boards: Mapping[str, Remembered]) -> None:
@@ -109,17 +96,23 @@ def forget_host_keys(boards: Mapping[str, Remembered], names: Iterable[str]) -> 
 
 
 def write_fleet(store: Store, boards: Mapping[str, Remembered]) -> None:
-    """Replace the file; the caller holds the store's lock. Raises PelionError."""
-    document = {"format": FORMAT, "boards": {name: asdict(boards[name]) for name in sorted(boards)}}
-    path = store.directory / FILE
-    try:
-        replace_file(path, (json.dumps(document, indent=2) + "\n").encode(), 0o660)
-    except OSError as error:
-        raise PelionError(f"{path} cannot be written: {error.strerror}.") from error
+    """Replace the file; the caller holds the store's lock. Raises StoreError."""
+    _file(store).write({name: asdict(board) for name, board in boards.items()})
+
+
+def _file(store: Store) -> NotedFile:
+    return NotedFile(
+        store,
+        FILE,
+        unknown="it is not known which boards the team has provisioned",
+        remedy="Repair it, or remove it: the next run writes it again from what it finds.",
+    )
 
 
 def _remembered(entry: Mapping[str, Any]) -> Remembered:
-    remembered = Remembered(**{**entry, "host_keys": tuple(entry["host_keys"])})
+    # A newer version may note more.
+    known = {field.name: entry[field.name] for field in fields(Remembered) if field.name in entry}
+    remembered = Remembered(**{**known, "host_keys": tuple(entry["host_keys"])})
     _time(remembered.seen)
     return remembered
 

@@ -13,8 +13,8 @@ from ..cloud.pelion_api import ApiError
 from ..credentials.rules import CredentialError
 from ..errors import PelionError
 from ..reasons import Kind, Reason
+from ..store.errors import StoreError
 from ..store.places import PlacesError
-from ..store.store import StoreError
 from ..store.vault import VaultError
 
 _ROSTER = "provision_pelion_roster"

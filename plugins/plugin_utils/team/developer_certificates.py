@@ -86,7 +86,7 @@ class DeveloperCertificateKeeper:
         The outcome's source is ``store``, ``cloud`` or ``made``.
         """
         if self._stored is None:
-            self._store.knows_secret()  # before anything is asked for that could then not be kept
+            self._store.try_secret()  # before anything is asked for that could then not be kept
         outcome = self._compare()
         if self._found is None:
             return self._make(outcome, description, create)

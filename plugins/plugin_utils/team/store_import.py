@@ -58,7 +58,7 @@ def _take_over(old: OldEntry, team: Store, dry_run: bool) -> Takeover:
     if not dry_run:
         team.add(old.name, old.entry)
     else:
-        team.knows_secret()
+        team.try_secret()
     return Takeover(old, "imported")
 
 
@@ -71,5 +71,5 @@ def _take_key_over(key: str | None, api_host: str, user: Store, dry_run: bool) -
     if not dry_run:
         user.add(ApiKey.NAME, ApiKey(key, api_host))
     else:
-        user.knows_secret()
+        user.try_secret()
     return "imported"

@@ -21,7 +21,8 @@ from ..credentials.update_certificate import (
 )
 from ..credentials.update_resources import SigningPair, UpdateResources
 from ..errors import PelionError
-from ..store.store import Store, StoreError
+from ..store.errors import StoreError
+from ..store.store import Store
 from ..times import parse_time, time_text
 from .outcome import Outcome
 
@@ -138,7 +139,7 @@ class UpdateKeeper:
             return outcome
         if self._dry_run:
             if stored is None:
-                self._store.knows_secret()
+                self._store.try_secret()
             return outcome
         # Two runs at once must not both make a certificate: one of the two keys would be lost.
         with self._store.locked():

@@ -46,7 +46,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.stock import (
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import UpdateWish
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.work import NOT_IN_STORE, differences
 from ansible_collections.pelion.mbl.plugins.plugin_utils.reasons import Kind, Reason
-from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import StoreError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.task.injecting import bring_to
 
 CERTIFICATES = 2

@@ -27,8 +27,10 @@ from hypothesis import strategies as st
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import DeveloperCredentials
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
-from ansible_collections.pelion.mbl.plugins.plugin_utils.store import store as store_module
-from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import MAX_BYTES, Store, StoreError, _name, _stem
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store import directory
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store.errors import StoreError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store.names import name_of, stem_of
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import MAX_BYTES, Store
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.vault import Vault, VaultError
 
 FORK = multiprocessing.get_context("fork")
@@ -166,10 +168,10 @@ def test_any_name_works_and_stays_inside(store: Store) -> None:
 
 @given(st.text(min_size=1, max_size=100), st.text(min_size=1, max_size=100))
 def test_stems_are_safe_and_tell_names_apart(name: str, other: str) -> None:
-    stem = _stem(name)
+    stem = stem_of(name)
     assert set(stem) <= set("abcdefghijklmnopqrstuvwxyz0123456789.-_~") and stem[0] not in ".-" and len(stem) <= 180
-    assert _name(stem) in (name, None) and (_name(stem) == name or "~~" in stem)
-    assert (stem == _stem(other)) == (name == other)
+    assert name_of(stem) in (name, None) and (name_of(stem) == name or "~~" in stem)
+    assert (stem == stem_of(other)) == (name == other)
 
 
 def test_names_that_are_none() -> None:
@@ -325,18 +327,18 @@ def test_no_secret_at_all(tmp_path: Path) -> None:
 def test_a_mistyped_secret_writes_nothing(tmp_path: Path) -> None:
     warnings: list[str] = []
     store = Store(tmp_path / "store", a_vault(), warn=warnings.append)
-    assert not store.knows_secret()
+    assert not store.try_secret()
     store.write("x", Note("a"))
     (warning,) = warnings
     assert f"ansible-vault view {store.path(Note, 'x')}" in warning
     store.write("y", Note("a"))
-    assert store.knows_secret() and warnings == [warning]  # from then on the first entry is the proof
+    assert store.try_secret() and warnings == [warning]  # from then on the first entry is the proof
     before = {path.name: path.read_bytes() for path in store.directory.iterdir()}
     mistyped = Store(store.directory, Vault([("default", VaultSecret(b"secret of defautl"))]), warn=warnings.append)
     for write in (
         lambda: mistyped.write("z", Note("a")),
         lambda: mistyped.write("x", Note("b")),
-        mistyped.knows_secret,
+        mistyped.try_secret,
         lambda: mistyped.require_writable(Note, "z"),
     ):
         with pytest.raises(StoreError, match="none of"):
@@ -360,13 +362,13 @@ def test_damaged_entries_prove_no_secret(tmp_path: Path) -> None:
     store = Store(tmp_path / "store", a_vault())
     store.write("x", Note("a"))
     store.path(Note, "x").write_text("decrypted in place\n")
-    assert not store.knows_secret() and store.write("y", Note("a"))
+    assert not store.try_secret() and store.write("y", Note("a"))
 
 
 def test_only_a_change_is_announced(tmp_path: Path) -> None:
     changes: list[int] = []
     store = Store(tmp_path / "store", a_vault(), before_change=lambda: changes.append(len(changes)))
-    assert store.read(Note, "x") is None and not store.remove(Note, "x") and not store.knows_secret()
+    assert store.read(Note, "x") is None and not store.remove(Note, "x") and not store.try_secret()
     assert not changes
     assert store.write("x", Note("a")) and changes
     changes.clear()
@@ -544,7 +546,7 @@ def test_a_hundred_kills_leave_the_old_or_the_new_entry(tmp_path: Path) -> None:
 
 
 def test_a_lock_that_is_not_released(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(directory, "LOCK_SECONDS", 0.2)
     other = Store(store.directory, a_vault(), shared=True)
     with store.locked():
         with store.locked():
@@ -574,7 +576,7 @@ import sys
 from pathlib import Path
 from test_store import Note, Store, StoreError, a_vault
 store = Store(Path(sys.argv[1]), a_vault(), shared=True)
-assert store.read(Note, "x") == Note("a") and store.write("x", Note("a")) is False and store.knows_secret()
+assert store.read(Note, "x") == Note("a") and store.write("x", Note("a")) is False and store.try_secret()
 changes = [
     lambda: store.write("x", Note("b")),
     lambda: store.require_writable(Note, "x"),

@@ -14,8 +14,8 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.rules impor
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reasons import failure
 from ansible_collections.pelion.mbl.plugins.plugin_utils.reasons import Reason
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.places import PlacesError
-from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import StoreError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.vault import NoSecretError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.task.fleet_action import FleetAction
 

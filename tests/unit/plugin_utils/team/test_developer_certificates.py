@@ -17,8 +17,9 @@ from cloud_access import api_of, calls, store_at
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.pelion_api import PelionApi
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import DeveloperCredentials
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
-from ansible_collections.pelion.mbl.plugins.plugin_utils.store import store as store_module
-from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store, StoreError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store import directory
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store.errors import StoreError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.vault import Vault
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team import developer_certificates
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.developer_certificates import (
@@ -288,7 +289,7 @@ def test_runs_at_once_make_one_certificate(cloud: Cloud, store: Store) -> None:
 def test_the_store_is_not_locked_while_the_cloud_works(
     cloud: Cloud, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(directory, "LOCK_SECONDS", 0.2)
     credentials = present(cloud, store, description="first").credentials
     create = PelionApi.create_developer_certificate
 

@@ -19,7 +19,8 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.rules impor
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_certificate import RecipeError, derive_ids
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
-from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store, StoreError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store.errors import StoreError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.vault import NoSecretError, Vault
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.update_keeper import (
     KeyNeededError,

@@ -1,0 +1,172 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The directory that a store lies in: who may use it, one writer at a time, and nothing left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import grp
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from .durable_file import LITTER
+from .errors import StoreError, disk_errors, unusable
+
+LOCK_SECONDS = 60.0
+
+
+class Directory:
+    """The directory at ``path``, for a group (``shared``: mode 2770) or for its owner alone (0700).
+
+    ``warn`` gets what is odd about it, once, at the first use. ``before_create`` is called before it is made, and
+    ``before_change``, under the lock, before anything is changed.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        shared: bool,
+        warn: Callable[[str], None],
+        before_create: Callable[[], None],
+        before_change: Callable[[], None],
+    ) -> None:
+        self.path = path
+        self._shared = shared
+        self._warn = warn
+        self._before_create = before_create
+        self._before_change = before_change
+        self._inspected = False
+        self._lock_depth = 0
+
+    @property
+    def file_mode(self) -> int:
+        """Of the files in it."""
+        return 0o660 if self._shared else 0o600
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep all other writers out; the directory is made where there is none. Within it, it may be taken again.
+
+        Raises StoreError when another process has kept the lock for LOCK_SECONDS.
+        """
+        if self._lock_depth:
+            self._lock_depth += 1
+            try:
+                yield
+            finally:
+                self._lock_depth -= 1
+            return
+        self.create()
+        descriptor = self._lock()
+        self._lock_depth = 1
+        try:
+            self._before_change()
+            self._remove_litter()
+            yield
+        finally:
+            self._lock_depth = 0
+            os.close(descriptor)
+
+    def _remove_litter(self) -> None:
+        """Temporary files of killed writers; under the lock, there is no other kind."""
+        with contextlib.suppress(OSError):
+            for file in os.listdir(self.path):
+                if file.startswith(".") and file.endswith(LITTER):
+                    os.unlink(self.path / file)
+
+    def _lock(self) -> int:
+        path = self.path / ".lock"
+        with disk_errors(path):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            if self._shared and os.fstat(descriptor).st_uid == os.geteuid():
+                os.fchmod(descriptor, 0o660)
+            deadline = time.monotonic() + LOCK_SECONDS
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    return descriptor
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise StoreError(
+                            f"The store {self.path} has been locked by another process for "
+                            f"{LOCK_SECONDS:.0f} seconds. `fuser -v {path}` tells by which.",
+                            path=str(self.path),
+                        ) from None
+                    time.sleep(0.02)
+        except OSError as error:
+            os.close(descriptor)
+            raise unusable(path, None, f"cannot be locked: {error.strerror}") from error
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+    def create(self) -> None:
+        """Make it, unless it is there."""
+        if self.is_there():
+            return
+        self._before_create()
+        with disk_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):  # made by another process just now
+                self.path.mkdir(mode=0o700)
+                if self._shared:
+                    # Files made in a setgid directory belong to its group.
+                    self.path.chmod(0o2770)
+        self.is_there()
+
+    def is_there(self) -> bool:
+        """Whether it is, and may be used. Raises StoreError when it is open to everybody."""
+        if self._inspected:
+            return True
+        try:
+            status = self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise unusable(self.path, None, f"cannot be used: {error.strerror}") from error
+        if not stat.S_ISDIR(status.st_mode):
+            raise unusable(self.path, None, "is not a directory")
+        for path in (self.path.resolve(), *self.path.resolve().parents):
+            mode = path.stat().st_mode
+            sticky_parent = mode & stat.S_ISVTX and path != self.path.resolve()
+            if mode & stat.S_IWOTH and not sticky_parent:
+                raise StoreError(
+                    f"Everybody may write to {path}, so anyone could remove or exchange what is in the store "
+                    f"{self.path}. Do `chmod o-w {path}`, or choose another place.",
+                    path=str(self.path),
+                )
+        for oddity in self._shared_oddities(status) if self._shared else self._private_oddities(status):
+            self._warn(f"The store {self.path} {oddity}")
+        self._inspected = True
+        return True
+
+    def _private_oddities(self, status: os.stat_result) -> Iterator[str]:
+        if status.st_uid != os.geteuid():
+            yield f"belongs to user {status.st_uid}, but this is run by user {os.geteuid()}."
+        if status.st_mode & 0o077:
+            yield f"is meant for one user, but others may enter it. Do `chmod 700 {self.path}`."
+
+    def _shared_oddities(self, status: os.stat_result) -> Iterator[str]:
+        if os.geteuid() != 0 and status.st_gid not in {os.getegid(), *os.getgroups()}:
+            yield (
+                f"belongs to the group {_group_name(status.st_gid)}, in which you are not; "
+                "what you write there may be unreadable for its group."
+            )
+        if status.st_mode & 0o2770 != 0o2770:
+            yield (
+                f"has the mode {stat.S_IMODE(status.st_mode):04o}, so a team cannot share it. "
+                f"Do `chmod 2770 {self.path}`, and give it the team's group with chgrp."
+            )
+
+
+def _group_name(group: int) -> str:
+    try:
+        return grp.getgrgid(group).gr_name
+    except KeyError:
+        return str(group)
