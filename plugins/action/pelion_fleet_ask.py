@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -18,6 +17,7 @@ from ..plugin_utils.task.board import BOARD_ARGUMENTS, board_of
 from ..plugin_utils.task.fleet_action import FleetAction
 from ..plugin_utils.task.host_keys import host_keys_of
 from ..plugin_utils.team.developer_certificates import check_request
+from ..plugin_utils.words import nearest
 
 _KINDS: dict[Any, dict[str, Any]] = {
     str: {"type": "str"},
@@ -82,8 +82,8 @@ def unknown_variable(variables: Iterable[str]) -> Reason | None:
     """What is wrong with a variable whose name begins as the role's do, and that the role does not have."""
     for name in sorted(name for name in variables if name.startswith(PREFIX)):
         if name.removeprefix(PREFIX) not in ROLE_VARIABLES:
-            near = difflib.get_close_matches(name.removeprefix(PREFIX), ROLE_VARIABLES, 1)
-            return Reason("unknown-variable", {"variable": name, **({"near": PREFIX + near[0]} if near else {})})
+            near = nearest(name.removeprefix(PREFIX), ROLE_VARIABLES)
+            return Reason("unknown-variable", {"variable": name, **({"near": PREFIX + near} if near else {})})
     return None
 
 

@@ -169,7 +169,6 @@ addresses:
   mbed-linux-os-77: 192.0.2.77
 """
 
-import difflib
 import hashlib
 import json
 import os
@@ -192,6 +191,7 @@ from ..plugin_utils.discovery.seen_boards import SeenBoards
 from ..plugin_utils.discovery.ssh import ARGUMENTS, CONTROL_PATH, HOST_KEY_ARGUMENTS, HOST_KEY_NOTED, pinned
 from ..plugin_utils.errors import PelionError
 from ..plugin_utils.libraries import require_libraries
+from ..plugin_utils.words import nearest
 
 try:
     # Since ansible-core 2.19 a text counts as untrusted, and `ansible-inventory --list` shows it as such, unless…
@@ -248,8 +248,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         definitions = constants.config.get_configuration_definitions("inventory", self._load_name)
         known = set(definitions).union(*(definition.get("aliases") or () for definition in definitions.values()))
         for name in config.keys() - known:
-            near = difflib.get_close_matches(str(name), known, 1)
-            hint = f" Do you mean {near[0]}?" if near else ""
+            near = nearest(str(name), known)
+            hint = f" Do you mean {near}?" if near else ""
             raise AnsibleParserError(f"pelion.mbl.mbl_mdns has no option {name!r}.{hint}")
 
     def _boards(self, path: str, cache: bool) -> list[Host]:

@@ -15,7 +15,7 @@ HOUSE = PLUGINS / "plugin_utils"
 
 ORDER = ("task", "report", "fleet", "team", "cloud", "board", "credentials", "store", "discovery")
 """The uppermost first."""
-FOR_ALL = {"errors", "json_object", "libraries", "reasons", "times"}
+FOR_ALL = {"errors", "json_object", "libraries", "reasons", "times", "words"}
 """Modules beside the rooms."""
 ALONE = {"store", "discovery"}
 """Rooms that import no other room."""

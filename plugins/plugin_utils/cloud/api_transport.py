@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from ..errors import PelionError
 from ..libraries import Absent, is_installed
+from ..words import printable
 
 if TYPE_CHECKING or is_installed("requests"):
     import requests
@@ -331,8 +332,7 @@ class ApiTransport:
         """``text`` of the service, short and printable, and without our key should it echo it."""
         if not isinstance(text, str):
             return ""
-        printable = "".join(char if char.isprintable() else " " for char in text.replace(self._key, "********"))
-        return printable.strip()[:500]
+        return printable(text.replace(self._key, "********"), 500)
 
 
 class _Bearer(AuthBase):

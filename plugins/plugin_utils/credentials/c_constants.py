@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..libraries import Absent, is_installed
-from .c_errors import CSourceError, printable
+from ..words import printable
+from .c_errors import LONGEST_QUOTE, CSourceError
 from .c_expression import Evaluator, is_string, line, string
 from .c_text import MAX_BYTES
 
@@ -93,13 +94,15 @@ class _Reader:
                 value = self._integer(_type_name(kind), declaration.init)
                 size = len(value)
         except ValueError as error:
-            raise CSourceError(self._source, at, f"{printable(declaration.name)}: {error}") from None
+            raise CSourceError(self._source, at, f"{printable(declaration.name, LONGEST_QUOTE)}: {error}") from None
         return CConstant(value, size, at)
 
     def _array(self, element: str, dimension: c_ast.Node | None, init: c_ast.Node) -> tuple[bytes, int]:
         """An array's value, and its size in bytes."""
         if element not in CHARACTERS + OCTETS:
-            raise ValueError(f"an array of {printable(element)}; only arrays of bytes or characters are known")
+            raise ValueError(
+                f"an array of {printable(element, LONGEST_QUOTE)}; only arrays of bytes or characters are known"
+            )
         if isinstance(init, c_ast.InitList) and len(init.exprs) == 1 and is_string(init.exprs[0]):
             init = init.exprs[0]
         declared = None if dimension is None else self._evaluator.number(dimension)
@@ -132,10 +135,10 @@ class _Reader:
     def _integer(self, kind: str, init: c_ast.Node) -> bytes:
         bits = 8 if kind in CHARACTERS + OCTETS else INTEGERS.get(kind)
         if bits is None:
-            raise ValueError(f"a variable of the type {printable(kind)}, which is not known here")
+            raise ValueError(f"a variable of the type {printable(kind, LONGEST_QUOTE)}, which is not known here")
         number = self._evaluator.number(init)
         if not 0 <= number < 2**bits:
-            raise ValueError(f"a number that a {printable(kind)} cannot hold, or a negative one")
+            raise ValueError(f"a number that a {printable(kind, LONGEST_QUOTE)} cannot hold, or a negative one")
         return number.to_bytes(4, "little")
 
 

@@ -6,14 +6,12 @@ from __future__ import annotations
 
 from ..errors import PelionError
 
+LONGEST_QUOTE = 80
+"""How many characters of a file an error may quote."""
+
 
 class CSourceError(PelionError):
     """A file is not C source of the expected kind. Names file, line and reason, never its content."""
 
     def __init__(self, source: str, line: int | None, reason: str) -> None:
         super().__init__(f"{source}{f', line {line}' if line else ''}: {reason}", source=source, line=line)
-
-
-def printable(text: str) -> str:
-    """``text`` out of a file, short and harmless enough for an error message."""
-    return "".join(c if c.isprintable() and c.isascii() else "?" for c in text[:80])

@@ -7,7 +7,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .c_errors import CSourceError, printable
+from ..words import printable
+from .c_errors import LONGEST_QUOTE, CSourceError
 from .c_expression import Evaluator, parse
 from .c_text import strip_comments
 
@@ -62,20 +63,22 @@ class _Preprocessor:
         elif not self.active:
             return
         elif name == "error":
-            raise CSourceError(self.source, line, f"the file is only a template, it says: {printable(text)}")
+            raise CSourceError(
+                self.source, line, f"the file is only a template, it says: {printable(text, LONGEST_QUOTE)}"
+            )
         elif name == "define":
             self._define(line, text)
         elif name == "undef":
             self.macros.pop(text, None)
         elif name not in _IGNORED:
-            raise CSourceError(self.source, line, f"unknown preprocessor line #{printable(name)}")
+            raise CSourceError(self.source, line, f"unknown preprocessor line #{printable(name, LONGEST_QUOTE)}")
 
     def _branch(self, line: int, name: str, text: str) -> None:
         if not self.stack:
             raise CSourceError(self.source, line, f"#{name} without #if")
         conditional = self.stack[-1]
         if not conditional.active and conditional.enclosing_active:
-            self.left_out.append(f"lines {conditional.line} to {line} ({printable(conditional.text)})")
+            self.left_out.append(f"lines {conditional.line} to {line} ({printable(conditional.text, LONGEST_QUOTE)})")
         if name == "endif":
             self.stack.pop()
             return
@@ -105,7 +108,9 @@ class _Preprocessor:
             return (text in self.macros) == (name == "ifdef")
         value = self._value(text)
         if value is None:
-            raise CSourceError(self.source, line, f"cannot tell whether this holds: #if {printable(text)}")
+            raise CSourceError(
+                self.source, line, f"cannot tell whether this holds: #if {printable(text, LONGEST_QUOTE)}"
+            )
         return value != 0
 
     def _value(self, expression: str) -> int | None:
@@ -140,5 +145,7 @@ def preprocess(text: str, source: str) -> tuple[list[str], list[str]]:
         lines.append(line if preprocessor.active else "")
     if preprocessor.stack:
         open_one = preprocessor.stack[-1]
-        raise CSourceError(source, open_one.line, f"{printable(open_one.text)} has no #endif: the file is truncated")
+        raise CSourceError(
+            source, open_one.line, f"{printable(open_one.text, LONGEST_QUOTE)} has no #endif: the file is truncated"
+        )
     return lines, preprocessor.left_out

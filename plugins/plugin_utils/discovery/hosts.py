@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..errors import PelionError
+from ..words import some
 from .addresses import in_order, objection, parse
 from .fairness import in_turn
 from .links import Link
@@ -249,6 +250,4 @@ def _is_same(one: Host, other: Host) -> bool:
 
 
 def _enumerate(names: Sequence[str]) -> str:
-    shown = sorted(set(names))
-    more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
-    return ", ".join(shown[:_NAMED]) + more
+    return some(sorted(set(names)), _NAMED)

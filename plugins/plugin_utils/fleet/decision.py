@@ -15,6 +15,7 @@ from ..cloud.api_answers import Device
 from ..errors import PelionError
 from ..reasons import Reason
 from ..store.errors import StoreError
+from ..words import some
 from .assignment import Assignment, Seeker, assign, is_meant
 from .member import Member
 from .memory import Remembered
@@ -64,13 +65,13 @@ class Fleet:
             if not member.wishes.roster and is_new(member.name, member.host_keys, self.remembered)
         ]
         if new:
-            yield f"New to the team, and to get keys, since there is no provision_pelion_roster: {shortened(new)}."
+            yield f"New to the team, and to get keys, since there is no provision_pelion_roster: {some(new, 10)}."
         having: dict[str, list[str]] = {}
         for member in self.admitted:
             for warning in member.board.warnings:
                 having.setdefault(warning, []).append(member.name)
         for warning, names in having.items():
-            yield f"{shortened(names)}: {warning}"
+            yield f"{some(names, 10)}: {warning}"
 
 
 @dataclass(frozen=True)
@@ -296,8 +297,3 @@ class _Deciding:
         if device is None:
             return Reason("no-device", {"device_id": device_id})
         return None if device.state == "registered" else Reason("device-state", {"state": device.state})
-
-
-def shortened(names: Sequence[str]) -> str:
-    """Names of boards for a message, at most ten of them."""
-    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

@@ -8,7 +8,6 @@ vaulted, so that an overview needs no password.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta, timezone
@@ -16,6 +15,7 @@ from typing import Any
 
 from ..store.noted_file import NotedFile
 from ..store.store import Store
+from ..words import nearest
 
 FILE = "fleet.json"
 FRESH_FOR = timedelta(days=1)
@@ -82,11 +82,7 @@ def unknown_names(boards: Mapping[str, Remembered], names: Iterable[str], invent
     """Those of ``names`` that neither the team remembers nor the ``inventory`` has, each with the nearest name that
     one of them has, or an empty text."""
     known = [*boards, *inventory]
-    return {
-        name: next(iter(difflib.get_close_matches(name, known, 1)), "")
-        for name in names
-        if name not in boards and name not in inventory
-    }
+    return {name: nearest(name, known) for name in names if name not in boards and name not in inventory}
 
 
 def forget_host_keys(boards: Mapping[str, Remembered], names: Iterable[str]) -> dict[str, Remembered]:

@@ -97,7 +97,7 @@ def update_unknown(members: Iterable[Member], stock: Stock) -> Refusals:
             yield member.name, holds_unknown_update(fingerprint, stock.team_store)
     if not unknown:
         return
-    holder, fingerprint = next(iter(unknown.items()))
+    (holder, fingerprint), *_ = unknown.items()
     known_names = set(stock.known_updates.values())
     for member in members:
         wish = member.wishes.update

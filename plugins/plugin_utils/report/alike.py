@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..reasons import Kind, Reason
+from ..words import MOST_NAMES, printable
 from .entries import GOOD, OUTCOMES, BoardReport
 from .reasons import KINDS
-from .words import MOST_NAMES, printable
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from xml.etree import ElementTree
 
 from ..errors import PelionError
 from ..store.durable_file import replace_file
+from ..words import printable
 from .alike import named
 from .entries import GOOD, OUTCOMES, Report
 from .page import page
-from .words import printable
 
 COLUMNS = (
     *("name", "outcome", "code", "reason", "next_step", "address", "device_id", "state"),

@@ -16,10 +16,10 @@ from html import escape
 from pathlib import Path
 
 from ..times import parse_time
+from ..words import printable
 from .alike import Alike, alike, by_urgency
 from .entries import OUTCOMES, BoardReport, HeldCertificate, Place, Report
 from .summary import absence
-from .words import printable
 
 YEAR = 365.25
 MARKS = {"now": 0.0, "1 week": 7, "1 month": 30.4, "1 year": YEAR, "5 years": 5 * YEAR, "20 years": 20 * YEAR}

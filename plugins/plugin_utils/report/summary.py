@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
+from ..words import printable, some
 from .alike import alike
 from .entries import OUTCOMES, Report
-from .words import printable, some
 
 MOST_LINES = 40
 """About boards. A report in files has all."""
@@ -28,7 +28,7 @@ def summary(report: Report) -> list[str]:
         )
         lines.append(" | ".join(word for word in words if word))
     if more := sum(len(step.names) for step in steps[MOST_LINES:]):
-        lines.append(f"… and {more} more boards that are not in order; -e report=DIR writes of all.")
+        lines.append(f"… and {more} more boards that are not in order; -e report=DIR lists all of them.")
     if report.absent:
         lines.append(absence(report))
     return lines
@@ -38,7 +38,7 @@ def absence(report: Report) -> str:
     """What to say of the boards that are ``absent``."""
     return (
         "Not in the inventory, though the team has provisioned them: "
-        f"{some([printable(name) for name in report.absent])}. pelion.mbl.status says more."
+        f"{some([printable(name) for name in report.absent])}. pelion.mbl.status reports on them."
     )
 
 

@@ -122,7 +122,6 @@ EXAMPLES = r"""
 
 import asyncio
 import contextlib
-import difflib
 import fcntl
 import itertools
 import json
@@ -156,6 +155,7 @@ from pelion_mbl_domain.fleet.retries import Retries
 from pelion_mbl_domain.libraries import require_libraries
 from pelion_mbl_domain.report.entries import BAD
 from pelion_mbl_domain.report.files import is_written, read_report
+from pelion_mbl_domain.words import nearest
 
 TICK, LISTEN = 0.25, 0.02
 """Seconds between looks, and for how long one takes: what comes meanwhile waits in the sockets. No thread is needed."""
@@ -213,8 +213,8 @@ async def main(queue: asyncio.Queue, args: Mapping[str, Any]) -> None:
 def read_options(args: Mapping[str, Any]) -> dict[str, Any]:
     """The documented options, with their defaults. Raises PelionError for one that is not there or of another type."""
     for name in args.keys() - OPTIONS.keys():
-        near = difflib.get_close_matches(str(name), OPTIONS, 1)
-        hint = f" Do you mean {near[0]}?" if near else f" There are {', '.join(sorted(OPTIONS))}."
+        near = nearest(str(name), OPTIONS)
+        hint = f" Do you mean {near}?" if near else f" There are {', '.join(sorted(OPTIONS))}."
         raise PelionError(f"The event source pelion.mbl.mbl_mdns has no option {name!r}.{hint}")
     return {name: _checked(name, args.get(name, option["default"]), option) for name, option in OPTIONS.items()}
 

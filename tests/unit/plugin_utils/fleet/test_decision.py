@@ -364,7 +364,7 @@ def test_what_many_boards_lack_is_told_once(cloud: Cloud, store: Store, deciding
     told = [warning for warning in deciding(boards).warnings if "/var/log" in warning]
     assert len(told) == 1
     assert "board-0, board-1" in told[0]
-    assert "and 20 more" in told[0]
+    assert "and 21 more" in told[0]
 
 
 def test_nothing_is_made_for_a_board_that_cannot_take_it(deciding: Deciding) -> None:

@@ -35,7 +35,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.report.files import (
 )
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.page import page
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.summary import summary, table
-from ansible_collections.pelion.mbl.plugins.plugin_utils.report.words import printable
+from ansible_collections.pelion.mbl.plugins.plugin_utils.words import printable
 
 SCHEMA = json.loads((Path(__file__).parents[4] / "docs/fleet-report.schema.json").read_text())
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -172,7 +172,7 @@ def test_boards_that_the_team_remembers_and_that_are_not_there_are_named_but_are
     assert (outcomes(report), report.absent, report.success) == ({"a": "ok"}, ["b", "c"], True)
     assert summary(report) == [
         "1 board: 1 in order",
-        "Not in the inventory, though the team has provisioned them: b, c. pelion.mbl.status says more.",
+        "Not in the inventory, though the team has provisioned them: b, c. pelion.mbl.status reports on them.",
     ]
     assert Report.from_json(report.to_json()).absent == ["b", "c"]
 
