@@ -71,24 +71,24 @@ def secrets_of(items: Items | None) -> list[bytes]:
     return [number, number[:16], number[16:]]
 
 
-def device(run: Callable[[str], str]) -> Board:
+def board_at(run: Callable[[str], str]) -> Board:
     return Board(run, lock_timeout=0)
 
 
 def work(scenario: str, board: BoardOnDisk, run: Callable[[str], str]) -> None:
     _held, items, bootstrap = SCENARIOS[scenario]
-    digest = device(board.run).inspect(may_change=True).kcm_digest
+    digest = board_at(board.run).inspect(may_change=True).kcm_digest
     if items is None:
-        device(run).empty(found_digest=digest)
+        board_at(run).empty(found_digest=digest)
     else:
-        device(run).inject(items, found_digest=digest, bootstrap=bootstrap, registration_timeout=10)
+        board_at(run).inject(items, found_digest=digest, bootstrap=bootstrap, registration_timeout=10)
 
 
 def go_on(scenario: str, run: Callable[[str], str]) -> None:
     """The next contact after a cut: nothing is to be injected, but what was to be emptied still is."""
-    found = device(run).inspect(may_change=True)
+    found = board_at(run).inspect(may_change=True)
     if SCENARIOS[scenario][1] is None:
-        device(run).empty(found_digest=found.kcm_digest)
+        board_at(run).empty(found_digest=found.kcm_digest)
 
 
 @pytest.fixture(scope="session")
@@ -196,7 +196,9 @@ def cut_work(tmp_path_factory: pytest.TempPathFactory, provisioned: bytes) -> Cu
 
 
 @pytest.mark.parametrize(("scenario", "mood"), CASES)
-def test_a_power_cut_leaves_one_whole_set(cut_work: Cut, tell_row, scenario: str, mood: str) -> None:
+def test_a_power_cut_leaves_one_whole_set(
+    cut_work: Cut, tell_row: Callable[[str], None], scenario: str, mood: str
+) -> None:
     sets, stops = cut_work(scenario, mood)
     tell_row(f"work, {scenario}", mood, [sets.verdict(stop.files) for stop in stops])
     assert len(stops) > (50 if scenario == "empty" else 100)
@@ -205,7 +207,9 @@ def test_a_power_cut_leaves_one_whole_set(cut_work: Cut, tell_row, scenario: str
 
 
 @pytest.mark.parametrize(("scenario", "mood"), RECOVERY_CASES)
-def test_a_cut_recovery_leaves_one_whole_set(cut_work: Cut, tell_row, tmp_path: Path, scenario: str, mood: str) -> None:
+def test_a_cut_recovery_leaves_one_whole_set(
+    cut_work: Cut, tell_row: Callable[[str], None], tmp_path: Path, scenario: str, mood: str
+) -> None:
     """From each kind of state that a cut injection leaves, the next contact comes to an end, and may be cut as well."""
     sets, stops = cut_work(scenario, mood)
     kinds = {sets.signature(stop.files): stop for stop in stops}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -61,13 +62,13 @@ def entries(files: Files) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("mood", ["nothing", "commit", "sync", "1", "2", "3"])
-def test_a_power_cut_leaves_whole_entries(tmp_path: Path, tell_row, mood: str) -> None:
+def test_a_power_cut_leaves_whole_entries(tmp_path: Path, tell_row: Callable[[str], None], mood: str) -> None:
     disk = Disk(tmp_path / "disk", tmp_path / "mount")
     environment = ["env", f"PYTHONPATH={ROOT / '.build'}", "PYTHONDONTWRITEBYTECODE=1"]
     printed = []
     with disk.mounted() as directory:
 
-        def run(at_stop) -> None:
+        def run(at_stop: Callable[[Path], None]) -> None:
             ended = run_stopping([*environment, sys.executable, "-c", WORK, directory], directory, at_stop)
             assert ended.returncode == 0, ended.stdout.decode()
             printed.extend(json.loads(line) for line in ended.stdout.splitlines())

@@ -1,9 +1,7 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-# shellcheck shell=sh
-# shellcheck disable=SC2154 # the values that board.py adds
+# shellcheck shell=dash # for `local`, which busybox's ash has as well
 # shellcheck disable=SC2015 # `a && b || fail`: fail is for both
-# shellcheck disable=SC3045 # ash and dash have `ulimit -c`
 #
 # The program that a board runs, sent to `/bin/sh` over its standard input by board.py, which adds the
 # values and the call at the end in one pair of braces: a text that was cut off on the way does nothing.
@@ -39,14 +37,42 @@ mark=pelion-mbl
 run=/run/pelion-mbl
 log=/var/log/mbl-cloud-client.log
 
+# What board.py sets before its call.
+may_change=no          # yes, or no for a look
+lock_timeout=0         # seconds
+utility_timeout=0      # seconds
+registration_timeout=0 # seconds
+bootstrap=as-is        # or not-yet, keep-identity, new-identity: see Board.inject
+found_digest=          # the KCM's, as the inspection found it
+fingerprint=           # of the items
+record_text=           # the record's lines, but for the KCM's digest
+input_files=           # names of the files that the utility reads, in the order of inputs_digest
+inputs_digest=         # SHA-256 over their contents
+certificates=          # lines "FILE OFFSET LENGTH SHA256" of what the KCM must hold afterwards
+item_files=            # file names of the factory items
+encrypted_files=       # those of them that are encrypted with fresh randomness
+certificate_files=     # those that are read back
+lwm2m_files=           # what makes the client register instead of bootstrap, the server's URI first
+client_writes=         # the factory item whose working copy the client may change
+# and, for inject, the function write_items, which writes the files into $inputs.
+write_items() { return 1; }
+
+# How far this run has come.
 locked=no
-injecting=no
-client_stopped=no
-running=
+injecting=no      # or beside, journal: what put_back has to undo
+client_stopped=no # whether on_exit has to start it
+running=          # the utility's process
+code=             # its last exit code
+told=             # the lines of the client's log that tell its state
+former=           # digests of the items before
+checked=          # the KCM's digest when it was checked
 
 say() { printf 'mbl:%s=%s\n' "$1" "$2"; }
 
-say_each_line() { while IFS= read -r line || [ -n "$line" ]; do say "$1" "$line"; done; }
+say_each_line() {
+    local line
+    while IFS= read -r line || [ -n "$line" ]; do say "$1" "$line"; done
+}
 
 # Ends the program; on_exit undoes what was begun.
 fail() {
@@ -56,6 +82,7 @@ fail() {
 }
 
 uptime_seconds() {
+    local seconds
     read -r seconds _ </proc/uptime
     echo "${seconds%%.*}"
 }
@@ -85,6 +112,7 @@ on_exit() {
 
 # Sets $state, $parent and $started (ticks since boot) of process $1; false when there is none.
 look_at() {
+    local fields
     read -r fields 2>/dev/null <"/proc/$1/stat" && [ -n "$fields" ] || return 1
     # The name, in parentheses, may have blanks and parentheses itself.
     # shellcheck disable=SC2086
@@ -94,12 +122,16 @@ look_at() {
     started=$1
 }
 
-lives() { look_at "$1" && [ "$state" != Z ]; }
+lives() { look_at "$1" && [ "$state" != Z ]; } # what look_at sets is the caller's
 
-is_named() { read -r name 2>/dev/null <"/proc/$1/comm" && [ "$name" = "$2" ] && lives "$1"; }
+is_named() {
+    local name
+    read -r name 2>/dev/null <"/proc/$1/comm" && [ "$name" = "$2" ] && lives "$1"
+}
 
 # The first living process of a name (the kernel keeps 15 characters of it).
 process_named() {
+    local directory
     for directory in /proc/[0-9]*; do
         is_named "${directory#/proc/}" "$1" && echo "${directory#/proc/}" && return
     done
@@ -116,6 +148,7 @@ client_process() { process_named mbl-cloud-clien; }
 # chose a number by an outdated look sees a higher one afterwards, and withdraws.
 
 newest_lock() {
+    local newest link number
     newest=0
     for link in "$run"/lock.*; do
         number=${link##*.}
@@ -126,13 +159,16 @@ newest_lock() {
 }
 
 identity() {
+    local boot state parent started
     read -r boot </proc/sys/kernel/random/boot_id
     look_at "$1" && echo "$boot:$1:$started"
 }
 
 holder_of() { readlink "$run/lock.$1" 2>/dev/null; }
 
-is_held_by() { # a process that was killed, or whose number went to another one, holds nothing
+# A process that was killed, or whose number went to another one, holds nothing.
+is_held_by() {
+    local process
     process=${1#*:}
     process=${process%:*}
     case $process in '' | *[!0-9]*) return 1 ;; esac
@@ -140,6 +176,7 @@ is_held_by() { # a process that was killed, or whose number went to another one,
 }
 
 claim_lock() {
+    local latest link
     latest=$(newest_lock)
     is_held_by "$(holder_of "$latest")" && return 1
     lock=$((latest + 1))
@@ -155,6 +192,7 @@ claim_lock() {
 }
 
 take_lock() {
+    local deadline holder foreign
     mkdir -p "$run" 2>/dev/null && [ -w "$run" ] || fail no-run
     deadline=$(($(uptime_seconds) + lock_timeout))
     until claim_lock; do
@@ -180,6 +218,7 @@ release_lock() {
 ### The cloud client
 
 stop_client() {
+    local output
     client_stopped=yes
     output=$(systemctl stop "$client" 2>&1) || fail stop-client "$output"
 }
@@ -187,6 +226,7 @@ stop_client() {
 # What the client said before is of no account from here on, so the end of its log is noted, and with it the process,
 # to be known again.
 start_client() {
+    local position output process ours
     client_stopped=no
     position=$(stat -c '%i %s' "$log" 2>/dev/null) || position='0 0'
     # Signals that we ignore, it would ignore as well where it becomes a child of ours.
@@ -197,17 +237,19 @@ start_client() {
 
 # Whether the client that runs is the one that we started: then its log is known to the byte.
 is_our_client() {
+    local ours process
     read -r ours _ 2>/dev/null <"$run/client" && process=$(client_process) && [ "$(identity "$process")" = "$ours" ]
 }
 
 # The log from the noted position on, through rotations: by renaming (the file is another one by now) or by copying
 # and truncating (it has become shorter, and what it was is the next one).
 log_of_our_client() {
+    local file_then end_then newer truncated file now
     [ -f "$run/client" ] || return
     read -r _ file_then end_then <"$run/client"
     newer='' truncated=no
     for file in "$log" "$log.1" "$log.2" "$log.3" "$log.4"; do
-        now=$(stat -c '%i %s' "$file" 2>/dev/null) || continue
+        [ -f "$file" ] && now=$(stat -c '%i %s' "$file" 2>/dev/null) || continue
         if [ "${now% *}" = "$file_then" ] || [ "$truncated" = yes ]; then
             [ "${now#* }" -lt "$end_then" ] || {
                 tail -c "+$((end_then + 1))" "$file"
@@ -234,12 +276,19 @@ telling() {
 }
 
 log_of_client() {
-    if is_our_client; then log_of_our_client; else cat "$log.4" "$log.3" "$log.2" "$log.1" "$log" 2>/dev/null; fi | telling
+    if is_our_client; then log_of_our_client; else whole_log; fi | telling
+}
+
+# Something else in its place, such as a pipe, would be waited for without end.
+whole_log() {
+    local file
+    for file in "$log.4" "$log.3" "$log.2" "$log.1" "$log"; do [ ! -f "$file" ] || cat "$file" 2>/dev/null; done
 }
 
 # Ends as well when the client has died, for which it needs a few seconds: it leaves its launcher first. What was read is
 # kept: read once more, the log may be in the middle of a rotation.
 await_registration() {
+    local deadline absent
     deadline=$(($(uptime_seconds) + registration_timeout))
     absent=0
     while
@@ -256,6 +305,7 @@ await_registration() {
 # The log is rotated away in time, so the device ID that it told is kept, with the KCM that it was seen with; written
 # once.
 remember_device() {
+    local id seen
     id=$(printf '%s\n' "$told" | grep 'Device Id: ' | tail -n 1)
     id=${id##* }
     case $id in *[!0-9a-f]*) return ;; esac
@@ -270,6 +320,7 @@ device_id=$id"
 
 # Its output goes to $run/output, its exit code to $code. There is no `timeout`, and it can wait long for randomness.
 run_utility() {
+    local utility_end nap
     utility_end=$(($(uptime_seconds) + utility_timeout))
     "$utility" "$1" >"$run/output" 2>&1 </dev/null &
     running=$!
@@ -287,7 +338,10 @@ run_utility() {
     running=
 }
 
-is_our_child() { lives "$1" && [ "$parent" = $$ ]; }
+is_our_child() {
+    local state parent started
+    lives "$1" && [ "$parent" = $$ ]
+}
 
 # A utility that outlived us would write into the KCM that was put back.
 end_utility() {
@@ -303,6 +357,7 @@ is_ours() {
 }
 
 foreign_utility() {
+    local directory process
     for directory in /proc/[0-9]*; do
         process=${directory#/proc/}
         is_named "$process" pelion-provisio && ! is_ours "$process" && echo "$process" && return
@@ -312,6 +367,7 @@ foreign_utility() {
 
 # Those of a run that was killed.
 end_stray_utilities() {
+    local directory process
     for directory in /proc/[0-9]*; do
         process=${directory#/proc/}
         while is_named "$process" pelion-provisio && is_ours "$process"; do
@@ -327,6 +383,7 @@ end_stray_utilities() {
 inputs_are_mounted() { grep -q "^$mark $inputs " /proc/mounts; }
 
 make_inputs() {
+    local made_inputs
     [ -d "${inputs%/*}" ] || fail no-scratch
     made_inputs=no
     rmdir "$inputs" 2>/dev/null
@@ -348,10 +405,11 @@ inputs_are_ours() {
 }
 
 # Opened for reading and writing, the file keeps its blocks; busybox's dd may not have conv=notrunc.
-overwrite() { dd if=/dev/zero bs="$(stat -c %s "$1")" count=1 1<>"$1" 2>/dev/null; }
+overwrite() { [ -L "$1" ] || dd if=/dev/zero bs="$(stat -c %s "$1")" count=1 1<>"$1" 2>/dev/null; }
 
 # Emptied before it is unmounted: a process that sits in it keeps the mount, but not the keys.
 drop_inputs() {
+    local made_inputs file
     made_inputs=no
     while inputs_are_mounted; do
         [ ! -e "$inputs/.$mark" ] || made_inputs=yes
@@ -374,6 +432,7 @@ drop_inputs() {
 # The factory copy changes with each `--provision` and with nothing else. Where a working copy differs from it, that
 # counts too; but that of the bootstrap URI is the client's to change, once it has bootstrapped.
 kcm_digest() {
+    local backup working line
     backup=$(cd "$1/BACKUP" 2>/dev/null && sha256sum ./* 2>/dev/null)
     working=$(cd "$1/WORKING" 2>/dev/null && sha256sum ./* 2>/dev/null)
     printf '%s' "${backup:+$backup
@@ -388,6 +447,7 @@ kcm_digest() {
 
 # Each item, in both copies, which are the same but for what the client may change.
 has_every_item() {
+    local name
     for name in $item_files; do
         [ -s "$1/BACKUP/$name" ] && [ -s "$1/WORKING/$name" ] || return 1
         [ "$name" = "$client_writes" ] || cmp -s "$1/WORKING/$name" "$1/BACKUP/$name" || return 1
@@ -401,6 +461,7 @@ item_digests() {
 
 # Whether `--provision` stored every item since $2, former digests: it encrypts with fresh randomness.
 differs_in_every_item() {
+    local line
     item_digests "$1" | while read -r line; do
         case $2 in *"$line"*) exit 1 ;; esac
     done
@@ -429,25 +490,32 @@ unmount_beside() {
     while beside_is_mounted; do umount "$kcm" 2>/dev/null || umount -l "$kcm" || return; done
 }
 
+mount_beside() { mount -o bind "$beside" "$kcm" 2>/dev/null && beside_is_mounted; }
+
+# Runs a command; what it said is in $output.
+attempt() { output=$("$@" 2>&1); }
+
+# From here on $kcm is a set to work on: a copy of the old one that is mounted over it or, where nothing can be mounted,
+# the old one itself, with a journal. An identity that is not to stay is not in it.
 open_transaction() {
+    local output
     former=$(item_digests "$kcm")
     injecting=beside
     if [ -d "$kcm" ] && [ "$bootstrap" != new-identity ]; then
-        output=$(cp -a "$kcm" "$beside" 2>&1)
+        attempt cp -a "$kcm" "$beside" || fail snapshot "$output"
     else
-        output=$(mkdir "$beside" 2>&1)
-    fi && { [ -d "$kcm" ] || output=$(mkdir "$kcm" 2>&1); } || fail snapshot "$output"
-    mount -o bind "$beside" "$kcm" 2>/dev/null && beside_is_mounted || open_journal
+        attempt mkdir "$beside" || fail snapshot "$output"
+    fi
+    [ -d "$kcm" ] || attempt mkdir "$kcm" || fail snapshot "$output" # something to mount on
+    mount_beside || open_journal
+    clear_items
 }
 
 open_journal() {
+    local output
     say way journal
     put_back || fail put-back
-    if [ -d "$kcm" ]; then
-        output=$(cp -a "$kcm" "$before.part" 2>&1)
-    else
-        output=$(mkdir "$before.part" 2>&1 && : >"$before.part/.absent")
-    fi || {
+    copy_for_journal || {
         throw_away "$before.part"
         fail snapshot "$output"
     }
@@ -456,6 +524,22 @@ open_journal() {
     mv "$before.part" "$before" || fail snapshot
     sync
     [ "$bootstrap" != new-identity ] || throw_away "$kcm"
+}
+
+# What the board holds now, or a mark that it holds nothing.
+copy_for_journal() {
+    if [ -d "$kcm" ]; then
+        attempt cp -a "$kcm" "$before.part"
+    else
+        attempt mkdir "$before.part" && : >"$before.part/.absent"
+    fi
+}
+
+# The utility refuses to store over a damaged file. It is to store all of these anew, so none need be there; what the
+# client keeps beside them, its identity, stays.
+clear_items() {
+    local name
+    for name in $item_files; do rm -rf "$kcm/WORKING/$name" "$kcm/BACKUP/$name"; done
 }
 
 # Undoes what this run has begun.
@@ -484,6 +568,7 @@ take_before() {
 # Gone at once, by a rename: half a set is never found under a name that means something. What stays of it in free
 # blocks cannot be read without its root of trust, so that is overwritten, on the disk, once the rename is there.
 throw_away() {
+    local set
     for set in "$discard" "$@"; do
         [ -e "$set" ] || continue
         [ "$set" = "$discard" ] || mv "$set" "$discard" || return
@@ -518,6 +603,7 @@ commit() {
 
 # Another tool's utility, which knows no lock, may have written into the new set since it was checked.
 has_lasted() {
+    local foreign
     foreign=$(foreign_utility) && fail foreign-utility "$foreign"
     is_checked "$1" || fail changed-since
 }
@@ -525,6 +611,7 @@ has_lasted() {
 ### What a killed run or a power cut left
 
 leftovers() {
+    local path
     for path in "$beside" "$beside.part" "$old" "$before" "$before.part" "$discard" "$kcm.broken" "$record.new" \
         "$device.new" "$inputs/.$mark"; do
         [ ! -e "$path" ] || return 0
@@ -594,15 +681,19 @@ held_kcm() {
 
 # An exchange whose connection was lost may be sent again by Ansible, after it had done its work.
 is_done_already() {
-    now=$(kcm_digest "$kcm") && [ "$now" != "$found_digest" ] && is_recorded "$kcm" "$record" &&
+    [ "$(kcm_digest "$kcm")" != "$found_digest" ] && is_recorded "$kcm" "$record" &&
         grep -qx "fingerprint=$fingerprint" "$record"
 }
 
 # Removes what makes the client register instead of bootstrap; it does the same itself for this purpose.
-forget_bootstrap() { for name in $lwm2m_files; do rm -f "$kcm/WORKING/$name"; done; }
+forget_bootstrap() {
+    local name
+    for name in $lwm2m_files; do rm -f "$kcm/WORKING/$name"; done
+}
 
 # The utility's status overlooks missing update items, and its exit code what it left of an earlier set.
 check_kcm() {
+    local name offset length digest found wrong
     checked=$(kcm_digest "$kcm") # before it is looked at: another tool's utility may write at any moment
     has_every_item "$kcm" && cmp -s "$kcm/WORKING/$client_writes" "$kcm/BACKUP/$client_writes" ||
         fail check "An item is missing after it, or its two copies differ."
@@ -625,12 +716,16 @@ fail_of_utility() {
 ### What the controller calls
 
 begin() {
+    local path
     echo # whatever a log-in said before may lack its line end
     trap on_exit EXIT
     # A lost connection must not stop the work half-way; a signal to end it undoes it.
     trap '' HUP PIPE
     trap 'fail terminated' INT TERM
     [ -d "${kcm%/*}" ] || fail no-mbl
+    for path in "$kcm" "$beside" "$old" "$before" "$discard"; do
+        [ ! -L "$path" ] || fail link "$path" # what it leads to is not ours
+    done
     take_lock
     recover
 }
@@ -642,6 +737,7 @@ end() {
 
 # For each directory the free kB, and rw or ro.
 space() {
+    local directory free point options
     for directory in "${kcm%/*}" "${inputs%/*}" "${log%/*}"; do
         df -kP "$directory" 2>/dev/null | tail -n 1 | {
             read -r _ _ _ free _ point
@@ -652,6 +748,7 @@ space() {
 }
 
 inspect() {
+    local held file name octets question process state parent started uptime
     begin
     if [ "$may_change" = yes ] && is_our_client; then
         told=$(log_of_our_client | telling)
@@ -690,11 +787,12 @@ inspect() {
 }
 
 inject() {
+    local injected
     begin
     [ -x "$utility" ] || fail no-utility
     if is_done_already; then
         say way already
-        injected=$now
+        injected=$(kcm_digest "$kcm")
     else
         [ "$(kcm_digest "$kcm")" = "$found_digest" ] || fail changed-since
         stop_client
@@ -712,16 +810,16 @@ inject() {
         injected=$checked
         start_client
     fi
-    prove
+    prove "$injected"
 }
 
-# Whether $injected is what the board holds and registers with. The lock is not needed while the client is on its way,
-# which may take minutes.
+# Whether a KCM of the digest $1 is what the board holds and registers with. The lock is not needed while the client is
+# on its way, which may take minutes.
 prove() {
     release_lock
     await_registration
     if claim_lock; then # else another run is at work, and will tell for itself
-        [ "$(kcm_digest "$kcm")" = "$injected" ] || fail overwritten
+        [ "$(kcm_digest "$kcm")" = "$1" ] || fail overwritten
         remember_device
     fi
     end
@@ -730,6 +828,7 @@ prove() {
 # Back to what a board holds that was just flashed, in one rename: a cut leaves the whole set or none. The client is left
 # stopped, as it would bootstrap again with nothing.
 empty() {
+    local foreign
     begin
     if [ -e "$kcm" ]; then # else the exchange was repeated after it had done its work
         [ "$(kcm_digest "$kcm")" = "$found_digest" ] || fail changed-since
@@ -744,9 +843,10 @@ empty() {
 }
 
 reconnect() {
+    local injected
     begin
     stop_client
     injected=$(kcm_digest "$kcm")
     start_client
-    prove
+    prove "$injected"
 }

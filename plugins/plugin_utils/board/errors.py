@@ -12,9 +12,9 @@ from .reasons import BOARD_REASONS
 class BoardError(PelionError):
     """A board could not do what was asked.
 
-    Facts: ``reason``, a word for scripts; ``undone``, whether the board's old set was put back; ``recovered``,
-    whether something that an earlier run had left was put in order before; ``changed``, whether the board is another
-    one than before.
+    Facts: ``reason``, a code of BOARD_REASONS, and ``reason_facts``; ``undone``, whether the board's old set was put
+    back; ``recovered``, whether something that an earlier run had left was put in order before; ``changed``, whether
+    the board is another one than before.
     """
 
     @classmethod
@@ -28,10 +28,17 @@ class BoardError(PelionError):
         committed: bool = False,
     ) -> BoardError:
         """For a reason of the board program. ``undone``: whether the board could put its old KCM back."""
-        message = Reason(reason, {"detail": detail}).text(BOARD_REASONS).strip()
+        message = " ".join(Reason(reason, {"detail": detail}).message(BOARD_REASONS).split())
         if undone:
             message += " The board's KCM is again as it was before."
         elif undone is False:
             message += " The board's old KCM is whole on it; the next run puts it back."
         changed = recovered or committed or undone is False
-        return cls(message, reason=reason, undone=bool(undone), recovered=recovered, changed=changed)
+        return cls(
+            message,
+            reason=reason,
+            reason_facts={"detail": detail},
+            undone=bool(undone),
+            recovered=recovered,
+            changed=changed,
+        )

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..board.errors import BoardError
+from ..board.reasons import BOARD_REASONS
 from ..cloud.pelion_api import ApiError
 from ..credentials.rules import CredentialError
 from ..errors import PelionError
@@ -62,11 +63,8 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
             "These boards were never provisioned from this team store, or have other host keys since, and "
             "provision_pelion_new_boards is refuse.",
         ),
-        # What can be put on a board at all; the texts are the board's own.
-        "no-utility": Kind("{text}"),
-        "utility-broken": Kind("{text}", common="The pelion-provisioning-util of these boards cannot be run."),
-        "no-space": Kind("{text}", common="There is not enough room on these boards, so nothing was changed."),
-        "read-only": Kind("{text}", common="These boards' storage cannot be written, so nothing was changed."),
+        # What can be put on a board at all.
+        **{code: BOARD_REASONS[code] for code in ("no-utility", "utility-broken", "no-space", "read-only")},
         # Update resources.
         "different-ways": Kind(
             "The boards of this run wish for the update resources {update_resources!r} to be made in {ways} different "

@@ -21,11 +21,7 @@ def board_of(action: Action, lock_timeout: int) -> Board:
         # The program goes over standard input: it is in no argument list, log or file, on neither side.
         answer = action._low_level_execute_command("/bin/sh", in_data=program.encode())
         if "mbl:" not in answer["stdout"]:
-            raise BoardError(
-                f"The board's /bin/sh did not run the program (exit code {answer['rc']}). Is it an MBL device, "
-                "and is its user root?",
-                reason="no-answer",
-            )
+            raise BoardError.of("no-answer", str(answer["rc"]))
         return str(answer["stdout"])
 
     return Board(run, lock_timeout=lock_timeout)

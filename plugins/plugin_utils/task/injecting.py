@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from ..board.board import Board, Restart
+from ..board.answers import Restart
+from ..board.board import Board
 from ..board.inspection import Inspection
 from ..board.items import Items
 from ..credentials.certified import describe_certificate

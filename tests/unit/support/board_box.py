@@ -240,7 +240,7 @@ case $read in *'{words}'*) {then} ;; esac
         names = """awk '/^Name:/ { name = $2 } /^State:/ && $2 != "Z" { print name }' /proc/[0-9]*/status 2>/dev/null"""
         return self.run(names).split()
 
-    def device(self, lock_timeout: int = 0, **options: Any) -> Board:
+    def board(self, lock_timeout: int = 0, **options: Any) -> Board:
         return Board(self.run, lock_timeout=lock_timeout, **options)
 
     def files(self) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +21,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.certified i
 ITEM_BYTES = Items({name: f"value of {name}".encode() for name in ITEMS})
 
 
-def device(answer: str, programs: list[str] | None = None) -> Board:
+def board_saying(answer: str, programs: list[str] | None = None) -> Board:
     def run(program: str) -> str:
         if programs is not None:
             programs.append(program)
@@ -33,7 +34,7 @@ def lines(**values: str) -> str:
     return "".join(f"mbl:{key.replace('_', '-')}={value}\n" for key, value in values.items())
 
 
-def test_a_report_becomes_a_board():
+def test_a_report_becomes_a_board() -> None:
     content = kcm.certificate_offset(kcm.UPDATE_CERTIFICATE) - 8 - len(kcm.UPDATE_CERTIFICATE)
     assert content == 0
     name = kcm.UPDATE_CERTIFICATE.encode()
@@ -49,21 +50,21 @@ def test_a_report_becomes_a_board():
         + "mbl:status=Querying device status... \nmbl:status=Device is configured correctly.\n"
         + lines(done="yes")
     )
-    board = device(answer).inspect(may_change=True)
-    assert board.has_utility
-    assert board.client_runs
-    assert board.drift == 100  # 1800000000.5 - 1799999900.2
-    assert board.space == {"/config/user": {"free_kb": 300, "writable": True}}
-    assert board.image == {"name": "MBL", "version": "0.10.0", "kernel": "5.4.0 armv7l"}
-    assert board.remembered == {"kcm": "d1", "device_id": "remembered"}
-    assert (board.obstacles, board.device_id) == ([], None), "it has not bootstrapped"
-    assert board.certificates == {kcm.UPDATE_CERTIFICATE: describe_certificate(b"DER")}
-    assert board.files == ("yF8c_T0h", "97LymtR#")
-    assert board.record == {"fingerprint": "f1", "kcm": "d1"}
-    assert board.status == "Device is configured correctly."
-    assert board.provisioned_by == "pelion.mbl"
-    assert "mbed.EndpointName" in board.missing_items
-    assert Inspection.from_json(json.loads(json.dumps(board.to_json()))) == board
+    found = board_saying(answer).inspect(may_change=True)
+    assert found.has_utility
+    assert found.client_runs
+    assert found.drift == 100  # 1800000000.5 - 1799999900.2
+    assert found.space == {"/config/user": {"free_kb": 300, "writable": True}}
+    assert found.image == {"name": "MBL", "version": "0.10.0", "kernel": "5.4.0 armv7l"}
+    assert found.remembered == {"kcm": "d1", "device_id": "remembered"}
+    assert (found.obstacles, found.device_id) == ([], None), "it has not bootstrapped"
+    assert found.certificates == {kcm.UPDATE_CERTIFICATE: describe_certificate(b"DER")}
+    assert found.files == ("yF8c_T0h", "97LymtR#")
+    assert found.record == {"fingerprint": "f1", "kcm": "d1"}
+    assert found.status == "Device is configured correctly."
+    assert found.provisioned_by == "pelion.mbl"
+    assert "mbed.EndpointName" in found.missing_items
+    assert Inspection.from_json(json.loads(json.dumps(found.to_json()))) == found
 
 
 @pytest.mark.parametrize(
@@ -75,37 +76,41 @@ def test_a_report_becomes_a_board():
         (lines(utility_code="139", error="utility", undone="yes"), "utility-ended", "signal 11; with a full"),
         (lines(utility_timeout="9", utility_code="137", error="utility"), "utility-ended", "more than 9 seconds"),
         (lines(utility_code="1", error="utility", detail="Failed to store"), "utility", "refused the credentials"),
-        (lines(time="1"), "cut-off", "run again"),
+        (lines(time="1"), "cut-off", "Run again"),
     ],
 )
-def test_what_went_wrong_becomes_an_error_that_tells_what_to_do(answer, reason, text):
+def test_what_went_wrong_becomes_an_error_that_tells_what_to_do(answer: str, reason: str, text: str) -> None:
     with pytest.raises(BoardError, match=re.escape(text)) as raised:
-        device(answer).inspect(may_change=True)
+        board_saying(answer).inspect(may_change=True)
     assert raised.value.facts["reason"] == reason
 
 
-def test_an_answer_that_is_cut_off_is_an_error():
-    with pytest.raises(BoardError, match="run again"):
-        device("mbl:time=1\nmbl:ut").inspect(may_change=True)
+def test_an_answer_that_is_cut_off_is_an_error() -> None:
+    with pytest.raises(BoardError, match="Run again"):
+        board_saying("mbl:time=1\nmbl:ut").inspect(may_change=True)
 
 
 @settings(max_examples=25, deadline=None)
 @given(values=st.lists(st.binary(max_size=400), min_size=len(ITEMS), max_size=len(ITEMS)))
-def test_a_shell_writes_the_very_bytes(values, tmp_path_factory):
+def test_a_shell_writes_the_very_bytes(values: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> None:
     directory = tmp_path_factory.mktemp("items")
     items = Items(dict(zip(ITEMS, values, strict=True)))
     programs: list[str] = []
-    device(lines(done="yes"), programs).inject(items, found_digest=None, bootstrap="as-is", registration_timeout=1)
+    board_saying(lines(done="yes"), programs).inject(
+        items, found_digest=None, bootstrap="as-is", registration_timeout=1
+    )
     function = programs[0][programs[0].index("write_items() (") :]
     script = f"inputs={directory}\n{function[: function.index(chr(10) + ')') + 2]}\nwrite_items\n"
     subprocess.run(["sh"], input=script.encode(), check=True, timeout=10)
     assert {name: (directory / f"{name}.bin").read_bytes() for name in ITEMS} == items.values
 
 
-def test_a_program_that_was_cut_off_on_its_way_does_nothing(tmp_path):
+def test_a_program_that_was_cut_off_on_its_way_does_nothing(tmp_path: Path) -> None:
     """The call stands in braces, so no beginning of the text runs it."""
     programs: list[str] = []
-    device(lines(done="yes"), programs).inject(ITEM_BYTES, found_digest=None, bootstrap="as-is", registration_timeout=1)
+    board_saying(lines(done="yes"), programs).inject(
+        ITEM_BYTES, found_digest=None, bootstrap="as-is", registration_timeout=1
+    )
     whole = programs[0]
     called = whole.index("lock_timeout=")
     for end in range(called, len(whole.rstrip()), 97):
@@ -113,7 +118,7 @@ def test_a_program_that_was_cut_off_on_its_way_does_nothing(tmp_path):
         assert b"mbl:" not in ran.stdout
 
 
-def test_an_inspection_sends_no_secret():
+def test_an_inspection_sends_no_secret() -> None:
     programs: list[str] = []
-    device(lines(time="1", done="yes"), programs).inspect(may_change=False)
+    board_saying(lines(time="1", done="yes"), programs).inspect(may_change=False)
     assert "printf '\\" not in programs[0]

@@ -5,37 +5,19 @@
 from __future__ import annotations
 
 import pytest
-from board_box import DEVICE_ID, BoardBox, item_set
+from board_box import DEVICE_ID, BoardBox
+from board_samples import FIRST, SECOND, holds, inject
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board, Restart, record_of
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items
-
-FIRST, SECOND = item_set(1), item_set(2)
 
 
-def inject(device: Board, items: Items, bootstrap: str = "as-is", *, timeout: int = 20) -> Restart:
-    found = device.inspect(may_change=True)
-    return device.inject(items, found_digest=found.kcm_digest, bootstrap=bootstrap, registration_timeout=timeout)
-
-
-def holds(board: Inspection, items: Items) -> bool:
-    return (
-        board.configured
-        and board.provisioned_by == "pelion.mbl"
-        and board.record["fingerprint"] == items.fingerprint
-        and board.developer_certificate["fingerprint"] == record_of(items)["developer_certificate"]
-        and board.update_certificate["fingerprint"] == record_of(items)["update_certificate"]
-    )
-
-
-def test_a_fresh_board_gets_a_set_and_registers(box: BoardBox):
-    fresh = box.device().inspect(may_change=True)
+def test_a_fresh_board_gets_a_set_and_registers(box: BoardBox) -> None:
+    fresh = box.board().inspect(may_change=True)
     assert (fresh.configured, fresh.registered, fresh.provisioned_by) == (False, False, None)
-    done = inject(box.device(), FIRST, "not-yet")
+    done = inject(box.board(), FIRST, "not-yet")
     assert (done.registered, done.device_id, done.way, done.warnings) == (True, DEVICE_ID, "beside", ())
-    board = box.device().inspect(may_change=True)
+    board = box.board().inspect(may_change=True)
     assert holds(board, FIRST)
     assert (board.registered, board.device_id) == (True, DEVICE_ID)
     assert box.files() == ["pal", "pelion-mbl.device", "pelion-mbl.record"]
@@ -44,45 +26,47 @@ def test_a_fresh_board_gets_a_set_and_registers(box: BoardBox):
 
 @pytest.fixture
 def provisioned(box: BoardBox) -> BoardBox:
-    inject(box.device(), FIRST, "not-yet")
+    inject(box.board(), FIRST, "not-yet")
     return box
 
 
 @pytest.mark.parametrize("name, counts", [("YBGSQ1nq", True), ("97LymtR#", True), ("uH9ZLyF9", False)])
-def test_a_working_copy_that_is_not_the_injected_one_is_a_change(provisioned: BoardBox, name: str, counts: bool):
+def test_a_working_copy_that_is_not_the_injected_one_is_a_change(
+    provisioned: BoardBox, name: str, counts: bool
+) -> None:
     """As another tool leaves it whose work was cut short; the bootstrap URI is rewritten by the client itself."""
     with (provisioned.root / f"config/user/pal/WORKING/{name}").open("ab") as file:
         file.write(b"x")
-    board = provisioned.device().inspect(may_change=True)
+    board = provisioned.board().inspect(may_change=True)
     assert (board.provisioned_by == "another tool") == counts
 
 
-def test_the_digest_of_a_set_is_that_of_version_0_1_0(provisioned: BoardBox):
+def test_the_digest_of_a_set_is_that_of_version_0_1_0(provisioned: BoardBox) -> None:
     """So that boards which that version has provisioned are unchanged."""
     former = "(cd /config/user/pal/BACKUP && sha256sum ./*) | sha256sum | cut -d' ' -f1"
-    assert provisioned.run(former).strip() == provisioned.device().inspect(may_change=True).kcm_digest
+    assert provisioned.run(former).strip() == provisioned.board().inspect(may_change=True).kcm_digest
 
 
-def test_unchanged_is_proven_and_nothing_is_written(provisioned: BoardBox):
+def test_unchanged_is_proven_and_nothing_is_written(provisioned: BoardBox) -> None:
     before = provisioned.run("cd /config/user && find . -type f | xargs stat -c '%n %i %Y %Z'")
-    assert holds(provisioned.device().inspect(may_change=True), FIRST)
+    assert holds(provisioned.board().inspect(may_change=True), FIRST)
     assert provisioned.run("cd /config/user && find . -type f | xargs stat -c '%n %i %Y %Z'") == before
 
 
 @pytest.mark.parametrize("way", ["beside", "journal"])
 @pytest.mark.parametrize("bootstrap", ["as-is", "keep-identity", "new-identity"])
-def test_a_set_replaces_another(box: BoardBox, way: str, bootstrap: str):
-    inject(box.device(), FIRST, "not-yet")
+def test_a_set_replaces_another(box: BoardBox, way: str, bootstrap: str) -> None:
+    inject(box.board(), FIRST, "not-yet")
     former = box.content()
     if way == "journal":
         box.cannot_bind()
         box.reboot()
     (box.root / "config/user/pal/WORKING/0hG1cjMO").write_text("the identity")
     (box.root / "config/user/pal/WORKING/IfhptCHa").write_text("the former server")
-    done = inject(box.device(), SECOND, bootstrap)
+    done = inject(box.board(), SECOND, bootstrap)
     assert (done.way, done.registered) == (way, True)
     assert bool(done.warnings) == (way == "journal")
-    assert holds(box.device().inspect(may_change=False), SECOND)
+    assert holds(box.board().inspect(may_change=False), SECOND)
     assert not set(former.values()) & set(box.content().values()), "every file is a new one"
     kept = {name: (box.root / f"config/user/pal/WORKING/{name}").read_text() for name in ("0hG1cjMO", "IfhptCHa")}
     assert (kept["0hG1cjMO"] == "the identity") == (bootstrap != "new-identity")
@@ -101,12 +85,11 @@ FAILURES = {
     ),
     "it says yes but stores nothing": ("exit 0", "check"),
     "it says yes but leaves old factory items": (
-        "cp -a $pal/BACKUP /tmp/old; $genuine --provision; rm -rf $pal/BACKUP; cp -a /tmp/old $pal/BACKUP",
+        "$genuine --provision; rm -rf $pal/BACKUP; cp -a /tmp/former $pal/BACKUP",
         "check",
     ),
     "it says yes but leaves an old item": (
-        "cp -a $pal/BACKUP/YBGSQ1nq /tmp/old; $genuine --provision; "
-        "cp /tmp/old $pal/BACKUP/YBGSQ1nq; cp /tmp/old $pal/WORKING/YBGSQ1nq",
+        "$genuine --provision; for copy in BACKUP WORKING; do cp /tmp/former/YBGSQ1nq $pal/$copy/YBGSQ1nq; done",
         "check",
     ),
     "it dies": ("rm -rf $pal/WORKING; kill -9 $$", "utility-ended"),
@@ -119,8 +102,11 @@ FAILURES = {
 
 @pytest.mark.parametrize("way", ["beside", "journal"])
 @pytest.mark.parametrize("failure", FAILURES)
-def test_a_failing_injection_leaves_the_old_set(box: BoardBox, failure: str, way: str, monkeypatch):
-    inject(box.device(), FIRST, "not-yet")
+def test_a_failing_injection_leaves_the_old_set(
+    box: BoardBox, failure: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inject(box.board(), FIRST, "not-yet")
+    box.run("cp -a /config/user/pal/BACKUP /tmp/former")
     if way == "journal":
         box.cannot_bind()
         box.reboot()
@@ -130,7 +116,7 @@ def test_a_failing_injection_leaves_the_old_set(box: BoardBox, failure: str, way
     with monkeypatch.context() as patches, pytest.raises(BoardError, match="again as it was before") as raised:
         if failure == "it does not end":
             patches.setattr(f"{Board.__module__}.UTILITY_TIMEOUT", 2)
-        inject(box.device(), SECOND)
+        inject(box.board(), SECOND)
     facts = raised.value.facts
     assert (facts["reason"], facts["undone"], facts["changed"]) == (reason, True, False)
     assert box.content() == before
@@ -139,17 +125,17 @@ def test_a_failing_injection_leaves_the_old_set(box: BoardBox, failure: str, way
     assert "pelion-provisio" not in box.processes(), "no utility is left"
 
     box.mend_utility()
-    again = box.device().inspect(may_change=True)
+    again = box.board().inspect(may_change=True)
     assert holds(again, FIRST)
     assert again.client_runs
     assert not again.recovered, "nothing was left to recover"
-    assert inject(box.device(), SECOND).registered
+    assert inject(box.board(), SECOND).registered
 
 
-def test_a_failing_injection_of_a_fresh_board_leaves_it_fresh(box: BoardBox):
+def test_a_failing_injection_of_a_fresh_board_leaves_it_fresh(box: BoardBox) -> None:
     box.utility(FAILURES["it fails after the first group"][0])
     with pytest.raises(BoardError):
-        inject(box.device(), FIRST, "not-yet")
+        inject(box.board(), FIRST, "not-yet")
     assert box.files() in ([], ["pal"])
     assert box.content() == {}
 
@@ -158,15 +144,15 @@ def test_a_failing_injection_of_a_fresh_board_leaves_it_fresh(box: BoardBox):
     "signal, text",
     [("11", "ended by signal 11; with a full /config/user it crashes"), ("9", "ended by signal 9")],
 )
-def test_a_crash_is_no_refusal(provisioned: BoardBox, signal: str, text: str):
+def test_a_crash_is_no_refusal(provisioned: BoardBox, signal: str, text: str) -> None:
     provisioned.utility(f"kill -{signal} $$")
     with pytest.raises(BoardError, match=text) as raised:
-        inject(provisioned.device(), SECOND)
+        inject(provisioned.board(), SECOND)
     assert "refused" not in str(raised.value)
 
 
-def test_what_the_utility_says_of_randomness_is_no_status(provisioned: BoardBox):
+def test_what_the_utility_says_of_randomness_is_no_status(provisioned: BoardBox) -> None:
     assert provisioned.run("/opt/arm/pelion-provisioning-util --get-pelion-status").count("/dev/random") == 1
-    assert provisioned.device().inspect(may_change=False).status == (
+    assert provisioned.board().inspect(may_change=False).status == (
         "Device is configured correctly. You can connect to Pelion Cloud!"
     )

@@ -40,11 +40,11 @@ AT = "2018-12-06T07:11:58Z"
         ),
     ],
 )
-def test_the_last_word_counts(messages, state):
+def test_the_last_word_counts(messages: list[str], state: tuple[object, ...]) -> None:
     assert ClientLog.of(lines(*messages)) == state
 
 
-def test_after_a_dropped_connection_it_is_registered_again_without_a_second_client_registered():
+def test_after_a_dropped_connection_it_is_registered_again_without_a_second_client_registered() -> None:
     back = "2018-12-06T07:12:58+0000 [INFO][mClt]: M2MInterfaceImpl::registration_updated"
     log = ClientLog.of([*lines(*REGISTERED, *FAILED), back])
     assert log == ClientLog(True, DEVICE, registered_at="2018-12-06T07:12:58Z")
@@ -53,14 +53,14 @@ def test_after_a_dropped_connection_it_is_registered_again_without_a_second_clie
 @pytest.mark.parametrize(
     "value", ["not-an-id", DEVICE[:-1], f"{DEVICE}0", DEVICE.replace("0", "\u0660"), "", "{{ 1 }}"]
 )
-def test_a_device_id_is_checked_where_it_is_read(value):
+def test_a_device_id_is_checked_where_it_is_read(value: str) -> None:
     log = ClientLog.of(lines("Client registered", f"Device Id: {value}"))
     assert log.device_id is None
     assert log.registered is False
     assert "names a device ID that is none" in log.error
 
 
-def test_lines_of_another_time_tell_no_state_but_when_it_registered():
+def test_lines_of_another_time_tell_no_state_but_when_it_registered() -> None:
     at = datetime(2018, 12, 6, 7, 11, 58, tzinfo=timezone.utc).timestamp()
     said = lines(*REGISTERED)
     assert ClientLog.of(said, since=at, until=at).registered is True
@@ -70,13 +70,13 @@ def test_lines_of_another_time_tell_no_state_but_when_it_registered():
 
 
 @pytest.mark.parametrize("name", ["ConnectBootstrapFailed", "ConnectNetworkError", "ConnectSecureConnectionFailed"])
-def test_errors_that_are_known_have_a_meaning(name):
+def test_errors_that_are_known_have_a_meaning(name: str) -> None:
     assert ClientLog.of(lines(f"Error occurred : {name}", "Error code : 1", "Error details : x")).error_meaning
     assert ClientLog.of(lines(f"Error occurred : {name}")).error_meaning
     assert ClientLog.of(lines("Error occurred : Novelty")).error_meaning is None
 
 
-def test_a_line_in_another_form_tells_nothing():
+def test_a_line_in_another_form_tells_nothing() -> None:
     assert (
         ClientLog.of(["Client registered? no", "Device Id", "", "\x00\xff", "9999-99-99T99:99:99+9999 x"])
         == ClientLog()
@@ -84,6 +84,6 @@ def test_a_line_in_another_form_tells_nothing():
 
 
 @given(st.lists(st.text()), st.floats(allow_nan=False) | st.none())
-def test_no_line_is_too_strange(said, since):
+def test_no_line_is_too_strange(said: list[str], since: int | None) -> None:
     log = ClientLog.of(said, since=since, until=since)
     assert log.device_id is None or len(log.device_id) == 32

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from board_box import BoardBox, item_set
-from test_board_program import FIRST, SECOND, holds, inject
+from board_samples import FIRST, SECOND, holds, inject
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError
@@ -49,7 +49,7 @@ class Origin:
     def of(cls, place: Path, held: Items | None, *, can_bind: bool = True) -> Origin:
         box = BoardBox(place / "origin").boot()
         if held:
-            inject(box.device(), held, "not-yet")
+            inject(box.board(), held, "not-yet")
         box.power_off()
         return cls(box, place, can_bind)
 
@@ -66,10 +66,10 @@ class Origin:
         if not self.can_bind:
             box.cannot_bind()
         box.boot()
-        found = box.device().inspect(may_change=False)
+        found = box.board().inspect(may_change=False)
         box.cut_next(number)
         with suppress(BoardError):  # none when it had said that all is done
-            work(box.device(), found)
+            work(box.board(), found)
         box.power_off()
         box.no_shims()
         return box, box.commands()
@@ -86,12 +86,12 @@ def points(commands: list[str], seed: str) -> list[int]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_power_cuts_leave_one_whole_set(case: str, tmp_path: Path):
+def test_power_cuts_leave_one_whole_set(case: str, tmp_path: Path) -> None:
     former, bootstrap = CASES[case]
     origin = Origin.of(tmp_path, former)
 
-    def work(device: Board, found: Inspection) -> object:
-        return _inject(device, found, bootstrap)
+    def work(board: Board, found: Inspection) -> object:
+        return _inject(board, found, bootstrap)
 
     before = origin.box.content()
     _box, commands = origin.cut(0, work)
@@ -104,22 +104,22 @@ def test_power_cuts_leave_one_whole_set(case: str, tmp_path: Path):
         assert held == before or is_whole(held) or (not held and is_whole(beside)), where
 
         box.boot()
-        foreseen = box.device().inspect(may_change=False)
+        foreseen = box.board().inspect(may_change=False)
         assert holds(foreseen, SECOND) or _is_as_before(foreseen, former), where
         box.reboot()
-        board = box.device().inspect(may_change=True)
+        board = box.board().inspect(may_change=True)
         if not holds(board, SECOND):
             assert _is_as_before(board, former), where
             assert box.content() == before, where
         assert not {name for name in box.files() if name.startswith("pal.")}, where
         assert "scratch" not in box.run("cat /proc/mounts; ls /scratch"), where
-        assert not box.device().inspect(may_change=True).recovered, where
-        assert inject(box.device(), THIRD).registered, where
-        assert holds(box.device().inspect(may_change=True), THIRD), where
+        assert not box.board().inspect(may_change=True).recovered, where
+        assert inject(box.board(), THIRD).registered, where
+        assert holds(box.board().inspect(may_change=True), THIRD), where
         box.power_off()
 
 
-def test_where_nothing_can_be_mounted_the_next_contact_leaves_one_whole_set(tmp_path: Path):
+def test_where_nothing_can_be_mounted_the_next_contact_leaves_one_whole_set(tmp_path: Path) -> None:
     """There the KCM is changed in place; what is no whole set is undone by the journal, what is one stays."""
     origin = Origin.of(tmp_path, FIRST, can_bind=False)
     _box, commands = origin.cut(0, _inject)
@@ -127,7 +127,7 @@ def test_where_nothing_can_be_mounted_the_next_contact_leaves_one_whole_set(tmp_
         where = f"cut before command {number} of {len(commands)}, {commands[number - 1]}"
         box, _how = origin.cut(number, _inject)
         box.boot()
-        board = box.device().inspect(may_change=True)
+        board = box.board().inspect(may_change=True)
         if not holds(board, FIRST):
             assert board.configured, where
             # Cut between the utility and the record, nothing of ours says who put it there.
@@ -135,12 +135,12 @@ def test_where_nothing_can_be_mounted_the_next_contact_leaves_one_whole_set(tmp_
             assert is_whole(box.content()), where
             assert not set(box.content().values()) & set(origin.box.content().values()), where
         assert not {name for name in box.files() if name.startswith("pal.")}, where
-        assert inject(box.device(), THIRD).registered, where
+        assert inject(box.board(), THIRD).registered, where
         box.power_off()
 
 
-def _inject(device: Board, found: Inspection, bootstrap: str = "as-is") -> object:
-    return device.inject(SECOND, found_digest=found.kcm_digest, bootstrap=bootstrap, registration_timeout=20)
+def _inject(board: Board, found: Inspection, bootstrap: str = "as-is") -> object:
+    return board.inject(SECOND, found_digest=found.kcm_digest, bootstrap=bootstrap, registration_timeout=20)
 
 
 def _is_as_before(board: Inspection, former: Items | None) -> bool:
@@ -153,7 +153,7 @@ def is_whole(content: dict[str, bytes]) -> bool:
     return len(items) == 15 and all(content.get(f"WORKING/{name}") == content.get(f"BACKUP/{name}") for name in items)
 
 
-def test_a_cut_in_the_recovery_of_a_cut_does_no_harm(tmp_path: Path):
+def test_a_cut_in_the_recovery_of_a_cut_does_no_harm(tmp_path: Path) -> None:
     origin = Origin.of(tmp_path, FIRST)
     number, swapping = 0, None
     while not swapping:
@@ -165,11 +165,11 @@ def test_a_cut_in_the_recovery_of_a_cut_does_no_harm(tmp_path: Path):
     number = 0
     while True:
         number += 1
-        box, begun = swapping.cut(number, lambda device, _found: device.inspect(may_change=True))
+        box, begun = swapping.cut(number, lambda board, _found: board.inspect(may_change=True))
         if len(begun) < number:
             break
         box.boot()
-        assert holds(box.device().inspect(may_change=True), SECOND), f"cut before command {number} of the recovery"
+        assert holds(box.board().inspect(may_change=True), SECOND), f"cut before command {number} of the recovery"
         assert not {name for name in box.files() if name.startswith("pal.")}
         box.power_off()
     assert number > 5

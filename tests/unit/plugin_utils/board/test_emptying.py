@@ -20,43 +20,43 @@ def provisioned(box: BoardBox) -> BoardBox:
 
 
 def inject(box: BoardBox) -> Inspection:
-    found = box.device().inspect(may_change=True)
-    box.device().inject(SET, found_digest=found.kcm_digest, bootstrap="not-yet", registration_timeout=20)
-    return box.device().inspect(may_change=True)
+    found = box.board().inspect(may_change=True)
+    box.board().inject(SET, found_digest=found.kcm_digest, bootstrap="not-yet", registration_timeout=20)
+    return box.board().inspect(may_change=True)
 
 
-def test_it_is_as_if_it_had_just_been_flashed(box: BoardBox):
-    fresh = box.device().inspect(may_change=True)
+def test_it_is_as_if_it_had_just_been_flashed(box: BoardBox) -> None:
+    fresh = box.board().inspect(may_change=True)
     held = inject(box)
     assert held.configured and held.client_runs
-    box.device().empty(found_digest=held.kcm_digest)
-    board = box.device().inspect(may_change=True)
+    box.board().empty(found_digest=held.kcm_digest)
+    board = box.board().inspect(may_change=True)
     assert box.files() == []
     assert not board.client_runs
     assert (board.describe(), board.files, board.device_id) == (fresh.describe(), fresh.files, None)
     assert inject(box).device_id == DEVICE_ID, "and it can come back"
 
 
-def test_an_exchange_that_is_repeated_changes_nothing(provisioned: BoardBox):
-    digest = provisioned.device().inspect(may_change=True).kcm_digest
+def test_an_exchange_that_is_repeated_changes_nothing(provisioned: BoardBox) -> None:
+    digest = provisioned.board().inspect(may_change=True).kcm_digest
     for _time in range(2):
-        provisioned.device().empty(found_digest=digest)
+        provisioned.board().empty(found_digest=digest)
         assert provisioned.files() == []
 
 
-def test_what_another_tool_did_since_is_not_taken_away(provisioned: BoardBox):
+def test_what_another_tool_did_since_is_not_taken_away(provisioned: BoardBox) -> None:
     with pytest.raises(BoardError) as raised:
-        provisioned.device().empty(found_digest="0" * 64)
+        provisioned.board().empty(found_digest="0" * 64)
     assert raised.value.facts["reason"] == "changed-since"
-    board = provisioned.device().inspect(may_change=True)
+    board = provisioned.board().inspect(may_change=True)
     assert board.configured and board.client_runs
 
 
-def test_what_a_power_cut_behind_the_rename_leaves_is_deleted_at_the_next_contact(provisioned: BoardBox):
+def test_what_a_power_cut_behind_the_rename_leaves_is_deleted_at_the_next_contact(provisioned: BoardBox) -> None:
     provisioned.run("mv /config/user/pal /config/user/pal.discard")
-    asked = provisioned.device().inspect(may_change=False)
+    asked = provisioned.board().inspect(may_change=False)
     assert asked.interrupted and not asked.certificates
-    board = provisioned.device().inspect(may_change=True)
+    board = provisioned.board().inspect(may_change=True)
     assert board.recovered and "pal.discard" not in provisioned.files()
-    provisioned.device().empty(found_digest=board.kcm_digest)
+    provisioned.board().empty(found_digest=board.kcm_digest)
     assert provisioned.files() == []

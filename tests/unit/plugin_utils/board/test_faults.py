@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from board_box import BoardBox, item_set
-from test_board_program import FIRST, SECOND, holds, inject
+from board_samples import FIRST, SECOND, holds, inject
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board, _write_items
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError
@@ -36,7 +36,7 @@ Strike = Callable[[BoardBox, float], BoardError | None]
 def _cut_connection(box: BoardBox, moment: float) -> BoardError | None:
     """The board's program goes on, with nobody to talk to."""
     texts: list[str] = []
-    found = box.device().inspect(may_change=True)
+    found = box.board().inspect(may_change=True)
 
     def keep(text: str) -> str:
         texts.append(text)
@@ -57,7 +57,7 @@ def _meanwhile(command: str, mend: str = "") -> Strike:
 
     def strike(box: BoardBox, moment: float) -> BoardError | None:
         with ThreadPoolExecutor() as pool:
-            injection = pool.submit(inject, box.device(), SECOND)
+            injection = pool.submit(inject, box.board(), SECOND)
             time.sleep(moment)
             box.run(command)
             error = injection.exception()
@@ -77,7 +77,7 @@ def _break_utility(end: str) -> Strike:
         box.utility(f"$genuine --provision & usleep {int(moment * 20000)}; kill -9 $!; wait; {end}")
         with pytest.MonkeyPatch.context() as patches, pytest.raises(BoardError) as raised:
             patches.setattr(f"{Board.__module__}.UTILITY_TIMEOUT", 2)
-            inject(box.device(), SECOND)
+            inject(box.board(), SECOND)
         box.mend_utility()
         return raised.value
 
@@ -101,16 +101,16 @@ FAULTS: dict[str, Strike] = {
 def provisioned(box: BoardBox) -> BoardBox:
     """Its storage is of its own, and small."""
     box.run("mount -t tmpfs -o size=2m tmpfs /config/user")
-    inject(box.device(), FIRST, "not-yet")
+    inject(box.board(), FIRST, "not-yet")
     return box
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_at_any_time_leaves_one_whole_set(provisioned: BoardBox, fault: str):
+def test_a_fault_at_any_time_leaves_one_whole_set(provisioned: BoardBox, fault: str) -> None:
     met: Counter[str] = Counter()
     for number in ROUNDS:
         error = FAULTS[fault](provisioned, random.Random(f"{fault} {number}").uniform(0, WHOLE_RUN))
-        board = provisioned.device(lock_timeout=30).inspect(may_change=True)
+        board = provisioned.board(lock_timeout=30).inspect(may_change=True)
         assert holds(board, FIRST) or holds(board, SECOND), (fault, number)
         # What the board could still say is true. (One that was killed says nothing.)
         if error and error.facts["reason"] != "cut-off":
@@ -118,9 +118,9 @@ def test_a_fault_at_any_time_leaves_one_whole_set(provisioned: BoardBox, fault: 
         met[_outcome(board)] += 1
         _assert_tidy(provisioned)
         before = board.record["fingerprint"]
-        after = provisioned.device().inspect(may_change=True)
+        after = provisioned.board().inspect(may_change=True)
         assert (after.recovered, after.record["fingerprint"]) == (False, before)
-        assert inject(provisioned.device(), FIRST).registered, (fault, number)
+        assert inject(provisioned.board(), FIRST).registered, (fault, number)
     _print(fault, met)
 
 
@@ -138,7 +138,7 @@ def _assert_tidy(box: BoardBox) -> None:
     assert "pelion-provisio" not in box.processes()
 
 
-def test_two_controllers_with_different_wishes_do_not_mix(provisioned: BoardBox):
+def test_two_controllers_with_different_wishes_do_not_mix(provisioned: BoardBox) -> None:
     met: Counter[str] = Counter()
     for number in ROUNDS:
         moments = random.Random(number)
@@ -146,14 +146,14 @@ def test_two_controllers_with_different_wishes_do_not_mix(provisioned: BoardBox)
         def provision(items: Items) -> bool:
             time.sleep(moments.uniform(0, 0.2))  # noqa: B023
             try:
-                return bool(inject(provisioned.device(lock_timeout=30), items).registered)
+                return bool(inject(provisioned.board(lock_timeout=30), items).registered)
             except BoardError as error:
                 assert error.facts["reason"] in ("changed-since", "overwritten")
                 return False
 
         with ThreadPoolExecutor() as pool:
             done = list(pool.map(provision, (SECOND, THIRD)))
-        board = provisioned.device(lock_timeout=30).inspect(may_change=True)
+        board = provisioned.board(lock_timeout=30).inspect(may_change=True)
         assert holds(board, SECOND) or holds(board, THIRD)
         assert any(done)
         met["both did it, one after the other" if all(done) else "one was told of the other"] += 1
@@ -169,7 +169,7 @@ def _sequence_of_mbl_cli(utility: str) -> str:
     )
 
 
-def test_another_tool_that_provisions_between_check_and_record_is_noticed(provisioned: BoardBox):
+def test_another_tool_that_provisions_between_check_and_record_is_noticed(provisioned: BoardBox) -> None:
     """The certificates were compared already: the record is of what was compared, not of what is there by then."""
     provisioned.utility(
         'exec $genuine "$@"',
@@ -177,22 +177,22 @@ def test_another_tool_that_provisions_between_check_and_record_is_noticed(provis
         f'{_sequence_of_mbl_cli("$genuine")}fi\nexec $genuine "$@"',
     )
     with pytest.raises(BoardError) as raised:
-        inject(provisioned.device(), SECOND)
+        inject(provisioned.board(), SECOND)
     assert raised.value.facts["reason"] == "changed-since"
     provisioned.mend_utility()
-    assert holds(provisioned.device().inspect(may_change=True), FIRST)
+    assert holds(provisioned.board().inspect(may_change=True), FIRST)
 
 
-def test_mbl_cli_at_the_same_time_is_noticed(provisioned: BoardBox):
+def test_mbl_cli_at_the_same_time_is_noticed(provisioned: BoardBox) -> None:
     sequence = _sequence_of_mbl_cli("/opt/arm/pelion-provisioning-util")
     met: Counter[str] = Counter()
     for number in ROUNDS:
         with ThreadPoolExecutor() as pool:
-            injection = pool.submit(inject, provisioned.device(lock_timeout=30), SECOND)
+            injection = pool.submit(inject, provisioned.board(lock_timeout=30), SECOND)
             time.sleep(random.Random(number).uniform(0, WHOLE_RUN))
             provisioned.run(sequence)
             error = injection.exception()
-        board = provisioned.device(lock_timeout=30).inspect(may_change=True)
+        board = provisioned.board(lock_timeout=30).inspect(may_change=True)
         if error:
             assert isinstance(error, BoardError), error
         elif board.provisioned_by == "pelion.mbl":
@@ -200,6 +200,6 @@ def test_mbl_cli_at_the_same_time_is_noticed(provisioned: BoardBox):
         met[f"told: {error.facts['reason']}" if error else f"ours was done, then by {board.provisioned_by}"] += 1
         provisioned.run("rm -rf /scratch/provisioning-certs")
         _assert_tidy(provisioned)
-        assert inject(provisioned.device(), FIRST).registered
-        assert holds(provisioned.device().inspect(may_change=True), FIRST)
+        assert inject(provisioned.board(), FIRST).registered
+        assert holds(provisioned.board().inspect(may_change=True), FIRST)
     _print("mbl-cli's sequence", met)

@@ -6,63 +6,63 @@ from __future__ import annotations
 
 import pytest
 from board_box import BoardBox
-from test_board_program import FIRST, SECOND, holds, inject
+from board_samples import FIRST, SECOND, holds, inject
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError
 
 
-def test_they_lie_in_memory_and_no_core_is_written(box: BoardBox):
+def test_they_lie_in_memory_and_no_core_is_written(box: BoardBox) -> None:
     box.utility("cd /scratch/provisioning-certs; { ulimit -c; stat -c %a .; df -kP . | tail -n 1; } >/tmp/seen; exit 1")
     with pytest.raises(BoardError):
-        inject(box.device(), FIRST, "not-yet")
+        inject(box.board(), FIRST, "not-yet")
     core, mode, mounted = (box.root / "tmp/seen").read_text().splitlines()
     assert (core, mode) == ("0", "700")
     assert mounted.split()[-1] == "/scratch/provisioning-certs"
 
 
-def test_a_process_that_sits_in_them_keeps_the_mount_but_not_the_keys(box: BoardBox):
+def test_a_process_that_sits_in_them_keeps_the_mount_but_not_the_keys(box: BoardBox) -> None:
     box.utility(
         "cd /scratch/provisioning-certs; sleep 1000 3<arm_uc_default_certificate.bin >/dev/null 2>&1 & cd /; "
         "exec $genuine --provision"
     )
-    done = inject(box.device(), FIRST, "not-yet")
+    done = inject(box.board(), FIRST, "not-yet")
     assert done.registered
     assert [warning for warning in done.warnings if "sat in /scratch/provisioning-certs" in warning]
     sleeper = "$(for p in /proc/[0-9]*; do read c <$p/comm; [ $c != sleep ] || [ ! -e $p/fd/3 ] || echo $p; done)"
     assert box.run(f"cat {sleeper}/cwd/*.bin {sleeper}/fd/3; readlink {sleeper}/cwd").strip().startswith("/")
     assert "scratch" not in box.run("cat /proc/mounts; ls /scratch")
     box.mend_utility()
-    assert holds(box.device().inspect(may_change=True), FIRST)
+    assert holds(box.board().inspect(may_change=True), FIRST)
 
 
-def test_without_memory_they_lie_on_disk_for_the_moment_and_that_is_told(box: BoardBox):
+def test_without_memory_they_lie_on_disk_for_the_moment_and_that_is_told(box: BoardBox) -> None:
     box.cannot_hold_memory()
     box.reboot()
-    done = inject(box.device(), FIRST, "not-yet")
+    done = inject(box.board(), FIRST, "not-yet")
     assert (done.registered, len(done.warnings)) == (True, 1)
     assert "lay on its disk" in done.warnings[0]
     assert box.run("ls /scratch") == ""
 
 
-def test_a_directory_of_another_tool_is_neither_used_nor_touched_where_no_memory_is(box: BoardBox):
+def test_a_directory_of_another_tool_is_neither_used_nor_touched_where_no_memory_is(box: BoardBox) -> None:
     box.without("mount")
     box.reboot()
     box.run("mkdir /scratch/provisioning-certs; echo theirs >/scratch/provisioning-certs/x")
     with pytest.raises(BoardError, match="Another tool left it there") as raised:
-        inject(box.device(), FIRST, "not-yet")
+        inject(box.board(), FIRST, "not-yet")
     assert raised.value.facts["reason"] == "inputs-taken"
     assert (box.root / "scratch/provisioning-certs/x").read_text() == "theirs\n"
     assert box.content() == {}
 
 
 @pytest.mark.parametrize("deed", ["echo theirs >arm_uc_class_id.bin", "rm -rf /scratch/provisioning-certs/*"])
-def test_another_tool_in_the_same_directory_is_noticed(box: BoardBox, deed: str):
+def test_another_tool_in_the_same_directory_is_noticed(box: BoardBox, deed: str) -> None:
     """As mbl-cli's own sequence would be, which puts its files there and removes them."""
-    inject(box.device(), FIRST, "not-yet")
+    inject(box.board(), FIRST, "not-yet")
     before = box.content()
     box.utility(f"(cd /scratch/provisioning-certs && {deed}); exec $genuine --provision")
     with pytest.raises(BoardError, match="Another tool used /scratch/provisioning-certs") as raised:
-        inject(box.device(), SECOND)
+        inject(box.board(), SECOND)
     assert raised.value.facts["undone"] is True
     assert box.content() == before
 
@@ -81,29 +81,29 @@ OBSTACLES = {
 
 
 @pytest.mark.parametrize("obstacle", OBSTACLES)
-def test_what_stands_in_the_way_is_told_before_a_key_is_sent(box: BoardBox, obstacle: str):
+def test_what_stands_in_the_way_is_told_before_a_key_is_sent(box: BoardBox, obstacle: str) -> None:
     script, reason, text = OBSTACLES[obstacle]
     box.run(script)
-    board = box.device().inspect(may_change=True)
+    board = box.board().inspect(may_change=True)
     assert [found[0] for found in board.obstacles] == [reason]
     assert text in str(BoardError.of(*board.obstacles[0]))
 
 
-def test_nothing_stands_in_the_way_of_a_good_board(box: BoardBox):
-    board = box.device().inspect(may_change=True)
+def test_nothing_stands_in_the_way_of_a_good_board(box: BoardBox) -> None:
+    board = box.board().inspect(may_change=True)
     assert (board.obstacles, board.warnings) == ([], [])
     assert set(board.space) == {"/config/user", "/scratch", "/var/log"}
 
 
-def test_a_storage_that_fills_up_meanwhile_leaves_the_old_set(box: BoardBox):
+def test_a_storage_that_fills_up_meanwhile_leaves_the_old_set(box: BoardBox) -> None:
     box.run("mount -t tmpfs -o size=700k tmpfs /config/user")
-    inject(box.device(), FIRST, "not-yet")
-    found = box.device().inspect(may_change=True)
+    inject(box.board(), FIRST, "not-yet")
+    found = box.board().inspect(may_change=True)
     box.run("cat /dev/zero >/config/user/filler")
     with pytest.raises(BoardError, match="full") as raised:
-        box.device().inject(SECOND, found_digest=found.kcm_digest, bootstrap="as-is", registration_timeout=0)
+        box.board().inject(SECOND, found_digest=found.kcm_digest, bootstrap="as-is", registration_timeout=0)
     assert raised.value.facts["changed"] is False
     box.run("rm /config/user/filler")
-    board = box.device().inspect(may_change=True)
+    board = box.board().inspect(may_change=True)
     assert holds(board, FIRST)
     assert not board.recovered

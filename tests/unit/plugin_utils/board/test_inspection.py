@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ GOOD = Inspection(
 )
 
 
-def test_it_survives_json():
+def test_it_survives_json() -> None:
     assert Inspection.from_json(json.loads(json.dumps(GOOD.to_json()))) == GOOD
     for wrong in ({}, {"log": {}, "files": []}, {**GOOD.to_json(), "more": 1}):
         with pytest.raises(ValueError, match="not what an inspection found"):
@@ -55,7 +56,7 @@ def test_it_survives_json():
         ({"files": GOOD.files[:-1], "log": ClientLog()}, False, None),
     ],
 )
-def test_registered_and_as_what(change, registered, device_id):
+def test_registered_and_as_what(change: dict[str, Any], registered: bool | None, device_id: str | None) -> None:
     board = replace(GOOD, **change)
     assert (board.registered, board.device_id) == (registered, device_id)
 
@@ -82,7 +83,9 @@ GOT = {kcm.LWM2M_CERTIFICATE: described("first")}
         ({"record": {}}, None, None),
     ],
 )
-def test_what_it_bootstrapped_with_is_proven_or_unknown(change, fingerprint, common_name):
+def test_what_it_bootstrapped_with_is_proven_or_unknown(
+    change: dict[str, Any], fingerprint: str | None, common_name: str | None
+) -> None:
     board = replace(GOOD, **change)
     assert board.bootstrapped_with == {"fingerprint": fingerprint, "common_name": common_name}
     assert replace(board, files=GOOD.files[:-1]).bootstrapped_with is None
@@ -100,14 +103,14 @@ def test_what_it_bootstrapped_with_is_proven_or_unknown(change, fingerprint, com
         ({"space": {"/var/log": {"free_kb": None, "writable": False}}}, "/var/log is full or read-only"),
     ],
 )
-def test_the_user_is_warned(change, text):
+def test_the_user_is_warned(change: dict[str, Any], text: str) -> None:
     assert not GOOD.warnings
     board = replace(GOOD, **change)
     assert any(text in warning for warning in board.warnings)
     assert not board.obstacles
 
 
-def test_space_that_is_not_known_is_no_obstacle():
+def test_space_that_is_not_known_is_no_obstacle() -> None:
     board = replace(GOOD, space={"/config/user": {"free_kb": None, "writable": True}})
     assert not board.obstacles
     assert replace(GOOD, space={"/config/user": {"free_kb": 255, "writable": True}}).obstacles[0][0] == "no-space"

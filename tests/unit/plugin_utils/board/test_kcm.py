@@ -35,7 +35,7 @@ FILES = {
 }
 
 
-def test_every_item_is_in_the_file_where_the_real_utility_keeps_it():
+def test_every_item_is_in_the_file_where_the_real_utility_keeps_it() -> None:
     assert {name: kcm.file_name(name) for name in kcm.FACTORY_ITEMS + kcm.LWM2M_ITEMS} == FILES
 
 
@@ -44,7 +44,7 @@ def certificate_file(name: bytes, der: bytes) -> bytes:
 
 
 @given(st.binary(max_size=2000))
-def test_a_certificate_is_read_back(der):
+def test_a_certificate_is_read_back(der: bytes) -> None:
     content = certificate_file(kcm.UPDATE_CERTIFICATE.encode(), der)
     assert kcm.read_certificate(kcm.UPDATE_CERTIFICATE, content) == der
     offset = kcm.certificate_offset(kcm.UPDATE_CERTIFICATE)
@@ -55,10 +55,10 @@ def test_a_certificate_is_read_back(der):
     "content",
     [b"", b"\1\0", certificate_file(kcm.BOOTSTRAP_CA.encode(), b"der"), b"\2" + certificate_file(b"x", b"")[1:]],
 )
-def test_another_file_is_no_certificate(content):
+def test_another_file_is_no_certificate(content: bytes) -> None:
     assert kcm.read_certificate(kcm.UPDATE_CERTIFICATE, content) is None
 
 
 @given(st.binary(max_size=300))
-def test_rubbish_is_no_certificate_and_no_crash(content):
+def test_rubbish_is_no_certificate_and_no_crash(content: bytes) -> None:
     assert kcm.read_certificate(kcm.UPDATE_CERTIFICATE, content) is None

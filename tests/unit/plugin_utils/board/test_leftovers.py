@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from board_box import BoardBox, item_set
-from test_board_program import FIRST, SECOND, holds, inject
+from board_samples import FIRST, SECOND, holds, inject
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import record_of
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
@@ -21,11 +21,11 @@ ITEM = "YBGSQ1nq"
 @pytest.fixture
 def off(box: BoardBox, tmp_path: Path) -> BoardBox:
     """A board that is off, holds FIRST, and beside it in the test's directory whole KCMs of FIRST and SECOND."""
-    inject(box.device(), FIRST, "not-yet")
+    inject(box.board(), FIRST, "not-yet")
     storage = box.root / "config/user"
     shutil.copytree(storage / "pal", tmp_path / "first")
     shutil.copy(storage / "pelion-mbl.record", tmp_path / "record")
-    inject(box.device(), SECOND)
+    inject(box.board(), SECOND)
     box.power_off()
     shutil.move(storage / "pal", tmp_path / "second")
     shutil.move(storage / "pelion-mbl.record", tmp_path / "second.record")
@@ -96,21 +96,21 @@ NEW_RECORD, OLD_RECORD = "second.record", "record"
     ],
     ids=str,
 )
-def test_what_was_left_is_put_in_order(off: BoardBox, tmp_path: Path, left, record, expected):
+def test_what_was_left_is_put_in_order(off: BoardBox, tmp_path: Path, left: str, record: str, expected: str) -> None:
     put(off, tmp_path, **left)
     if record:
         shutil.copy(tmp_path / record, off.root / "config/user/pelion-mbl.record.new")
     off.boot()
-    foreseen = off.device().inspect(may_change=False)
+    foreseen = off.board().inspect(may_change=False)
     assert foreseen.interrupted
-    board = off.device().inspect(may_change=True)
+    board = off.board().inspect(may_change=True)
     assert board.recovered
     assert board.client_runs == (expected != "nothing")
     for each in (foreseen, board):
         _assert_holds(each, expected)
     assert {name for name in off.files() if name.startswith("pal")} <= {"pal"}
-    assert not off.device().inspect(may_change=True).recovered
-    assert inject(off.device(), item_set(3)).registered
+    assert not off.board().inspect(may_change=True).recovered
+    assert inject(off.board(), item_set(3)).registered
 
 
 def _assert_holds(board: Inspection, expected: str) -> None:
@@ -128,32 +128,32 @@ def _assert_holds(board: Inspection, expected: str) -> None:
         assert board.developer_certificate["fingerprint"] == record_of(SECOND)["developer_certificate"]
 
 
-def test_a_set_that_was_spoilt_after_its_check_is_not_put_in_its_place(off: BoardBox, tmp_path: Path):
+def test_a_set_that_was_spoilt_after_its_check_is_not_put_in_its_place(off: BoardBox, tmp_path: Path) -> None:
     put(off, tmp_path, pal_new="second", pal_old="first", pal="absent")
     shutil.copy(tmp_path / NEW_RECORD, off.root / "config/user/pelion-mbl.record.new")
     for copy in ("WORKING", "BACKUP"):
         (off.root / f"config/user/pal.new/{copy}/{ITEM}").write_bytes(b"")
     off.boot()
-    assert holds(off.device().inspect(may_change=True), FIRST)
+    assert holds(off.board().inspect(may_change=True), FIRST)
 
 
-def test_a_journal_of_a_set_that_the_utility_does_not_like_is_undone(off: BoardBox, tmp_path: Path):
+def test_a_journal_of_a_set_that_the_utility_does_not_like_is_undone(off: BoardBox, tmp_path: Path) -> None:
     put(off, tmp_path, pal_before="first", pal="second")
     off.utility("exit 1", f"sha256sum /config/user/pal/BACKUP/{ITEM} | grep -q {_digest(tmp_path / 'first')}; exit $?")
     off.boot()
-    assert holds(off.device().inspect(may_change=True), FIRST)
+    assert holds(off.board().inspect(may_change=True), FIRST)
 
 
 def _digest(kcm_directory: Path) -> str:
     return hashlib.sha256((kcm_directory / "BACKUP" / ITEM).read_bytes()).hexdigest()
 
 
-def test_a_failure_after_a_recovery_tells_of_it(off: BoardBox, tmp_path: Path):
+def test_a_failure_after_a_recovery_tells_of_it(off: BoardBox, tmp_path: Path) -> None:
     put(off, tmp_path, pal_before="first", pal="half")
     off.boot()
     off.utility("exit 1")
     with pytest.raises(Exception, match="refused") as raised:
-        off.device().inject(SECOND, found_digest=_kcm_digest(off), bootstrap="as-is", registration_timeout=0)
+        off.board().inject(SECOND, found_digest=_kcm_digest(off), bootstrap="as-is", registration_timeout=0)
     assert (raised.value.facts["recovered"], raised.value.facts["changed"]) == (True, True)
 
 
@@ -162,11 +162,11 @@ def _kcm_digest(box: BoardBox) -> str:
     return record.partition("kcm=")[2].strip()
 
 
-def test_a_client_is_not_started_with_what_could_not_be_put_in_order(off: BoardBox, tmp_path: Path):
+def test_a_client_is_not_started_with_what_could_not_be_put_in_order(off: BoardBox, tmp_path: Path) -> None:
     put(off, tmp_path, pal_before="first", pal="half")
     off.without("mv")
     off.boot()
     with pytest.raises(Exception, match="could not be put in order") as raised:
-        off.device().inspect(may_change=True)
+        off.board().inspect(may_change=True)
     assert raised.value.facts["reason"] == "put-back"
     assert "mbl-cloud-clien" not in off.processes()

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from board_box import DEVICE_ID, LOG, REGISTERS, BoardBox, item_set
-from test_board_program import FIRST, SECOND, holds, inject
+from board_samples import FIRST, SECOND, holds, inject
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError
 
@@ -17,30 +18,30 @@ OTHER_ID = DEVICE_ID[:-1] + "2"
 
 @pytest.fixture
 def registered(box: BoardBox) -> BoardBox:
-    assert inject(box.device(), FIRST, "not-yet").registered
+    assert inject(box.board(), FIRST, "not-yet").registered
     return box
 
 
-def test_what_was_said_before_the_restart_does_not_count(registered: BoardBox):
+def test_what_was_said_before_the_restart_does_not_count(registered: BoardBox) -> None:
     registered.client("")
-    done = inject(registered.device(), SECOND, timeout=1)
+    done = inject(registered.board(), SECOND, timeout=1)
     assert (done.registered, done.device_id) == (None, None)
-    board = registered.device().inspect(may_change=True)
+    board = registered.board().inspect(may_change=True)
     assert (board.registered, board.device_id) == (None, None), "remembered with another KCM"
 
 
-def test_nothing_is_waited_for_without_a_timeout(box: BoardBox):
+def test_nothing_is_waited_for_without_a_timeout(box: BoardBox) -> None:
     box.client(f"sleep 1\n{REGISTERS}")
-    assert inject(box.device(), FIRST, "not-yet", timeout=0).registered is None
+    assert inject(box.board(), FIRST, "not-yet", timeout=0).registered is None
 
 
-def test_a_full_log_proves_nothing(box: BoardBox):
+def test_a_full_log_proves_nothing(box: BoardBox) -> None:
     said = ["Client registered", f"Device Id: {OTHER_ID}"]
     text = "".join(f"2026-11-24T00:00:00+0000 [INFO][mbl ]: {message}\n" for message in said).rjust(4096, "\n")
     box.run(f"mount -t tmpfs -o size=16k tmpfs /var/log; printf '%s' '{text}' >/{LOG}; cat /dev/zero >/var/log/filler")
-    done = inject(box.device(), FIRST, "not-yet", timeout=1)
+    done = inject(box.board(), FIRST, "not-yet", timeout=1)
     assert (done.registered, done.device_id) == (None, None)
-    board = box.device().inspect(may_change=True)
+    board = box.board().inspect(may_change=True)
     assert (board.registered, board.device_id) == (None, None)
     assert any("/var/log is full" in warning for warning in board.warnings)
 
@@ -55,128 +56,129 @@ ROTATIONS = {
 
 @pytest.mark.parametrize("rotation", ROTATIONS)
 @pytest.mark.parametrize("moment", ["after the start", "after the registration"])
-def test_the_proof_survives_rotation(registered: BoardBox, rotation: str, moment: str):
+def test_the_proof_survives_rotation(registered: BoardBox, rotation: str, moment: str) -> None:
     rotate = f"log=/{LOG}; {ROTATIONS[rotation]}"
     if moment == "after the start":
         registered.client(f"say 'Starting'\n{rotate}\n{REGISTERS.replace(DEVICE_ID, OTHER_ID)}")
     else:
         registered.client(f"{REGISTERS.replace(DEVICE_ID, OTHER_ID)}\n{rotate}\nsay 'Still here'")
-    done = inject(registered.device(), SECOND)
+    done = inject(registered.board(), SECOND)
     assert (done.registered, done.device_id) == (True, OTHER_ID)
-    board = registered.device().inspect(may_change=True)
+    board = registered.board().inspect(may_change=True)
     assert (board.registered, board.device_id) == (True, OTHER_ID)
 
 
-def test_a_rotation_just_after_the_proof_was_read_takes_nothing_away(registered: BoardBox):
+def test_a_rotation_just_after_the_proof_was_read_takes_nothing_away(registered: BoardBox) -> None:
     registered.client(REGISTERS.replace(DEVICE_ID, OTHER_ID))
     registered.power_off()
     registered.once_read(f"Device Id: {OTHER_ID}", "rm -f /var/log/*")
     registered.boot()
-    done = inject(registered.device(), SECOND)
+    done = inject(registered.board(), SECOND)
     assert (done.registered, done.device_id) == (True, OTHER_ID)
-    assert registered.device().inspect(may_change=True).device_id == OTHER_ID
+    assert registered.board().inspect(may_change=True).device_id == OTHER_ID
 
 
-def test_a_healthy_board_whose_log_is_gone_is_left_alone(registered: BoardBox):
+def test_a_healthy_board_whose_log_is_gone_is_left_alone(registered: BoardBox) -> None:
     registered.run("rm /var/log/*")
     before = registered.run("cd /config/user && find . -type f | xargs stat -c '%n %i %Y'")
-    board = registered.device().inspect(may_change=True)
+    board = registered.board().inspect(may_change=True)
     assert (board.registered, board.device_id) == (None, DEVICE_ID)
     assert registered.run("cd /config/user && find . -type f | xargs stat -c '%n %i %Y'") == before
 
 
-def test_the_proof_survives_a_reboot(registered: BoardBox):
+def test_the_proof_survives_a_reboot(registered: BoardBox) -> None:
     registered.reboot()
-    board = registered.device().inspect(may_change=True)
+    board = registered.board().inspect(may_change=True)
     assert (board.registered, board.device_id) == (True, DEVICE_ID)
 
 
 @pytest.mark.parametrize("year", ["2001", "2099"], ids=["past", "future"])
-def test_after_a_reboot_a_silent_client_proves_nothing(registered: BoardBox, year: str):
+def test_after_a_reboot_a_silent_client_proves_nothing(registered: BoardBox, year: str) -> None:
     """Whether its former self wrote in the past, or by a clock that was ahead."""
     registered.client("")
     log = registered.root / LOG
     log.write_text(re.sub(r"(?m)^\d{4}", year, log.read_text()))
     registered.reboot()
-    board = registered.device().inspect(may_change=True)
+    board = registered.board().inspect(may_change=True)
     assert (board.registered, board.device_id) == (None, DEVICE_ID)
 
 
-def test_a_client_that_died_without_a_word_is_seen(registered: BoardBox):
+def test_a_client_that_died_without_a_word_is_seen(registered: BoardBox) -> None:
     registered.run("killall -PIPE mbl-cloud-client")
-    board = registered.device().inspect(may_change=True)
+    board = registered.board().inspect(may_change=True)
     assert (board.registered, board.client_runs) == (False, False)
     registered.client(f"say 'Client registered'\nsay 'Device Id: {DEVICE_ID}'\nkill -PIPE $(cat /run/me)")
     registered.client("exit")
-    done = inject(registered.device(), SECOND, timeout=60)
+    done = inject(registered.board(), SECOND, timeout=60)
     assert (done.registered, done.client_runs) == (False, False)
     assert "without a word" in done.error
 
 
-def test_an_error_that_was_overcome_is_none(registered: BoardBox):
+def test_an_error_that_was_overcome_is_none(registered: BoardBox) -> None:
     registered.client(
         f"{REGISTERS}say 'Error occurred : ConnectNetworkError'\nsay 'Error code : 261'\nsay 'Error details : x'\n"
         "touch /tmp/down; while [ ! -e /tmp/up ]; do usleep 50000; done; say 'M2MInterfaceImpl::registration_updated'"
     )
-    inject(registered.device(), SECOND)
+    inject(registered.board(), SECOND)
     _wait_for((registered.root / "tmp/down").exists)
-    board = registered.device().inspect(may_change=True)
+    board = registered.board().inspect(may_change=True)
     assert (board.registered, board.log.error_code) == (False, 261)
     registered.run("touch /tmp/up")
-    _wait_for(lambda: registered.device().inspect(may_change=True).registered)
+    _wait_for(lambda: registered.board().inspect(may_change=True).registered)
 
 
-def _wait_for(condition) -> None:
+def _wait_for(condition: Callable[[], object]) -> None:
     for _attempt in range(200):
         if condition():
             return
     raise AssertionError("it did not happen")
 
 
-def test_many_updates_do_not_hide_the_device(registered: BoardBox):
+def test_many_updates_do_not_hide_the_device(registered: BoardBox) -> None:
     registered.client(f"{REGISTERS}for i in $(seq 100); do say 'M2MInterfaceImpl::registration_updated'; done")
-    inject(registered.device(), SECOND)
-    assert registered.device().inspect(may_change=True).device_id == DEVICE_ID
+    inject(registered.board(), SECOND)
+    assert registered.board().inspect(may_change=True).device_id == DEVICE_ID
 
 
-def test_a_strange_device_id_is_an_error_of_this_board(registered: BoardBox):
+def test_a_strange_device_id_is_an_error_of_this_board(registered: BoardBox) -> None:
     registered.client(REGISTERS.replace(DEVICE_ID, "not-an-id"))
-    done = inject(registered.device(), SECOND)
+    done = inject(registered.board(), SECOND)
     assert (done.registered, done.device_id) == (False, None)
     assert "'not-an-id'" in done.error
-    board = registered.device().inspect(may_change=True)
+    board = registered.board().inspect(may_change=True)
     assert (board.registered, board.device_id) == (False, None)
     assert DEVICE_ID in (registered.root / "config/user/pelion-mbl.device").read_text()
 
 
-def test_another_tool_that_provisions_meanwhile_is_told(registered: BoardBox):
+def test_another_tool_that_provisions_meanwhile_is_told(registered: BoardBox) -> None:
     registered.client(f"echo other >>/config/user/pal/BACKUP/YBGSQ1nq\n{REGISTERS}")
-    with pytest.raises(BoardError, match="Another tool or run has provisioned this board while") as raised:
-        inject(registered.device(), SECOND)
-    assert raised.value.facts == {"reason": "overwritten", "undone": False, "recovered": False, "changed": True}
+    with pytest.raises(BoardError, match="Another tool or run provisioned this board while") as raised:
+        inject(registered.board(), SECOND)
+    facts = {"undone": False, "recovered": False, "changed": True}
+    assert raised.value.facts == {"reason": "overwritten", "reason_facts": {"detail": ""}, **facts}
 
 
-def test_another_tool_that_provisioned_since_the_look_is_not_overwritten(registered: BoardBox):
-    device = registered.device()
-    found = device.inspect(may_change=True)
-    inject(registered.device(), SECOND)
+def test_another_tool_that_provisioned_since_the_look_is_not_overwritten(registered: BoardBox) -> None:
+    board = registered.board()
+    found = board.inspect(may_change=True)
+    inject(registered.board(), SECOND)
     with pytest.raises(BoardError, match="after it was asked") as raised:
-        device.inject(item_set(3), found_digest=found.kcm_digest, bootstrap="as-is", registration_timeout=0)
+        board.inject(item_set(3), found_digest=found.kcm_digest, bootstrap="as-is", registration_timeout=0)
     assert raised.value.facts["changed"] is False
-    assert holds(device.inspect(may_change=True), SECOND)
+    assert holds(board.inspect(may_change=True), SECOND)
 
 
-def test_an_exchange_that_is_sent_twice_does_its_work_once(registered: BoardBox):
-    device = registered.device()
-    found = device.inspect(may_change=True)
+def test_an_exchange_that_is_sent_twice_does_its_work_once(registered: BoardBox) -> None:
+    board = registered.board()
+    found = board.inspect(may_change=True)
     ways = [
-        device.inject(SECOND, found_digest=found.kcm_digest, bootstrap="as-is", registration_timeout=20)
+        board.inject(SECOND, found_digest=found.kcm_digest, bootstrap="as-is", registration_timeout=20)
         for _time in range(2)
     ]
     assert [done.way for done in ways] == ["beside", "already"]
     assert [done.registered for done in ways] == [True, True]
 
 
-def test_a_restart_alone_is_proven_likewise(registered: BoardBox):
-    done = registered.device().reconnect(registration_timeout=20)
+def test_a_restart_alone_is_proven_likewise(registered: BoardBox) -> None:
+    done = registered.board().reconnect(registration_timeout=20)
     assert (done.registered, done.device_id, done.way) == (True, DEVICE_ID, None)

@@ -19,7 +19,8 @@ from ansible_collections.pelion.mbl.plugins.action.pelion_fleet_ask import unkno
 from ansible_collections.pelion.mbl.plugins.action.pelion_fleet_check import ActionModule as Check
 from ansible_collections.pelion.mbl.plugins.action.pelion_fleet_decide import require_one_team
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Restart, record_of
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.answers import Restart
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import record_of
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.client_log import ClientLog
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import ITEMS, Items

@@ -153,7 +153,7 @@ def test_the_summary_does_not_flood() -> None:
     alike = [BoardReport(f"a-{number}", "unreachable", "No route.", "Is it on?") for number in range(300)]
     shown = summary(Report("status", "2026-11-25T00:00:00Z", alike))
     assert shown[0] == "300 boards: 300 no answer"
-    assert shown[1].startswith("a-0, a-1, ") and shown[1].endswith(" and 281 others: no answer | No route. | Is it on?")
+    assert shown[1].startswith("a-0, a-1, ") and shown[1].endswith(" and 281 more: no answer | No route. | Is it on?")
     assert len(shown) == 2
     unlike = [BoardReport(f"b-{number}", "failed", f"Error {number}.") for number in range(300)]
     shown = summary(Report("status", "2026-11-25T00:00:00Z", [*alike, *unlike]))
