@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -16,13 +16,14 @@ from ..errors import PelionError
 from ..reasons import Reason
 from ..store.store import StoreError
 from .assignment import Assignment, Seeker, assign, is_meant
+from .identity import Identities
 from .member import Member
 from .memory import Remembered
 from .part import Part
 from .reasons import FLEET_REASONS, reason_of
 from .refusals import refusals, turned_away
 from .reservations import Reservations
-from .roster import is_new, misspelt
+from .roster import misspelt
 from .stock import DeveloperStock, Stock
 from .wishes import UpdateWish
 from .work import work_for
@@ -30,17 +31,22 @@ from .work import work_for
 
 @dataclass(frozen=True)
 class Fleet:
-    """The boards that are decided for: ``members``, those that were not asked, with the reason, and what the team
-    ``remembered`` of boards, by name."""
+    """The boards that are decided for: ``members``, those that were not asked, with the reason, what the team
+    ``remembered`` of boards, by name, and the names of all boards that are ``there``."""
 
     members: Sequence[Member]
     remembered: Mapping[str, Remembered] = field(default_factory=dict)
     unasked: Mapping[str, Reason] = field(default_factory=dict)
+    there: Collection[str] = ()
+
+    @cached_property
+    def identities(self) -> Identities:
+        return Identities.of((member.sighting for member in self.members), self.remembered, self.there)
 
     @cached_property
     def refused(self) -> Mapping[str, Reason]:
         """The boards for which nothing need be read."""
-        return {**self.unasked, **turned_away(self.members, self.remembered)}
+        return {**self.unasked, **turned_away(self.members, self.identities)}
 
     @cached_property
     def admitted(self) -> Sequence[Member]:
@@ -49,28 +55,46 @@ class Fleet:
 
     def device_id(self, member: Member) -> str | None:
         """As the board tells it, else as it was when it was last proven."""
-        if member.board.device_id:
-            return member.board.device_id
-        before = self.remembered.get(member.name)
-        return before.device_id if before else None
+        return self.identities.device_id(member.name)
 
     def warnings(self) -> Iterator[str]:
         """Texts for the user."""
-        for entry in sorted({entry for member in self.members for entry in misspelt(member.wishes.roster)}):
+        for entry in sorted({entry for member in self.members for entry in misspelt(member.wishes.roster or ())}):
             yield f"{entry!r} in provision_pelion_roster is not the fingerprint of a host key."
-        new = [
-            member.name
-            for member in self.admitted
-            if not member.wishes.roster and is_new(member.name, member.host_keys, self.remembered)
-        ]
-        if new:
-            yield f"New to the team, and to get keys, since there is no provision_pelion_roster: {shortened(new)}."
+        yield from self._about_identities()
         having: dict[str, list[str]] = {}
         for member in self.admitted:
             for warning in member.board.warnings:
                 having.setdefault(warning, []).append(member.name)
         for warning, names in having.items():
             yield f"{shortened(names)}: {warning}"
+
+    def _about_identities(self) -> Iterator[str]:
+        unproven: dict[str, list[str]] = {}
+        new, changed = [], []
+        for member in self.admitted:
+            name, keys = member.name, member.host_keys
+            if keys.unproven:
+                unproven.setdefault(keys.unproven, []).append(name)
+            if self.identities.is_changed(name) and not keys.pinned:
+                changed.append(name)
+            elif member.wishes.roster is None and not keys.pinned and not self.identities.is_known(name):
+                new.append(name)
+        for why, names in unproven.items():
+            yield f"Nothing proves which boards answered as {shortened(names)}, since {why}."
+        renamed = [f"{name} (was {former})" for name, former in self.identities.renamed.items()]
+        if renamed:
+            yield f"Known to the team under another name, by their ssh host keys: {shortened(renamed)}."
+        if changed:
+            yield (
+                "Their ssh host keys have changed since the team provisioned them, so they were flashed anew, or other "
+                f"machines answer in their places: {shortened(changed)}."
+            )
+        if new:
+            yield (
+                "These boards are new to the team and get keys, since provision_pelion_roster is not set: "
+                f"{shortened(new)}."
+            )
 
 
 @dataclass(frozen=True)

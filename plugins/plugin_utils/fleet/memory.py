@@ -66,13 +66,33 @@ def read_fleet(store: Store) -> dict[str, Remembered]:
         ) from None
 
 
-def remember(store: Store, boards: Mapping[str, Remembered]) -> None:
-    """Add ``boards`` to the remembered ones, or bring them up to date. Raises PelionError."""
+def remember(store: Store, boards: Mapping[str, Remembered], former: Collection[str] = ()) -> None:
+    """Add ``boards`` to the remembered ones, or bring them up to date, and drop the ``former`` names of renamed ones.
+
+    Where no host key was proven, the one that was known stays. Raises PelionError.
+    """
     known = read_fleet(store)
-    if all(name in known and board.tells_as_much_as(known[name]) for name, board in boards.items()):
+    if updated(known, boards, former, for_nothing=False) == known:
         return
     with store.locked():
-        write_fleet(store, {**read_fleet(store), **boards})
+        write_fleet(store, updated(read_fleet(store), boards, former))
+
+
+def updated(
+    known: Mapping[str, Remembered],
+    boards: Mapping[str, Remembered],
+    former: Collection[str] = (),
+    *,
+    for_nothing: bool = True,
+) -> dict[str, Remembered]:
+    """``known`` with ``boards``; those that tell nothing new as they were, unless ``for_nothing``."""
+    after = {name: board for name, board in known.items() if name not in former or name in boards}
+    for name, board in boards.items():
+        before = known.get(name)
+        if before:
+            board = replace(board, host_keys=board.host_keys or before.host_keys)
+        after[name] = before if before and not for_nothing and board.tells_as_much_as(before) else board
+    return after
 
 
 def absent(boards: Mapping[str, Remembered], sites: Collection[str], inventory: Collection[str]) -> set[str]:

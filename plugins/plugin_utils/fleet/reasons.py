@@ -53,14 +53,40 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
             "host key is {host_keys}.",
             f"If it is yours, add its name or that fingerprint to {_ROSTER}.",
             "These boards are not in the roster, so they get no keys.",
+            {"former": "The team knows it as {former}: if it was renamed, change its name in the roster."},
+        ),
+        "empty-roster": Kind(
+            f"{_ROSTER} is empty, so no board gets keys.",
+            "List the boards in it. Without that variable all boards get keys.",
+        ),
+        "host-key-unproven": Kind(
+            "Nothing proves which board this is, since {why}. It gets no keys, since they are for boards with known "
+            "host keys only.",
+            "Let ssh check host keys, and keep them in a file: ANSIBLE_HOST_KEY_CHECKING, host_key_checking and "
+            "StrictHostKeyChecking must not be off.",
+            "Nothing proves which boards these are, since ssh does not check their host keys. They get no keys.",
         ),
         "new-board": Kind(
-            "This board was never provisioned from this team store, or has another host key since, and "
-            "provision_pelion_new_boards is refuse. The fingerprint of its ssh host key is {host_keys}.",
+            "This board was never provisioned from this team store, and provision_pelion_new_boards is refuse. The "
+            "fingerprint of its ssh host key is {host_keys}.",
             f"If it is yours, add its name or that fingerprint to {_ROSTER}, or run once with -e "
             "provision_pelion_new_boards=allow.",
-            "These boards were never provisioned from this team store, or have other host keys since, and "
+            "These boards were never provisioned from this team store, and provision_pelion_new_boards is refuse.",
+        ),
+        "changed-board": Kind(
+            "The ssh host key of this board has changed since the team provisioned it, and provision_pelion_new_boards "
+            "is refuse: either it was flashed anew, or another machine answers in its place. ssh now accepts "
+            "{host_keys}.",
+            "If you flashed it, run pelion.mbl.forget_host for it, then run again.",
+            "The ssh host keys of these boards have changed since the team provisioned them, and "
             "provision_pelion_new_boards is refuse.",
+        ),
+        "copied": Kind(
+            "It has the same {shared} as {others}: one board's storage was copied to the other, or one board is there "
+            "under two names.",
+            "Decide which board keeps what they share. On the other one, run pelion.mbl.deprovision, then delete its "
+            "ssh host key and restart it, run pelion.mbl.forget_host, and provision it.",
+            "They have the same ssh host key or device ID as other boards.",
         ),
         # What can be put on a board at all; the texts are the board's own.
         "no-utility": Kind("{text}"),
@@ -162,12 +188,6 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
             "{bootstrapped_at}.",
             _ASK_THE_CLIENT,
             "The Device Directory knows of no new bootstrap of these boards' devices.",
-        ),
-        "same-device": Kind(
-            "{boards} all say that they are device {device_id}.",
-            "Was the storage of one board copied to the others? Provision all but one of them with "
-            "when_bootstrapped: new_identity.",
-            "Several of these boards say that they are one and the same device.",
         ),
         "injected-not-registered": Kind(
             "The credentials are on the board, but it did not register within {timeout} seconds. Its client says: "
