@@ -47,8 +47,8 @@ class ActionModule(FleetAction):
         )
         with open_api(self, arguments, stores) if arguments["verify"] else contextlib.nullcontext() as api:
             stock = read_stock(stores.team, api, self._read_src, fleet.admitted, warn_days=arguments["warn_days"])
-        if api and not self.check_mode:
-            decision = decide_and_reserve(fleet, stock, Reservations(stores.team))
+        if api:
+            decision = decide_and_reserve(fleet, stock, Reservations(stores.team), dry_run=self.check_mode)
         else:
             decision = decide(fleet, stock)
         for warning in decision.warnings:

@@ -143,15 +143,17 @@ def decide(fleet: Fleet, stock: Stock, reserved: Mapping[str, str] | None = None
     return _Deciding(fleet, stock, reserved or {}).decide()
 
 
-def decide_and_reserve(fleet: Fleet, stock: Stock, reservations: Reservations) -> Decision:
+def decide_and_reserve(fleet: Fleet, stock: Stock, reservations: Reservations, *, dry_run: bool = False) -> Decision:
     """As ``decide``; places in certificates are given to no more boards than there are, whoever else decides.
 
-    A store that takes no notes is warned of.
+    With ``dry_run``, other runs' places are heeded, and none is reserved. A store that takes no notes is warned of.
     """
     if not any(_seeks_place(_seeker(fleet, member, stock), stock) for member in fleet.admitted):
         return decide(fleet, stock)
     decision = None
     try:
+        if dry_run:
+            return decide(fleet, stock, reservations.noted())
         # Cloud and store have been read: others wait for a moment only.
         with reservations.locked() as reserved:
             decision = decide(fleet, stock, reserved)
@@ -160,7 +162,7 @@ def decide_and_reserve(fleet: Fleet, stock: Stock, reservations: Reservations) -
             return decision
     except StoreError as error:
         decision = decision or decide(fleet, stock)
-        warning = f"Other runs may give away the same places in developer certificates: {error}"
+        warning = f"Other runs may use the same places in developer certificates: {error}"
         return replace(decision, warnings=[*decision.warnings, warning]) if decision.places else decision
 
 

@@ -113,6 +113,7 @@ def deciding(cloud: Cloud, store: Store) -> Deciding:
         reservations: Reservations | None = None,
         keys: Mapping[str, HostKeys] | None = None,
         there: Collection[str] = (),
+        dry_run: bool = False,
     ) -> Decision:
         members = [
             Member(
@@ -122,7 +123,9 @@ def deciding(cloud: Cloud, store: Store) -> Deciding:
         ]
         fleet = Fleet(members, remembered or {}, there=there)
         stock = read_stock(store, api_of(cloud) if verify else None, lambda path: src, fleet.admitted)
-        return decide_and_reserve(fleet, stock, reservations) if reservations else decide(fleet, stock)
+        if reservations is None:
+            return decide(fleet, stock)
+        return decide_and_reserve(fleet, stock, reservations, dry_run=dry_run)
 
     return run
 
@@ -456,6 +459,22 @@ def test_a_place_is_given_once_though_the_cloud_does_not_count_it_yet(
     assert reasons(deciding(fresh("a", "b"), reservations=reservations)) == {}, "its own places are in nobody's way"
 
 
+def test_a_dry_run_heeds_other_runs_places_and_takes_none(
+    cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations
+) -> None:
+    have(cloud, store)
+    cloud.state.seed_devices(98, store.read(DeveloperCredentials, "bench").certificate_id)
+    assert reasons(deciding(fresh("a"), reservations=reservations)) == {}
+    before = (store.directory / FILE).read_bytes()
+    tried = deciding(fresh("b", "c"), reservations=reservations, dry_run=True)
+    assert set(reasons(tried)) == {"c"}
+    assert "1 that other runs are adding" in reasons(tried)["c"]
+    assert (store.directory / FILE).read_bytes() == before
+    (store.directory / FILE).write_text("[")
+    damaged = deciding(fresh("b"), reservations=reservations, dry_run=True)
+    assert [warning for warning in damaged.warnings if FILE in warning]
+
+
 def test_a_board_that_the_cloud_counts_takes_one_place(
     cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations
 ) -> None:
@@ -513,7 +532,7 @@ def test_a_store_that_takes_no_notes_is_warned_of(
         (store.directory / FILE).write_text(content)
     decision = deciding(fresh("a"), reservations=reservations)
     assert decision.parts["a"].dev_cert == "bench"
-    assert any("Other runs may give away" in warning and FILE in warning for warning in decision.warnings)
+    assert any("Other runs may use" in warning and FILE in warning for warning in decision.warnings)
 
 
 def test_a_board_that_moves_to_another_certificate_takes_a_place_there(
