@@ -111,12 +111,17 @@ def forget(boards: Mapping[str, Remembered], names: Iterable[str]) -> dict[str, 
     return {name: board for name, board in boards.items() if name not in gone}
 
 
-def unknown_names(boards: Mapping[str, Remembered], names: Iterable[str], inventory: Collection[str]) -> dict[str, str]:
-    """Those of ``names`` that neither the team remembers nor the ``inventory`` has, each with the nearest name that
-    one of them has, or an empty text."""
-    known = [*boards, *inventory]
+def unknown_names(
+    boards: Mapping[str, Remembered],
+    names: Iterable[str],
+    inventory: Collection[str],
+    suggested: Collection[str] | None = None,
+) -> dict[str, str]:
+    """Those of ``names`` that neither the team remembers nor the ``inventory`` has, each with the nearest name of those
+    that may be ``suggested``, by default all, or an empty text."""
+    near = [*boards, *inventory] if suggested is None else list(suggested)
     return {
-        name: next(iter(difflib.get_close_matches(name, known, 1)), "")
+        name: next(iter(difflib.get_close_matches(name, near, 1)), "")
         for name in names
         if name not in boards and name not in inventory
     }
