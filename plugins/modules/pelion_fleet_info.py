@@ -18,14 +18,16 @@ options:
   leaving:
     description:
       - Boards that are to leave the fleet. RV(leaving) is then which devices leave the Device Directory with them.
-      - Fails for a name that neither the team nor the inventory knows, and for a board that is there under another name.
+      - Fails for a name that neither the team nor the inventory knows, and for a board that is there under another
+        name.
     type: list
     elements: str
     version_added: 0.2.0
   says:
     description:
       - The device IDs that boards say are their own, by board, empty for one that could not be asked; with O(leaving).
-      - Where a board says otherwise than the team has proven, a warning names both, and what the team has proven counts.
+      - Where a board says otherwise than the team has proven, a warning names both, and what the team has proven
+        counts.
     type: dict
     default: {}
     version_added: 0.2.0
@@ -70,8 +72,8 @@ boards:
       seen: "2026-11-25T00:00:00Z"
       site: ''
 leaving:
-  description: The IDs of the devices that leave with the boards of O(leaving), by board. A device that another board has
-    as well stays, and so does one that the team has not proven to be the board's.
+  description: The IDs of the devices that leave with the boards of O(leaving), by board. A device that another board
+    has as well stays, and so does one that the team has not proven to be the board's.
   type: dict
   returned: with O(leaving)
   sample: {mbed-linux-os-9709: 0161dbbcdd660a580a010c3403c00000}
