@@ -22,9 +22,10 @@ _IDENTITIES = "provision_pelion_when_bootstrapped to keep_identity or new_identi
 _HELD_NAME = {"holds": "It holds {holds!r}: if that is right, set provision_pelion_dev_cert to it."}
 """After a rotation, the likeliest mistake is a former name in the variables."""
 _ASK_THE_CLIENT = (
-    "Does the API key belong to the account of the certificate, and does the board's client run and reach the cloud?"
+    "Check that the API key belongs to the certificate's account, and that the board's client runs and reaches the "
+    "cloud."
 )
-_LOOK_THERE = "Look at /var/log/mbl-cloud-client.log there, at its network and at its clock, then run again."
+_LOOK_THERE = "Check /var/log/mbl-cloud-client.log on the board, its network and its clock, then run again."
 
 FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
     {
@@ -95,24 +96,25 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
         "read-only": Kind("{text}", common="These boards' storage cannot be written, so nothing was changed."),
         # Update resources.
         "different-ways": Kind(
-            "The boards of this run wish for the update resources {update_resources!r} to be made in {ways} different "
-            "ways.",
-            "Give their boards the same variables, or another name.",
-            "The boards of this run wish for update resources of one name to be made in different ways.",
+            "The variables of this run's boards describe {ways} different ways to make the update resources "
+            "{update_resources!r}.",
+            "Give the boards the same variables, or different names for the update resources.",
+            "The variables of this run's boards describe different ways to make update resources of one name.",
         ),
         "update-wish": Kind("{text}", common="The update resources that these boards wish for cannot be made."),
         "update-unknown": Kind(
             "This board holds an update certificate ({fingerprint:.16}…) that the team store {team_store} does not "
             "know under any name. Once it is replaced, the board takes no more updates that are signed with its key.",
-            "Is this the store that the board was provisioned from? If so, set when_update_unknown (of the role: "
-            "provision_pelion_when_update_unknown) to replace.",
+            "If the board should change to this store's certificate all the same, set when_update_unknown (in the "
+            "role: provision_pelion_when_update_unknown) to replace. If it was provisioned from another store, use "
+            "that one.",
             "These boards hold update certificates that the team store {team_store} does not know under any name. Once "
             "they are replaced, the boards take no more updates that are signed with their keys.",
         ),
         "no-key-made": Kind(
             "No key is made for the update resources {update_resources!r}, since {holder} holds an update certificate "
             "({fingerprint:.16}…) that the team store {team_store} does not know.",
-            "Is it the right store? If so, set provision_pelion_when_update_unknown to replace for that board.",
+            "If this is the right store, set provision_pelion_when_update_unknown to replace for that board.",
             "No keys are made for update resources, since another board holds an update certificate that the team "
             "store {team_store} does not know.",
         ),
@@ -120,7 +122,7 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
         "would-ignore-certificate": Kind(
             "This board has bootstrapped with another developer certificate, and its client would ignore {dev_cert!r}, "
             "which does not exist yet.",
-            f"Is the name right? If so, set {_IDENTITIES}.",
+            f"If the name is right, set {_IDENTITIES}.",
             "These boards have bootstrapped with other developer certificates, and their clients would ignore those of "
             "the names that they wish for, which do not exist yet.",
             _HELD_NAME,
@@ -128,35 +130,35 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
         "bootstrapped": Kind(
             "This board has already bootstrapped with another developer certificate (common name: "
             "{bootstrapped_with}), and its client would ignore a new one.",
-            "Set when_bootstrapped (of the role: provision_pelion_when_bootstrapped) to keep_identity (it bootstraps "
-            "again under its device id) or to new_identity (factory reset: it becomes a new device in the cloud).",
+            "Set when_bootstrapped (in the role: provision_pelion_when_bootstrapped) to keep_identity (it bootstraps "
+            "again under its device ID) or to new_identity (factory reset: it becomes a new device in the cloud).",
             "These boards have already bootstrapped with other developer certificates, and their clients would ignore "
             "new ones.",
             _HELD_NAME,
         ),
         "certificate-inactive": Kind(
-            "The developer certificate {dev_cert!r} is INACTIVE in the cloud, so that no device can bootstrap with it.",
+            "The developer certificate {dev_cert!r} is INACTIVE in the cloud, so no board can bootstrap with it.",
             "Activate it (pelion.mbl.pelion_dev_cert with force: true), or use another name.",
-            "The developer certificates for these boards are INACTIVE in the cloud, so that no device can bootstrap "
-            "with them.",
+            "The developer certificates for these boards are INACTIVE in the cloud, so they cannot bootstrap with "
+            "them.",
         ),
         "no-certificate": Kind(
-            "There is no developer certificate {dev_cert!r} in the cloud, and none may be made "
-            "(provision_pelion_create is false).",
-            "Is the name right? If so, set provision_pelion_create to true.",
-            "There are no developer certificates for these boards in the cloud, and none may be made "
-            "(provision_pelion_create is false).",
+            "There is no developer certificate {dev_cert!r} in the cloud, and provision_pelion_create is false, so it "
+            "is not made.",
+            "If the name is right, set provision_pelion_create to true.",
+            "There are no developer certificates for these boards in the cloud, and provision_pelion_create is false, "
+            "so they are not made.",
         ),
         "no-room-create": Kind(
-            "There is no room for this board among the developer certificates ({certificates}), and none may be made "
-            "(provision_pelion_create is false).",
+            "There is no room for this board among the developer certificates ({certificates}), and "
+            "provision_pelion_create is false, so no other is made.",
             "Set it to true, or delete devices that are no longer needed.",
-            "There is no room for these boards among the developer certificates, and none may be made "
-            "(provision_pelion_create is false).",
+            "There is no room for these boards among the developer certificates, and provision_pelion_create is false, "
+            "so no others are made.",
         ),
         "no-room-account": Kind(
             "There is no room for this board among the developer certificates ({certificates}), and the account may "
-            "have {left} more.",
+            "only have {left} more.",
             "Delete certificates or devices that are no longer needed.",
             "There is no room for these boards among the developer certificates, and the account may not have more.",
         ),
@@ -184,10 +186,10 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
             "The Device Directory has these boards' devices under other developer certificates than they were given.",
         ),
         "no-new-bootstrap": Kind(
-            "The board says that it is device {device_id}, but the Device Directory knows of no bootstrap since "
+            "The board says that it is device {device_id}, but the Device Directory has seen no bootstrap since "
             "{bootstrapped_at}.",
             _ASK_THE_CLIENT,
-            "The Device Directory knows of no new bootstrap of these boards' devices.",
+            "The Device Directory has seen no new bootstrap of these boards' devices.",
         ),
         "injected-not-registered": Kind(
             "The credentials are on the board, but it did not register within {timeout} seconds. Its client says: "
@@ -213,13 +215,13 @@ WORK_REASONS: Mapping[str, Kind] = MappingProxyType(
         "holds-nothing": Kind("it holds none of the credentials"),
         "no-record": Kind("it has no record of what was injected"),
         "other-injected": Kind("other credentials were injected"),
-        "kcm-changed": Kind("its KCM was changed by another tool since"),
+        "kcm-changed": Kind("another tool has changed its KCM since"),
         "lacks-certificate": Kind("it holds no {title} certificate"),
         "holds-other-certificate": Kind("it holds another {title} certificate"),
         "lacks-items": Kind("its KCM lacks {items}"),
         "status-not-good": Kind("its status is not good: {status}"),
         "not-in-store": Kind("the team store does not have its credentials yet"),
-        "no-device-id": Kind("its device id is not known"),
+        "no-device-id": Kind("its device ID is not known"),
         "no-device": Kind("the Device Directory does not have its device {device_id}"),
         "device-state": Kind("the Device Directory has its device as {state}"),
     }

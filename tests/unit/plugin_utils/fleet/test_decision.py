@@ -238,7 +238,7 @@ def test_a_board_that_would_ignore_a_new_certificate_lets_none_be_made(
     boards = {"a": board_with(items, device_under(cloud, store))}
     decision = deciding(boards, replace(WISHES, dev_cert="bnech"))
     assert decision.dev_certs == []
-    assert "Is the name right?" in decision.common_message()
+    assert "If the name is right" in decision.common_message()
     keep = replace(WISHES, dev_cert="next", when_bootstrapped="keep_identity")
     assert deciding(boards, keep).dev_certs == ["next"]
     have(cloud, store, dev_cert="next")
