@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import MISSING, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -24,7 +24,7 @@ _KINDS: dict[Any, dict[str, Any]] = {
     bool: {"type": "bool"},
     int: {"type": "int"},
     int | None: {"type": "int"},
-    tuple[str, ...]: {"type": "list", "elements": "str"},
+    tuple[str, ...] | None: {"type": "list", "elements": "str"},
 }
 
 
@@ -66,15 +66,16 @@ class ActionModule(FleetAction):
     }
 
     def take_step(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        problem = unknown_variable(self._task_vars)
+        problem = unknown_variable(self._task_vars) or lost_roster(self._task_vars, arguments["wishes"])
         wishes = problem or wishes_of(arguments["wishes"])
         if isinstance(wishes, Reason):
             # Often that of all boards: the decision says it once.
             return {"changed": False, **Unasked(wishes).to_json()}
         found = board_of(self, arguments["lock_timeout"]).inspect(may_change=not self.check_mode)
-        host_keys = tuple(host_keys_of(self._task_vars))
+        host_keys = host_keys_of(self._connection, self._task_vars)
         name = str(self._task_vars["inventory_hostname"])
-        wishes = replace(wishes, roster=concerning(name, host_keys, wishes.roster))
+        if wishes.roster is not None:
+            wishes = replace(wishes, roster=concerning(name, host_keys.fingerprints, wishes.roster))
         return {"changed": found.recovered, **Answer(wishes, arguments["team"], found, host_keys).to_json()}
 
 
@@ -87,6 +88,15 @@ def unknown_variable(variables: Iterable[str]) -> Reason | None:
     return None
 
 
+def lost_roster(variables: Collection[str], given: Collection[str]) -> Reason | None:
+    """What is wrong with a roster that there is, and of which the task has got nothing: were it taken for none, all
+    boards would get keys."""
+    if PREFIX + "roster" in variables and "roster" not in given:
+        text = f"{PREFIX}roster is made of a variable that is not defined."
+        return Reason("wrong-variable", {"text": text})
+    return None
+
+
 def wishes_of(given: dict[str, Any]) -> Wishes | Reason:
     """The wishes, or the reason for which they mean nothing."""
     validator = ArgumentSpecValidator({PREFIX + name: argument for name, argument in WISHES.items()})
@@ -94,6 +104,9 @@ def wishes_of(given: dict[str, Any]) -> Wishes | Reason:
     if checked.error_messages:
         return Reason("wrong-variable", {"text": "; ".join(checked.error_messages)})
     variables = {name.removeprefix(PREFIX): value for name, value in checked.validated_parameters.items()}
+    if "roster" in given:
+        # Whatever comes out empty, such as a template or a list without entries, admits nobody.
+        variables["roster"] = [entry for entry in variables["roster"] or () if entry.strip()]
     if not variables["dev_cert"] or not variables["update_resources"]:
         return Reason("no-names")
     try:

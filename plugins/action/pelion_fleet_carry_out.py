@@ -47,7 +47,7 @@ class ActionModule(FleetAction):
                 bootstrapped=work.inject and work.bootstrap != "as-is",
                 bootstrapped_at=part.bootstrapped_at,
                 timeout=part.registration_timeout,
-                host_keys=tuple(host_keys_of(self._task_vars)),
+                host_keys=host_keys_of(self._connection, self._task_vars).fingerprints,
                 site=part.site,
             )
             result["claim"] = claim.to_json()

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ..plugin_utils.credentials.update_resources import UpdateResources
 from ..plugin_utils.errors import PelionError
 from ..plugin_utils.fleet.answers import Answer, Unasked, answer_of
 from ..plugin_utils.fleet.decision import Decision, Fleet, decide, decide_and_reserve
-from ..plugin_utils.fleet.member import Member
-from ..plugin_utils.fleet.memory import Remembered, absent, read_fleet, remember
+from ..plugin_utils.fleet.memory import absent, read_fleet, remember
 from ..plugin_utils.fleet.reasons import coded, failure
 from ..plugin_utils.fleet.reservations import Reservations
 from ..plugin_utils.fleet.stock import read_stock
@@ -40,11 +39,16 @@ class ActionModule(FleetAction):
         unasked = {name: answer.problem for name, answer in answers.items() if isinstance(answer, Unasked)}
         require_one_team(asked)
         stores = open_stores(self, arguments)
-        fleet = Fleet([answer.member(name) for name, answer in asked.items()], read_fleet(stores.team), unasked)
+        fleet = Fleet(
+            [answer.member(name) for name, answer in asked.items()],
+            read_fleet(stores.team),
+            unasked,
+            set(self._task_vars["groups"]["all"]),
+        )
         with open_api(self, arguments, stores) if arguments["verify"] else contextlib.nullcontext() as api:
             stock = read_stock(stores.team, api, self._read_src, fleet.admitted, warn_days=arguments["warn_days"])
-        if api and not self.check_mode:
-            decision = decide_and_reserve(fleet, stock, Reservations(stores.team))
+        if api:
+            decision = decide_and_reserve(fleet, stock, Reservations(stores.team), dry_run=self.check_mode)
         else:
             decision = decide(fleet, stock)
         for warning in decision.warnings:
@@ -52,35 +56,34 @@ class ActionModule(FleetAction):
         if refusal := decision.common_refusal:
             raise PelionError(decision.common_message(), **coded(refusal))
         if not self.check_mode:
-            self._remember(stores.team, fleet.members, decision)
+            self._remember(stores.team, fleet, decision)
         return {
             "changed": False,
             "parts": {name: part.to_json() for name, part in decision.parts.items()},
             "dev_certs": list(decision.dev_certs),
             "update_resources": [wish.arguments() for wish in decision.updates],
-            "absent": self._absent(fleet.remembered, {member.wishes.site for member in fleet.members}),
+            "absent": self._absent(fleet),
         }
 
-    def _absent(self, remembered: Mapping[str, Remembered], sites: Collection[str]) -> list[str]:
+    def _absent(self, fleet: Fleet) -> list[str]:
         # Under a limit, nobody asked for all boards.
         if self._task_vars.get("ansible_limit"):
             return []
-        return sorted(absent(remembered, sites, set(self._task_vars["groups"]["all"])))
+        sites = {member.wishes.site for member in fleet.members}
+        return sorted(absent(fleet.remembered, sites, fleet.there) - set(fleet.identities.renamed.values()))
 
     def _read_src(self, src: str) -> UpdateResources:
         found, text = read_given_file(self, "provision_pelion_update_src", src)
         return UpdateResources.from_c_source(text, str(found))
 
-    def _remember(self, team: Store, members: Sequence[Member], decision: Decision) -> None:
+    def _remember(self, team: Store, fleet: Fleet, decision: Decision) -> None:
         proven = {
-            member.name: Remembered.now(
-                member.host_keys, member.board.device_id, decision.proven[member.name], member.wishes.site
-            )
-            for member in members
+            member.name: fleet.identities.now(member.name, decision.proven[member.name], member.wishes.site)
+            for member in fleet.members
             if member.name in decision.proven
         }
         try:
-            remember(team, proven)
+            remember(team, proven, fleet.identities.former_names(proven))
         except PelionError as error:
             self.warn(str(error))
 

@@ -28,7 +28,10 @@ class ActionModule(Action):
         team, names = open_stores(self, arguments).team, arguments["names"]
         change = forget_host_keys if arguments["host_keys_only"] else forget
         before = read_fleet(team)
-        for name, near in unknown_names(before, names, self._task_vars.get("groups", {}).get("all", ())).items():
+        inventory = set(self._task_vars.get("groups", {}).get("all", ()))
+        # A board that is there is not to be forgotten by mistake.
+        suggested = None if arguments["host_keys_only"] else before.keys() - inventory
+        for name, near in unknown_names(before, names, inventory, suggested).items():
             hint = f" Did you mean {near}?" if near else ""
             self.warn(f"{name} is neither in the inventory nor among the boards that the team remembers.{hint}")
         after = change(before, names)
@@ -37,7 +40,8 @@ class ActionModule(Action):
                 before = read_fleet(team)
                 after = change(before, names)
                 write_fleet(team, after)
-        result: dict[str, Any] = {"changed": after != before}
+        forgotten = sorted(name for name, board in before.items() if after.get(name) != board)
+        result: dict[str, Any] = {"changed": bool(forgotten), "forgotten": forgotten}
         if self.diff_mode:
             result["diff"] = {"before": _described(before, names), "after": _described(after, names)}
         return result

@@ -5,15 +5,29 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from ..plugin_utils.fleet.leaving import leaving
 from ..plugin_utils.fleet.memory import read_fleet
 from ..plugin_utils.task.action import Action, plain
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 
 
 class ActionModule(Action):
-    ARGUMENTS = {**STORE_ARGUMENTS}
+    ARGUMENTS = {
+        **STORE_ARGUMENTS,
+        "leaving": {"type": "list", "elements": "str"},
+        "says": {"type": "dict", "default": {}},
+    }
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
         team = open_stores(self, arguments).team
-        boards = {name: plain(asdict(board)) for name, board in read_fleet(team).items()}
-        return {"changed": False, "team_store": str(team.directory), "boards": boards}
+        remembered = read_fleet(team)
+        boards = {name: plain(asdict(board)) for name, board in remembered.items()}
+        result = {"changed": False, "team_store": str(team.directory), "boards": boards}
+        if arguments["leaving"] is not None:
+            says = {name: str(told) if told else None for name, told in arguments["says"].items()}
+            inventory = self._task_vars.get("groups", {}).get("all", ())
+            found = leaving(arguments["leaving"], remembered, says, inventory)
+            for note in found.notes:
+                self.warn(note)
+            result["leaving"] = dict(found.devices)
+        return result

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..plugin_utils.errors import PelionError
-from ..plugin_utils.fleet.memory import Remembered, remember
+from ..plugin_utils.fleet.identity import Identities
+from ..plugin_utils.fleet.memory import read_fleet, remember
 from ..plugin_utils.fleet.proof import Claim, prove
-from ..plugin_utils.reasons import Reason
 from ..plugin_utils.task.fleet_action import FleetAction
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
@@ -29,17 +29,21 @@ class ActionModule(FleetAction):
             if "claim" in done
         }
         stores = open_stores(self, arguments)
-        unproven: dict[str, Reason] = {}
+        identities = Identities.of(
+            (claim.sighting for claim in claims.values()), read_fleet(stores.team), self._task_vars["groups"]["all"]
+        )
+        unproven = {name: copy.reason for name, copy in identities.copies.items()}
         if claims and arguments["verify"]:
             with open_api(self, arguments, stores) as api:
-                unproven = prove(api, claims.values(), max(claim.timeout for claim in claims.values()))
+                timeout = max(claim.timeout for claim in claims.values())
+                unproven = prove(api, list(claims.values()), timeout, identities)
         proven = {
-            name: Remembered.now(claim.host_keys, claim.device_id, claim.dev_cert, claim.site)
+            name: identities.now(name, claim.dev_cert, claim.site)
             for name, claim in claims.items()
             if name not in unproven
         }
         try:
-            remember(stores.team, proven)
+            remember(stores.team, proven, identities.former_names(proven))
         except PelionError as error:
             self.warn(str(error))
         return {

@@ -45,4 +45,10 @@ changed:
   description: Whether one of the boards was remembered.
   type: bool
   returned: always
+forgotten:
+  description: The boards of which something was forgotten.
+  type: list
+  elements: str
+  returned: success
+  sample: [mbed-linux-os-9709]
 """

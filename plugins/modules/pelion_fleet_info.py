@@ -14,6 +14,23 @@ author:
 description:
   - Reads C(fleet.json) of the team store, which remembers every board that was proven to be registered. It holds no
     secret, so that neither a vault secret nor an API key is needed, nor a board.
+options:
+  leaving:
+    description:
+      - Boards that are to leave the fleet. RV(leaving) is then which devices leave the Device Directory with them.
+      - Fails for a name that neither the team nor the inventory knows, and for a board that is there under another
+        name.
+    type: list
+    elements: str
+    version_added: 0.2.0
+  says:
+    description:
+      - The device IDs that boards say are their own, by board, empty for one that could not be asked; with O(leaving).
+      - Where a board says otherwise than the team has proven, a warning names both, and what the team has proven
+        counts.
+    type: dict
+    default: {}
+    version_added: 0.2.0
 extends_documentation_fragment:
   - pelion.mbl.attributes
   - pelion.mbl.attributes.info
@@ -26,6 +43,12 @@ seealso:
 EXAMPLES = r"""
 - name: Read which boards the team has provisioned
   pelion.mbl.pelion_fleet_info:
+  register: fleet
+  run_once: true
+
+- name: Read which device leaves with a board that is gone
+  pelion.mbl.pelion_fleet_info:
+    leaving: [mbed-linux-os-9709]
   register: fleet
   run_once: true
 """
@@ -48,4 +71,10 @@ boards:
       certificate: bench-2026
       seen: "2026-11-25T00:00:00Z"
       site: ''
+leaving:
+  description: The IDs of the devices that leave with the boards of O(leaving), by board. A device that another board
+    has as well stays, and so does one that the team has not proven to be the board's.
+  type: dict
+  returned: with O(leaving)
+  sample: {mbed-linux-os-9709: 0161dbbcdd660a580a010c3403c00000}
 """

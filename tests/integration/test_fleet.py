@@ -268,7 +268,7 @@ def test_a_misspelt_variable_is_told(provision: Provision, boards: list[str], fl
 def test_a_roster_lets_keys_to_known_boards_only(fleet: Fleet, provision: Provision, boards: list[str]) -> None:
     play = provision("--limit", boards[0], provision_pelion_roster=[boards[0]])
     assert play.returncode == 0, play.output
-    assert "New to the team" not in play.output
+    assert "new to the team" not in play.output
     exchanges = fleet.counts()
     play = provision(provision_pelion_roster=[boards[0]])
     assert play.returncode == 2
@@ -294,10 +294,10 @@ def test_new_boards_are_acknowledged_where_that_is_the_policy(
     assert {board for board, recap in play.recap.items() if not recap.failed} == {boards[0]}
     play = provision()
     assert play.returncode == 0
-    assert "New to the team, and to get keys" in play.output
+    assert "new to the team and get keys" in play.output
     again = provision(provision_pelion_new_boards="refuse")
     assert again.returncode == 0, again.output
-    assert "New to the team" not in again.output
+    assert "new to the team" not in again.output
 
 
 def test_boards_of_one_play_have_one_team(provision: Provision, boards: list[str], tmp_path: Path) -> None:

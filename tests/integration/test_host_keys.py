@@ -14,6 +14,7 @@ import pytest
 from fleet import ROOT, Fleet
 
 PLAYBOOKS = ROOT / "playbooks"
+NO_CHECK = "-o ControlMaster=auto -o ControlPersist=60s -o StrictHostKeyChecking=no"
 
 
 def ping(fleet: Fleet, home: Path, options: str) -> str:
@@ -46,6 +47,20 @@ def test_a_pinned_host_key_is_compared_before_anything_is_sent(fleet: Fleet, hom
         printed = ping(fleet, home, f"known_hosts: {place}\nroster: [{board} {pins}]")
         assert ("42" in printed) is is_let_in, printed
         assert ("verification failed" in printed) is not is_let_in, printed
+
+
+@pytest.mark.parametrize("off", [{"ANSIBLE_HOST_KEY_CHECKING": "False"}, {"ANSIBLE_SSH_ARGS": NO_CHECK}])
+def test_a_connection_without_a_check_does_not_serve_where_there_is_one(
+    fleet: Fleet, home: Path, off: dict[str, str]
+) -> None:
+    board, known = fleet.boards[0], home / "known_hosts"
+    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-N", "", "-f", home / "other"], check=True)
+    known.write_text(f"{board} {(home / 'other.pub').read_text()}")
+    (home / "mbl_mdns.yml").write_text(f"plugin: pelion.mbl.mbl_mdns\nknown_hosts: {known}\n")
+    asked = ["-i", home / "mbl_mdns.yml", board, "-m", "ansible.builtin.raw", "-a", "echo $((40 + 2))"]
+    for environment, answers in ((off, True), ({}, False)):
+        ended = fleet.run("ansible", *asked, environment={"HOME": str(home), **environment})
+        assert ("42" in ended.stdout) == answers, ended.output
 
 
 ANNOUNCEMENT = """<?xml version="1.0"?><!DOCTYPE service-group SYSTEM "avahi-service.dtd">

@@ -29,7 +29,9 @@ def test_the_documented_variables_are_the_known_ones() -> None:
 
 def test_what_has_a_default_has_it_in_both_places() -> None:
     defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
-    assert defaults == {name: option["default"] for name, option in OPTIONS.items() if not option.get("required")}
+    optional = {name: option for name, option in OPTIONS.items() if not option.get("required")}
+    assert defaults == {name: option["default"] for name, option in optional.items() if "default" in option}
+    assert set(optional) - set(defaults) == {PREFIX + "roster"}, "an empty one admits nobody"
 
 
 @pytest.mark.parametrize("name", WISHES)

@@ -22,12 +22,15 @@ ARGUMENTS = (
 
 # Ansible tells shared connections apart by address, port and user alone, so a machine could announce a known board's
 # name at its own address and be taken for that board on a connection that was opened, and proven, under another name.
-# A socket's path must be short, hence a digest.
+# One that was opened without a check of the host key must not serve where it is checked, hence what Ansible's
+# configuration says of that. A socket's path must be short, hence a digest.
 CONTROL_PATH = (
     "%(directory)s/mbl-{{ ([inventory_hostname, ansible_host | default(''), ansible_port | default(''),"
-    f" ansible_user | default(''), {HOST_KEY_ARGUMENTS}] | string | hash('sha256'))[:24] }}}}"
+    f" ansible_user | default(''), {HOST_KEY_ARGUMENTS}, ansible_ssh_common_args | default(''),"
+    " lookup('ansible.builtin.config', 'host_key_checking', 'ssh_args', 'ssh_extra_args', plugin_type='connection',"
+    " plugin_name='ssh', wantlist=True)] | string | hash('sha256'))[:24] }}"
 )
-"""Where the socket of a board's shared connection lies: one for each name and what its host key is compared with."""
+"""Where the socket of a board's shared connection lies: one for each name and how its host key is compared."""
 
 # ssh splits the value at spaces that are not in double quotes, and takes a percent sign for the begin of a token.
 HOST_KEY_NOTED = (

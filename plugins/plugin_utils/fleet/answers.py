@@ -10,6 +10,7 @@ from typing import Any
 
 from ..board.inspection import Inspection
 from ..reasons import Reason
+from .host_keys import NO_HOST_KEYS, HostKeys
 from .member import Member
 from .wishes import Wishes
 
@@ -21,7 +22,7 @@ class Answer:
     wishes: Wishes
     team: Mapping[str, Any]
     board: Inspection
-    host_keys: tuple[str, ...] = ()
+    host_keys: HostKeys = NO_HOST_KEYS
 
     def member(self, name: str) -> Member:
         return Member(name, self.wishes, self.board, self.host_keys)
@@ -31,7 +32,7 @@ class Answer:
             "wishes": self.wishes.to_json(),
             "team": dict(self.team),
             "found": self.board.to_json(),
-            "host_keys": list(self.host_keys),
+            "host_keys": self.host_keys.to_json(),
         }
 
     @classmethod
@@ -41,7 +42,7 @@ class Answer:
             Wishes.from_json(answer["wishes"]),
             answer["team"],
             Inspection.from_json(answer["found"]),
-            tuple(answer["host_keys"]),
+            HostKeys.from_json(answer["host_keys"]),
         )
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -17,13 +17,14 @@ from ..reasons import Reason
 from ..store.errors import StoreError
 from ..words import some
 from .assignment import Assignment, Seeker, assign, is_meant
+from .identity import Identities
 from .member import Member
 from .memory import Remembered
 from .part import Part
 from .reasons import FLEET_REASONS, reason_of
 from .refusals import refusals, turned_away
 from .reservations import Reservations
-from .roster import is_new, misspelt
+from .roster import misspelt
 from .stock import DeveloperStock, Stock
 from .wishes import UpdateWish
 from .work import work_for
@@ -31,17 +32,22 @@ from .work import work_for
 
 @dataclass(frozen=True)
 class Fleet:
-    """The boards that are decided for: ``members``, those that were not asked, with the reason, and what the team
-    ``remembered`` of boards, by name."""
+    """The boards that are decided for: ``members``, those that were not asked, with the reason, what the team
+    ``remembered`` of boards, by name, and the names of all boards that are ``there``."""
 
     members: Sequence[Member]
     remembered: Mapping[str, Remembered] = field(default_factory=dict)
     unasked: Mapping[str, Reason] = field(default_factory=dict)
+    there: Collection[str] = ()
+
+    @cached_property
+    def identities(self) -> Identities:
+        return Identities.of((member.sighting for member in self.members), self.remembered, self.there)
 
     @cached_property
     def refused(self) -> Mapping[str, Reason]:
         """The boards for which nothing need be read."""
-        return {**self.unasked, **turned_away(self.members, self.remembered)}
+        return {**self.unasked, **turned_away(self.members, self.identities)}
 
     @cached_property
     def admitted(self) -> Sequence[Member]:
@@ -50,28 +56,46 @@ class Fleet:
 
     def device_id(self, member: Member) -> str | None:
         """As the board tells it, else as it was when it was last proven."""
-        if member.board.device_id:
-            return member.board.device_id
-        before = self.remembered.get(member.name)
-        return before.device_id if before else None
+        return self.identities.device_id(member.name)
 
     def warnings(self) -> Iterator[str]:
         """Texts for the user."""
-        for entry in sorted({entry for member in self.members for entry in misspelt(member.wishes.roster)}):
+        for entry in sorted({entry for member in self.members for entry in misspelt(member.wishes.roster or ())}):
             yield f"{entry!r} in provision_pelion_roster is not the fingerprint of a host key."
-        new = [
-            member.name
-            for member in self.admitted
-            if not member.wishes.roster and is_new(member.name, member.host_keys, self.remembered)
-        ]
-        if new:
-            yield f"New to the team, and to get keys, since there is no provision_pelion_roster: {some(new, 10)}."
+        yield from self._about_identities()
         having: dict[str, list[str]] = {}
         for member in self.admitted:
             for warning in member.board.warnings:
                 having.setdefault(warning, []).append(member.name)
         for warning, names in having.items():
             yield f"{some(names, 10)}: {warning}"
+
+    def _about_identities(self) -> Iterator[str]:
+        unproven: dict[str, list[str]] = {}
+        new, changed = [], []
+        for member in self.admitted:
+            name, keys = member.name, member.host_keys
+            if keys.unproven:
+                unproven.setdefault(keys.unproven, []).append(name)
+            if self.identities.is_changed(name) and not keys.pinned:
+                changed.append(name)
+            elif member.wishes.roster is None and not keys.pinned and not self.identities.is_known(name):
+                new.append(name)
+        for why, names in unproven.items():
+            yield f"Nothing proves which boards answered as {some(names, 10)}, since {why}."
+        renamed = [f"{name} (was {former})" for name, former in self.identities.renamed.items()]
+        if renamed:
+            yield f"Known to the team under another name, by their ssh host keys: {some(renamed, 10)}."
+        if changed:
+            yield (
+                "Their ssh host keys have changed since the team provisioned them, so they were flashed anew, or other "
+                f"machines answer in their places: {some(changed, 10)}."
+            )
+        if new:
+            yield (
+                "These boards are new to the team and get keys, since provision_pelion_roster is not set: "
+                f"{some(new, 10)}."
+            )
 
 
 @dataclass(frozen=True)
@@ -120,15 +144,17 @@ def decide(fleet: Fleet, stock: Stock, reserved: Mapping[str, str] | None = None
     return _Deciding(fleet, stock, reserved or {}).decide()
 
 
-def decide_and_reserve(fleet: Fleet, stock: Stock, reservations: Reservations) -> Decision:
+def decide_and_reserve(fleet: Fleet, stock: Stock, reservations: Reservations, *, dry_run: bool = False) -> Decision:
     """As ``decide``; places in certificates are given to no more boards than there are, whoever else decides.
 
-    A store that takes no notes is warned of.
+    With ``dry_run``, other runs' places are heeded, and none is reserved. A store that takes no notes is warned of.
     """
     if not any(_seeks_place(_seeker(fleet, member, stock), stock) for member in fleet.admitted):
         return decide(fleet, stock)
     decision = None
     try:
+        if dry_run:
+            return decide(fleet, stock, reservations.noted())
         # Cloud and store have been read: others wait for a moment only.
         with reservations.locked() as reserved:
             decision = decide(fleet, stock, reserved)
@@ -137,7 +163,7 @@ def decide_and_reserve(fleet: Fleet, stock: Stock, reservations: Reservations) -
             return decision
     except StoreError as error:
         decision = decision or decide(fleet, stock)
-        warning = f"Other runs may give away the same places in developer certificates: {error}"
+        warning = f"Other runs may use the same places in developer certificates: {error}"
         return replace(decision, warnings=[*decision.warnings, warning]) if decision.places else decision
 
 

@@ -7,17 +7,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..board.inspection import Inspection
+from .host_keys import NO_HOST_KEYS, HostKeys
+from .identity import Sighting
 from .wishes import Wishes
 
 
 @dataclass(frozen=True)
 class Member:
-    """A board of the fleet: its name, its wishes, what it was found to hold, and the ssh host keys compared for it."""
+    """A board of the fleet: its name, its wishes, what it was found to hold, and what is known of its ssh host key."""
 
     name: str
     wishes: Wishes
     board: Inspection
-    host_keys: tuple[str, ...] = ()
+    host_keys: HostKeys = NO_HOST_KEYS
+
+    @property
+    def sighting(self) -> Sighting:
+        return Sighting(self.name, self.host_keys.fingerprints, self.board.device_id)
 
     @property
     def holds(self) -> str | None:

@@ -53,13 +53,33 @@ def read_fleet(store: Store) -> dict[str, Remembered]:
         raise file.damaged() from None
 
 
-def remember(store: Store, boards: Mapping[str, Remembered]) -> None:
-    """Add ``boards`` to the remembered ones, or bring them up to date. Raises PelionError."""
+def remember(store: Store, boards: Mapping[str, Remembered], former: Collection[str] = ()) -> None:
+    """Add ``boards`` to the remembered ones, or bring them up to date, and drop the ``former`` names of renamed ones.
+
+    Where no host key was proven, the one that was known stays. Raises PelionError.
+    """
     known = read_fleet(store)
-    if all(name in known and board.tells_as_much_as(known[name]) for name, board in boards.items()):
+    if updated(known, boards, former, for_nothing=False) == known:
         return
     with store.locked():
-        write_fleet(store, {**read_fleet(store), **boards})
+        write_fleet(store, updated(read_fleet(store), boards, former))
+
+
+def updated(
+    known: Mapping[str, Remembered],
+    boards: Mapping[str, Remembered],
+    former: Collection[str] = (),
+    *,
+    for_nothing: bool = True,
+) -> dict[str, Remembered]:
+    """``known`` with ``boards``; those that tell nothing new as they were, unless ``for_nothing``."""
+    after = {name: board for name, board in known.items() if name not in former or name in boards}
+    for name, board in boards.items():
+        before = known.get(name)
+        if before:
+            board = replace(board, host_keys=board.host_keys or before.host_keys)
+        after[name] = before if before and not for_nothing and board.tells_as_much_as(before) else board
+    return after
 
 
 def absent(boards: Mapping[str, Remembered], sites: Collection[str], inventory: Collection[str]) -> set[str]:
@@ -78,11 +98,16 @@ def forget(boards: Mapping[str, Remembered], names: Iterable[str]) -> dict[str, 
     return {name: board for name, board in boards.items() if name not in gone}
 
 
-def unknown_names(boards: Mapping[str, Remembered], names: Iterable[str], inventory: Collection[str]) -> dict[str, str]:
-    """Those of ``names`` that neither the team remembers nor the ``inventory`` has, each with the nearest name that
-    one of them has, or an empty text."""
-    known = [*boards, *inventory]
-    return {name: nearest(name, known) for name in names if name not in boards and name not in inventory}
+def unknown_names(
+    boards: Mapping[str, Remembered],
+    names: Iterable[str],
+    inventory: Collection[str],
+    suggested: Collection[str] | None = None,
+) -> dict[str, str]:
+    """Those of ``names`` that neither the team remembers nor the ``inventory`` has, each with the nearest name of those
+    that may be ``suggested``, by default all, or an empty text."""
+    near = [*boards, *inventory] if suggested is None else suggested
+    return {name: nearest(name, near) for name in names if name not in boards and name not in inventory}
 
 
 def forget_host_keys(boards: Mapping[str, Remembered], names: Iterable[str]) -> dict[str, Remembered]:

@@ -49,7 +49,7 @@ def read_table(path: Path) -> list[Naming]:
     except OSError as error:
         raise PelionError(f"{path} cannot be read: {error.strerror}.") from error
     if len(content) > LARGEST:
-        raise PelionError(f"{path} has more than {LARGEST} bytes, so it is no table of names.")
+        raise PelionError(f"{path} has more than {LARGEST} bytes, so it is not a table of names.")
     try:
         # Spreadsheets begin a file with a byte order mark.
         text = content.decode("utf-8-sig")
@@ -77,14 +77,17 @@ def parse_table(text: str) -> list[Naming]:
                 columns = _columns(cells)
                 continue
             if len(cells) > len(columns) and any(cells[len(columns) :]):
-                raise PelionError(f"{len(cells)} cells under {len(columns)} columns; is a comma in want of quotes?")
+                raise PelionError(
+                    f"{len(cells)} cells, but only {len(columns)} columns. Put quotes around a cell that contains a "
+                    "comma."
+                )
             naming = _naming(dict(zip(columns, cells, strict=False)))
             key = (naming.board, "" if naming.board else naming.serial_number)
             if key in found:
                 raise PelionError(f"a second row for {naming.whose}.")
             found[key] = naming
     except csv.Error as error:
-        raise PelionError(f"line {rows.line_num}: no CSV: {error}.") from error
+        raise PelionError(f"line {rows.line_num} is not valid CSV: {error}.") from error
     except PelionError as error:
         raise PelionError(f"line {rows.line_num}: {error}") from error
     if not columns:
@@ -117,7 +120,8 @@ def device_notes(
         else:
             found[ids[0]] = DeviceNotes(ids[0], **naming.notes)
     if problems:
-        raise PelionError(f"It cannot be told which devices are meant by {', '.join(problems)}. Nothing was changed.")
+        rows = ", ".join(problems)
+        raise PelionError(f"It is not clear which devices these rows are for: {rows}. Nothing was changed.")
     return list(found.values())
 
 
@@ -125,7 +129,7 @@ def _columns(cells: list[str]) -> list[str]:
     columns = [cell.lower() if not cell.lower().startswith(ATTRIBUTE) else cell for cell in cells]
     for column in columns:
         if column not in (BOARD, SERIAL_NUMBER, *NOTES) and not column.startswith(ATTRIBUTE):
-            raise PelionError(f"the column {column!r} is not known. There may be {COLUMNS}.")
+            raise PelionError(f"the column {column!r} is not known. The columns are {COLUMNS}.")
         if columns.count(column) > 1:
             raise PelionError(f"there are two columns {column!r}.")
     if BOARD not in columns and SERIAL_NUMBER not in columns:
@@ -136,7 +140,7 @@ def _columns(cells: list[str]) -> list[str]:
 def _naming(row: Mapping[str, str]) -> Naming:
     board, serial_number = row.get(BOARD, ""), row.get(SERIAL_NUMBER, "")
     if not board and not serial_number:
-        raise PelionError("neither a board nor a serial number is named.")
+        raise PelionError("the row names neither a board nor a serial number.")
     notes: dict[str, Any] = {column: row[column] for column in ("name", "description") if row.get(column)}
     if row.get("groups"):
         names = [name.strip() for name in row["groups"].split(BETWEEN_GROUPS)]

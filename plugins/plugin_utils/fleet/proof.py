@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -12,6 +12,7 @@ from ..cloud.api_answers import Device
 from ..cloud.devices import await_devices
 from ..cloud.pelion_api import PelionApi
 from ..reasons import Reason
+from .identity import Identities, Sighting
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class Claim:
     host_keys: tuple[str, ...] = ()
     site: str = ""
 
+    @property
+    def sighting(self) -> Sighting:
+        return Sighting(self.board, self.host_keys, self.device_id)
+
     def to_json(self) -> dict[str, Any]:
         """Without the board, under whose name it travels."""
         claim = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "board"}
@@ -43,20 +48,17 @@ class Claim:
         return cls(board, **{**claim, "host_keys": tuple(claim["host_keys"])})
 
 
-def prove(api: PelionApi, claims: Iterable[Claim], timeout: float) -> dict[str, Reason]:
+def prove(
+    api: PelionApi, claims: Sequence[Claim], timeout: float, identities: Identities | None = None
+) -> dict[str, Reason]:
     """The boards whose claim the directory does not bear out within ``timeout`` seconds, and why.
 
-    Makes one call for the certificates and, at each look, one for about 100 devices. Raises ApiError.
+    Makes one call for the certificates and, at each look, one for about 100 devices. ``identities`` are those of the
+    claims' boards, without other knowledge when not given. Raises ApiError.
     """
-    by_id: dict[str, list[Claim]] = {}
-    for claim in claims:
-        by_id.setdefault(claim.device_id, []).append(claim)
-    unproven: dict[str, Reason] = {}
-    for device_id, same in by_id.items():
-        if len(same) > 1:
-            reason = Reason("same-device", {"boards": [claim.board for claim in same], "device_id": device_id})
-            unproven.update((claim.board, reason) for claim in same)
-    lone = {device_id: same[0] for device_id, same in by_id.items() if len(same) == 1}
+    copies = (identities or Identities.of((claim.sighting for claim in claims), {})).copies
+    unproven = {claim.board: copies[claim.board].reason for claim in claims if claim.board in copies}
+    lone = {claim.device_id: claim for claim in claims if claim.board not in unproven}
     if not lone:
         return unproven
     certificates = {c.name: c.id for c in api.developer_certificates()}

@@ -23,9 +23,10 @@ _IDENTITIES = "provision_pelion_when_bootstrapped to keep_identity or new_identi
 _HELD_NAME = {"holds": "It holds {holds!r}: if that is right, set provision_pelion_dev_cert to it."}
 """After a rotation, the likeliest mistake is a former name in the variables."""
 _ASK_THE_CLIENT = (
-    "Does the API key belong to the account of the certificate, and does the board's client run and reach the cloud?"
+    "Check that the API key belongs to the certificate's account, and that the board's client runs and reaches the "
+    "cloud."
 )
-_LOOK_THERE = "Look at /var/log/mbl-cloud-client.log there, at its network and at its clock, then run again."
+_LOOK_THERE = "Check /var/log/mbl-cloud-client.log on the board, its network and its clock, then run again."
 
 FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
     {
@@ -54,37 +55,64 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
             "host key is {host_keys}.",
             f"If it is yours, add its name or that fingerprint to {_ROSTER}.",
             "These boards are not in the roster, so they get no keys.",
+            {"former": "The team knows it as {former}: if it was renamed, change its name in the roster."},
+        ),
+        "empty-roster": Kind(
+            f"{_ROSTER} is empty, so no board gets keys.",
+            "List the boards in it. Without that variable all boards get keys.",
+        ),
+        "host-key-unproven": Kind(
+            "Nothing proves which board this is, since {why}. It gets no keys, since they are for boards with known "
+            "host keys only.",
+            "Let ssh check host keys, and keep them in a file: ANSIBLE_HOST_KEY_CHECKING, host_key_checking and "
+            "StrictHostKeyChecking must not be off.",
+            "Nothing proves which boards these are, since ssh does not check their host keys. They get no keys.",
         ),
         "new-board": Kind(
-            "This board was never provisioned from this team store, or has another host key since, and "
-            "provision_pelion_new_boards is refuse. The fingerprint of its ssh host key is {host_keys}.",
+            "This board was never provisioned from this team store, and provision_pelion_new_boards is refuse. The "
+            "fingerprint of its ssh host key is {host_keys}.",
             f"If it is yours, add its name or that fingerprint to {_ROSTER}, or run once with -e "
             "provision_pelion_new_boards=allow.",
-            "These boards were never provisioned from this team store, or have other host keys since, and "
+            "These boards were never provisioned from this team store, and provision_pelion_new_boards is refuse.",
+        ),
+        "changed-board": Kind(
+            "The ssh host key of this board has changed since the team provisioned it, and provision_pelion_new_boards "
+            "is refuse: either it was flashed anew, or another machine answers in its place. ssh now accepts "
+            "{host_keys}.",
+            "If you flashed it, run pelion.mbl.forget_host for it, then run again.",
+            "The ssh host keys of these boards have changed since the team provisioned them, and "
             "provision_pelion_new_boards is refuse.",
+        ),
+        "copied": Kind(
+            "It has the same {shared} as {others}: one board's storage was copied to the other, or one board is there "
+            "under two names.",
+            "Decide which board keeps what they share. On the other one, run pelion.mbl.deprovision, then delete its "
+            "ssh host key and restart it, run pelion.mbl.forget_host, and provision it.",
+            "They have the same ssh host key or device ID as other boards.",
         ),
         # What can be put on a board at all.
         **{code: BOARD_REASONS[code] for code in ("no-utility", "utility-broken", "no-space", "read-only")},
         # Update resources.
         "different-ways": Kind(
-            "The boards of this run wish for the update resources {update_resources!r} to be made in {ways} different "
-            "ways.",
-            "Give their boards the same variables, or another name.",
-            "The boards of this run wish for update resources of one name to be made in different ways.",
+            "The variables of this run's boards describe {ways} different ways to make the update resources "
+            "{update_resources!r}.",
+            "Give the boards the same variables, or different names for the update resources.",
+            "The variables of this run's boards describe different ways to make update resources of one name.",
         ),
         "update-wish": Kind("{text}", common="The update resources that these boards wish for cannot be made."),
         "update-unknown": Kind(
             "This board holds an update certificate ({fingerprint:.16}…) that the team store {team_store} does not "
             "know under any name. Once it is replaced, the board takes no more updates that are signed with its key.",
-            "Is this the store that the board was provisioned from? If so, set when_update_unknown (of the role: "
-            "provision_pelion_when_update_unknown) to replace.",
+            "If the board should change to this store's certificate all the same, set when_update_unknown (in the "
+            "role: provision_pelion_when_update_unknown) to replace. If it was provisioned from another store, use "
+            "that one.",
             "These boards hold update certificates that the team store {team_store} does not know under any name. Once "
             "they are replaced, the boards take no more updates that are signed with their keys.",
         ),
         "no-key-made": Kind(
             "No key is made for the update resources {update_resources!r}, since {holder} holds an update certificate "
             "({fingerprint:.16}…) that the team store {team_store} does not know.",
-            "Is it the right store? If so, set provision_pelion_when_update_unknown to replace for that board.",
+            "If this is the right store, set provision_pelion_when_update_unknown to replace for that board.",
             "No keys are made for update resources, since another board holds an update certificate that the team "
             "store {team_store} does not know.",
         ),
@@ -92,7 +120,7 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
         "would-ignore-certificate": Kind(
             "This board has bootstrapped with another developer certificate, and its client would ignore {dev_cert!r}, "
             "which does not exist yet.",
-            f"Is the name right? If so, set {_IDENTITIES}.",
+            f"If the name is right, set {_IDENTITIES}.",
             "These boards have bootstrapped with other developer certificates, and their clients would ignore those of "
             "the names that they wish for, which do not exist yet.",
             _HELD_NAME,
@@ -100,35 +128,35 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
         "bootstrapped": Kind(
             "This board has already bootstrapped with another developer certificate (common name: "
             "{bootstrapped_with}), and its client would ignore a new one.",
-            "Set when_bootstrapped (of the role: provision_pelion_when_bootstrapped) to keep_identity (it bootstraps "
-            "again under its device id) or to new_identity (factory reset: it becomes a new device in the cloud).",
+            "Set when_bootstrapped (in the role: provision_pelion_when_bootstrapped) to keep_identity (it bootstraps "
+            "again under its device ID) or to new_identity (factory reset: it becomes a new device in the cloud).",
             "These boards have already bootstrapped with other developer certificates, and their clients would ignore "
             "new ones.",
             _HELD_NAME,
         ),
         "certificate-inactive": Kind(
-            "The developer certificate {dev_cert!r} is INACTIVE in the cloud, so that no device can bootstrap with it.",
+            "The developer certificate {dev_cert!r} is INACTIVE in the cloud, so no board can bootstrap with it.",
             "Activate it (pelion.mbl.pelion_dev_cert with force: true), or use another name.",
-            "The developer certificates for these boards are INACTIVE in the cloud, so that no device can bootstrap "
-            "with them.",
+            "The developer certificates for these boards are INACTIVE in the cloud, so they cannot bootstrap with "
+            "them.",
         ),
         "no-certificate": Kind(
-            "There is no developer certificate {dev_cert!r} in the cloud, and none may be made "
-            "(provision_pelion_create is false).",
-            "Is the name right? If so, set provision_pelion_create to true.",
-            "There are no developer certificates for these boards in the cloud, and none may be made "
-            "(provision_pelion_create is false).",
+            "There is no developer certificate {dev_cert!r} in the cloud, and provision_pelion_create is false, so it "
+            "is not made.",
+            "If the name is right, set provision_pelion_create to true.",
+            "There are no developer certificates for these boards in the cloud, and provision_pelion_create is false, "
+            "so they are not made.",
         ),
         "no-room-create": Kind(
-            "There is no room for this board among the developer certificates ({certificates}), and none may be made "
-            "(provision_pelion_create is false).",
+            "There is no room for this board among the developer certificates ({certificates}), and "
+            "provision_pelion_create is false, so no other is made.",
             "Set it to true, or delete devices that are no longer needed.",
-            "There is no room for these boards among the developer certificates, and none may be made "
-            "(provision_pelion_create is false).",
+            "There is no room for these boards among the developer certificates, and provision_pelion_create is false, "
+            "so no others are made.",
         ),
         "no-room-account": Kind(
             "There is no room for this board among the developer certificates ({certificates}), and the account may "
-            "have {left} more.",
+            "only have {left} more.",
             "Delete certificates or devices that are no longer needed.",
             "There is no room for these boards among the developer certificates, and the account may not have more.",
         ),
@@ -156,16 +184,10 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
             "The Device Directory has these boards' devices under other developer certificates than they were given.",
         ),
         "no-new-bootstrap": Kind(
-            "The board says that it is device {device_id}, but the Device Directory knows of no bootstrap since "
+            "The board says that it is device {device_id}, but the Device Directory has seen no bootstrap since "
             "{bootstrapped_at}.",
             _ASK_THE_CLIENT,
-            "The Device Directory knows of no new bootstrap of these boards' devices.",
-        ),
-        "same-device": Kind(
-            "{boards} all say that they are device {device_id}.",
-            "Was the storage of one board copied to the others? Provision all but one of them with "
-            "when_bootstrapped: new_identity.",
-            "Several of these boards say that they are one and the same device.",
+            "The Device Directory has seen no new bootstrap of these boards' devices.",
         ),
         "injected-not-registered": Kind(
             "The credentials are on the board, but it did not register within {timeout} seconds. Its client says: "
@@ -191,13 +213,13 @@ WORK_REASONS: Mapping[str, Kind] = MappingProxyType(
         "holds-nothing": Kind("it holds none of the credentials"),
         "no-record": Kind("it has no record of what was injected"),
         "other-injected": Kind("other credentials were injected"),
-        "kcm-changed": Kind("its KCM was changed by another tool since"),
+        "kcm-changed": Kind("another tool has changed its KCM since"),
         "lacks-certificate": Kind("it holds no {title} certificate"),
         "holds-other-certificate": Kind("it holds another {title} certificate"),
         "lacks-items": Kind("its KCM lacks {items}"),
         "status-not-good": Kind("its status is not good: {status}"),
         "not-in-store": Kind("the team store does not have its credentials yet"),
-        "no-device-id": Kind("its device id is not known"),
+        "no-device-id": Kind("its device ID is not known"),
         "no-device": Kind("the Device Directory does not have its device {device_id}"),
         "device-state": Kind("the Device Directory has its device as {state}"),
     }

@@ -9,16 +9,17 @@ certificate gives way that the team does not know: only its key may be able to u
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator
 from functools import cache
 
 from ..board.errors import BoardError
 from ..board.inspection import Inspection
 from ..reasons import Reason
+from .host_keys import HostKeys
+from .identity import Identities
 from .member import Member
-from .memory import Remembered
 from .reasons import reason_of
-from .roster import is_in, is_new
+from .roster import is_in, needs_proof
 from .stock import Stock
 from .wishes import REFUSE, UpdateWish
 
@@ -29,23 +30,46 @@ Refusals = Iterator[tuple[str, Reason]]
 # --- by what the board itself is; stores and cloud need not be read for those who are refused here ---
 
 
-def not_in_roster(members: Iterable[Member], _remembered: Mapping[str, Remembered]) -> Refusals:
-    """A roster decides alone."""
+def not_in_roster(members: Iterable[Member], identities: Identities) -> Refusals:
+    """A roster decides alone, also an empty one."""
     for member in members:
-        roster = member.wishes.roster
-        if roster and not is_in(roster, member.name, member.host_keys):
-            yield member.name, Reason("not-in-roster", {"board": member.name, "host_keys": _shown(member.host_keys)})
+        name, roster, keys = member.name, member.wishes.roster, member.host_keys
+        if roster is None or is_in(roster, name, keys.fingerprints):
+            continue
+        if not roster:
+            yield name, Reason("empty-roster")
+        elif keys.doubt and needs_proof(roster, name):
+            yield name, Reason("host-key-unproven", {"why": keys.doubt})
+        else:
+            former = identities.renamed.get(name)
+            facts = {"board": name, "host_keys": _shown(keys), **({"former": former} if former else {})}
+            yield name, Reason("not-in-roster", facts)
 
 
-def new_board(members: Iterable[Member], remembered: Mapping[str, Remembered]) -> Refusals:
-    """Without a roster, the boards that the team has provisioned before are known."""
+def new_board(members: Iterable[Member], identities: Identities) -> Refusals:
+    """Without a roster, the boards that the team has provisioned before are known, and those whose keys are pinned."""
     for member in members:
-        wishes = member.wishes
-        if wishes.new_boards == REFUSE and not wishes.roster and is_new(member.name, member.host_keys, remembered):
-            yield member.name, Reason("new-board", {"host_keys": _shown(member.host_keys)})
+        keys, wishes = member.host_keys, member.wishes
+        if wishes.new_boards != REFUSE or wishes.roster is not None or keys.pinned:
+            continue
+        before = identities.before(member.name)
+        if before and before.host_keys and keys.doubt:
+            yield member.name, Reason("host-key-unproven", {"why": keys.doubt})
+        elif identities.is_changed(member.name):
+            yield member.name, Reason("changed-board", {"host_keys": _shown(keys)})
+        elif not before:
+            yield member.name, Reason("new-board", {"host_keys": _shown(keys)})
 
 
-def unfit_board(members: Iterable[Member], _remembered: Mapping[str, Remembered]) -> Refusals:
+def copied(members: Iterable[Member], identities: Identities) -> Refusals:
+    """Nobody knows which one of several boards would get the keys, or which one the Device Directory has."""
+    for member in members:
+        copy = identities.copies.get(member.name)
+        if copy:
+            yield member.name, copy.reason
+
+
+def unfit_board(members: Iterable[Member], _identities: Identities) -> Refusals:
     """Boards that were never provisioned and cannot be, so that nothing is made for them."""
     for member in members:
         if member.board.obstacles and member.board.provisioned_by != "pelion.mbl":
@@ -53,9 +77,10 @@ def unfit_board(members: Iterable[Member], _remembered: Mapping[str, Remembered]
             yield member.name, reason_of(obstacle)
 
 
-ADMISSION: tuple[Callable[[Iterable[Member], Mapping[str, Remembered]], Refusals], ...] = (
+ADMISSION: tuple[Callable[[Iterable[Member], Identities], Refusals], ...] = (
     not_in_roster,
     new_board,
+    copied,
     unfit_board,
 )
 
@@ -138,11 +163,11 @@ CREDENTIALS: tuple[Callable[[Iterable[Member], Stock], Refusals], ...] = (
 )
 
 
-def turned_away(members: Iterable[Member], remembered: Mapping[str, Remembered]) -> dict[str, Reason]:
+def turned_away(members: Iterable[Member], identities: Identities) -> dict[str, Reason]:
     """Those whom ADMISSION refuses."""
     refused: dict[str, Reason] = {}
     for check in ADMISSION:
-        refused.update(check(_others(members, refused), remembered))
+        refused.update(check(_others(members, refused), identities))
     return refused
 
 
@@ -174,5 +199,5 @@ def _others(members: Iterable[Member], refused: Container[str]) -> list[Member]:
     return [member for member in members if member.name not in refused]
 
 
-def _shown(host_keys: Iterable[str]) -> str:
-    return ", ".join(sorted(set(host_keys))) or "not known here"
+def _shown(host_keys: HostKeys) -> str:
+    return ", ".join(sorted(set(host_keys.fingerprints))) or "not known here"

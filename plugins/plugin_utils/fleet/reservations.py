@@ -40,7 +40,11 @@ class Reservations:
     def locked(self) -> Iterator[dict[str, str]]:
         """Boards and the certificates in which they have places, as long as nobody else can give any."""
         with self._store.locked():
-            yield {board: str(entry["certificate"]) for board, entry in self._read().items()}
+            yield self.noted()
+
+    def noted(self) -> dict[str, str]:
+        """As ``locked``, at a glance: somebody else may be giving places."""
+        return {board: str(entry["certificate"]) for board, entry in self._read().items()}
 
     def keep(self, places: Mapping[str, str]) -> None:
         """Note more of them, beside those that are there."""

@@ -4,9 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-
-from .memory import Remembered
+from collections.abc import Iterable, Sequence
 
 KEY_PREFIX = "SHA256:"
 """Begins a host key's fingerprint, as `ssh-keygen -l` prints it; what begins otherwise is a name."""
@@ -15,41 +13,61 @@ MISSPELT_TOLD = 10
 
 
 def is_in(roster: Iterable[str], name: str, host_keys: Iterable[str]) -> bool:
-    """Whether the board is meant by an entry of ``roster``.
+    """Whether the board is meant by ``roster``.
 
-    ``host_keys`` are the fingerprints that ssh has compared for this board. Entries are names, fingerprints, or a name
-    with the fingerprints that it may have, behind spaces.
+    ``host_keys`` are the fingerprints of all keys that ssh accepts for this board; none proves nothing. Entries are
+    names, fingerprints, or a name with the fingerprints that it may have, behind spaces. A board is meant by its name
+    alone, or when the entries for it have all of its keys.
     """
-    keys = set(host_keys)
-    return any(_is_meant(entry.split(), name, keys) for entry in roster)
+    pins, keys = set[str](), set(host_keys)
+    for entry in roster:
+        found = _pins_for(entry.split(), name)
+        if found is not None:
+            if not found:
+                return True
+            pins |= found
+    return bool(keys) and keys <= pins
+
+
+def needs_proof(roster: Iterable[str], name: str) -> bool:
+    """Whether ``roster`` has a fingerprint that may be that of a board of that name."""
+    return any(_asks_for_a_key(entry, name) for entry in roster)
 
 
 def concerning(name: str, host_keys: Iterable[str], roster: Iterable[str]) -> tuple[str, ...]:
-    """A roster of one entry, or none, by which that board is judged as by the whole one, with what is misspelt in it.
+    """A short roster by which that board is judged as by the whole one, with what is misspelt in it; empty only for an
+    empty one.
 
     The decision takes all boards' rosters, and each as long as the fleet would be too much.
     """
     entries, keys = list(roster), set(host_keys)
     # Few entries have the name or a key in them at all, and that is told fastest.
-    near = (entry for entry in entries if name in entry or any(key in entry for key in keys))
-    meant = [entry for entry in near if _is_meant(entry.split(), name, keys)][:1]
-    return tuple(dict.fromkeys([*(meant or entries[:1]), *misspelt(entries)[:MISSPELT_TOLD]]))
-
-
-def is_new(name: str, host_keys: Iterable[str], known: Mapping[str, Remembered]) -> bool:
-    """Whether the team has not provisioned a board of that name and host key before."""
-    before, keys = known.get(name), set(host_keys)
-    return before is None or bool(keys and before.host_keys and not keys & set(before.host_keys))
+    near = [entry for entry in entries if name in entry or any(key in entry for key in keys)]
+    pins = {entry: _pins_for(entry.split(), name) for entry in near}
+    meant = [entry for entry, found in pins.items() if found is not None and (not found or found & keys)]
+    by_name = [entry for entry in meant if not pins[entry]][:1]
+    if not meant:
+        meant = [entry for entry in entries if KEY_PREFIX in entry and _asks_for_a_key(entry, name)][:1]
+    return tuple(dict.fromkeys([*(by_name or meant or entries[:1]), *misspelt(entries)[:MISSPELT_TOLD]]))
 
 
 def misspelt(roster: Iterable[str]) -> list[str]:
     """Entries that can match nothing: a fingerprint that is none."""
     words = (word for entry in roster if KEY_PREFIX in entry for word in entry.split())
-    return [word for word in words if word.startswith(KEY_PREFIX) and len(word) != len(KEY_PREFIX) + 43]
+    return [word for word in words if word.startswith(KEY_PREFIX) and not _is_fingerprint(word)]
 
 
-def _is_meant(entry: Sequence[str], name: str, keys: set[str]) -> bool:
-    """Whether the words of a roster's ``entry`` are for the board of that name and those host keys."""
+def _is_fingerprint(word: str) -> bool:
+    return len(word) == len(KEY_PREFIX) + 43
+
+
+def _asks_for_a_key(entry: str, name: str) -> bool:
+    return any(_is_fingerprint(pin) for pin in _pins_for(entry.split(), name) or ())
+
+
+def _pins_for(entry: Sequence[str], name: str) -> set[str] | None:
+    """The fingerprints that the words of a roster's ``entry`` ask of the board of that name; None when it is for
+    another one."""
     pins = {word for word in entry if word.startswith(KEY_PREFIX)}
     names = [word for word in entry if word not in pins]
-    return (not names or names == [name]) and (not pins or bool(pins & keys)) and bool(entry)
+    return pins if entry and (not names or names == [name]) else None

@@ -66,7 +66,7 @@ class Wishes:
     when_bootstrapped: WhenBootstrapped = REFUSE
     when_update_unknown: WhenUpdateUnknown = REFUSE
     registration_timeout: int = 120
-    roster: tuple[str, ...] = ()
+    roster: tuple[str, ...] | None = None
     new_boards: NewBoards = ALLOW
     site: str = ""
 
@@ -80,7 +80,8 @@ class Wishes:
     @classmethod
     def from_json(cls, wishes: Mapping[str, Any]) -> Wishes:
         """From what ``to_json`` made."""
-        return cls(**{**wishes, "update": UpdateWish(**wishes["update"]), "roster": tuple(wishes["roster"])})
+        update, roster = UpdateWish(**wishes["update"]), wishes["roster"]
+        return cls(**{**wishes, "update": update, "roster": None if roster is None else tuple(roster)})
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "roster": list(self.roster)}
+        return {**asdict(self), "roster": None if self.roster is None else list(self.roster)}

@@ -4,15 +4,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ..fleet.assignment import natural
+from ..fleet.identity import MOST_NAMED, Copied
 from ..fleet.memory import Remembered
 from ..reasons import Reason
 from ..times import parse_time, time_text
-from .entries import MISSING, NOT_REACHED, BoardReport, Place, Report, SiteRun
+from .alike import named
+from .entries import ATTENTION, GOOD, MISSING, NOT_REACHED, BoardReport, Place, Report, SiteRun
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,18 @@ def merge(sites: Mapping[str, Report | Silence], now: datetime, remembered: Mapp
     for board in boards:
         if board.outcome != MISSING:
             where.setdefault(board.name, []).append(board.site or "")
-    boards = [board for board in boards if board.outcome != MISSING or board.name not in where]
+    there = {board.device_id for board in boards if board.outcome != MISSING and board.device_id}
+    boards = [
+        board
+        for board in boards
+        # A board that was renamed, or moved to another site, is there with its device.
+        if board.outcome != MISSING or not (board.name in where or board.device_id in there)
+    ]
+    boards = _copies_told(boards)
     problems = [f"{site}: {problem}" for site, report in heard.items() for problem in report.problems]
     problems += [
-        f"{' and '.join(places)} each have a board called {name}. Tell them apart by name_template of the inventory "
-        "source (such as 'north-{name}')."
+        f"{' and '.join(places)} each have a board called {name}. Give them different names with name_template of the "
+        "inventory source (such as 'north-{name}')."
         for name, places in where.items()
         if len(places) > 1
     ]
@@ -57,6 +66,30 @@ def merge(sites: Mapping[str, Report | Silence], now: datetime, remembered: Mapp
         [SiteRun(site, heard[site].made_at if site in heard else None) for site in sites],
         sorted({n for report in heard.values() for n in report.absent} - {b.name for b in boards}, key=natural),
     )
+
+
+def _copies_told(boards: Sequence[BoardReport]) -> list[BoardReport]:
+    """``boards``, those that have one device with one of another site told as copies where they seem to be in order."""
+    with_device: dict[str, list[BoardReport]] = {}
+    for board in boards:
+        if board.device_id and board.outcome != MISSING:
+            with_device.setdefault(board.device_id, []).append(board)
+    told = []
+    for board in boards:
+        others = [o for o in with_device.get(board.device_id or "", ()) if (o.name, o.site) != (board.name, board.site)]
+        if others and board.outcome in GOOD:
+            copied = Copied(tuple(named(o) for o in others[:MOST_NAMED]), f"device ID ({board.device_id})")
+            why = BoardReport.because(board.name, ATTENTION, copied.reason)
+            board = replace(
+                board,
+                outcome=why.outcome,
+                reason=why.reason,
+                next_step=why.next_step,
+                code=why.code,
+                facts=why.facts,
+            )
+        told.append(board)
+    return told
 
 
 def _not_reached(

@@ -70,13 +70,14 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
         ),
         "site-silent": Kind(
             "Its site sent no report.",
-            "See why the run at {site} ended, and run it again; what is in order already is left as it is.",
+            "Find out why the run at {site} ended, and run it again; boards that are already in order are left as they "
+            "are.",
         ),
         "not-asked": Kind("It was not asked.", "Run again without a limit that leaves it out."),
         # It is expected, and the inventory does not have it.
         "missing": Kind(
-            "The inventory does not have it; it was last seen at {last_seen}.",
-            "Switch it on and connect it. If it is gone for good, run pelion.mbl.remove_gone with -e boards={board}.",
+            "It is not in the inventory; it was last seen at {last_seen}.",
+            "Switch it on and connect it. If it will not come back, run pelion.mbl.remove_gone with -e boards={board}.",
             "The inventory does not have them, though the team has provisioned them.",
         ),
         "missing-from-roster": Kind(
@@ -92,13 +93,13 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
             "They are not provisioned: they lack some of the credentials.",
         ),
         "not-provisioned": Kind("It is not provisioned: its utility does not call it configured.", _PROVISION),
-        "device-claimed-twice": Kind(
-            "Another board says that it is device {device_id}, too.",
-            "Was the storage of one board copied to another?",
-            "Other boards say that they are the same devices.",
+        "renamed": Kind(
+            "The team knows it as {former}, which has the same device ID.",
+            "Run pelion.mbl.provision: if its ssh host key is still the same, the team then knows it by its new name.",
+            "They have the device IDs of boards that the team knows under other names.",
         ),
         "client-not-registered": Kind("Its client does not say that it is registered.", _PROVISION),
-        "device-id-unknown": Kind("Its device id is not known.", _PROVISION),
+        "device-id-unknown": Kind("Its device ID is not known.", _PROVISION),
         "device-gone": Kind("The Device Directory does not have its device.", _PROVISION),
         "device-not-registered": Kind("The Device Directory has its device as {state}.", _PROVISION),
         "device-suspended": Kind(
@@ -106,10 +107,10 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
             "pelion.mbl.pelion_device with suspended: false lets it connect again.",
         ),
         "certificate-ends": Kind(
-            "Its {title} certificate ends in {days} days ({not_after}).", "Run pelion.mbl.rotate for its fleet."
+            "Its {title} certificate ends in {days} days ({not_after}).", "Run pelion.mbl.rotate for the fleet."
         ),
         "certificate-ended": Kind(
-            "Its {title} certificate has ended ({not_after}).", "Run pelion.mbl.rotate for its fleet."
+            "Its {title} certificate has ended ({not_after}).", "Run pelion.mbl.rotate for the fleet."
         ),
         # Reports of format 1, which are read for the sites that still write them.
         "no-code": Kind(

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from ..board import kcm
 from ..board.description import BoardStatus
 from ..cloud.api_answers import DeveloperCertificate, Device
 from ..fleet.assignment import natural
+from ..fleet.identity import MOST_NAMED, Copied
 from ..fleet.memory import Remembered, absent
 from ..fleet.roster import KEY_PREFIX
 from ..json_object import JsonObject
@@ -69,6 +70,7 @@ def status_report(
     there = {*fleet.inventory, *fleet.answers}
     missing = absent(fleet.remembered, [fleet.site], there)
     missing |= {word for word in words if not word.startswith(KEY_PREFIX)} - there
+    missing -= set(judge.renamed.values())
     boards += [judge.missing(name) for name in sorted(missing, key=natural)]
     counts = Counter(device.certificate_id for device in fleet.devices or ())
     places = [
@@ -85,8 +87,13 @@ class _Judge:
         self._warn_days = warn_days
         self._devices = {device.id: device for device in fleet.devices or ()}
         self._names = {certificate.fingerprint: certificate.name for certificate in fleet.certificates}
-        ids = [self._device_id(name) for name in fleet.answers]
-        self._claims = Counter(device_id for device_id in ids if device_id)
+        self._claims: dict[str, list[str]] = defaultdict(list)
+        for name in sorted({*fleet.answers, *fleet.inventory}, key=natural):
+            device_id = self._device_id(name)
+            if device_id:
+                self._claims[device_id].append(name)
+        self.renamed = dict(self._renamed())
+        """Boards that the team knows under another name, which nobody has now, by their device IDs; with that name."""
 
     def board(self, name: str) -> BoardReport:
         answer = self._fleet.answers[name]
@@ -127,7 +134,7 @@ class _Judge:
 
     def _device_id(self, name: str) -> str | None:
         """As the board says, else as it was when it was last proven."""
-        answer, before = self._fleet.answers[name], self._fleet.remembered.get(name)
+        answer, before = self._fleet.answers.get(name), self._fleet.remembered.get(name)
         told = answer.device_id if isinstance(answer, BoardStatus) else None
         return told or (before.device_id if before else None)
 
@@ -149,7 +156,8 @@ class _Judge:
         why = self._not_registered(name, answer)
         if why:
             return _with_the_clients_word(BoardReport.because(name, ATTENTION, why), answer)
-        why = self._ending(answer)
+        former = self.renamed.get(name)
+        why = Reason("renamed", {"former": former}) if former else self._ending(answer)
         return BoardReport.because(name, ATTENTION, why) if why else BoardReport(name, OK)
 
     def _unprovisioned(self, answer: BoardStatus) -> Reason | None:
@@ -165,9 +173,20 @@ class _Judge:
 
     def _copied(self, name: str) -> Reason | None:
         device_id = self._device_id(name)
-        if device_id and self._claims[device_id] > 1:
-            return Reason("device-claimed-twice", {"device_id": device_id})
-        return None
+        others = [other for other in self._claims.get(device_id or "", ()) if other != name]
+        return Copied(tuple(others[:MOST_NAMED]), f"device ID ({device_id})").reason if others else None
+
+    def _renamed(self) -> Iterator[tuple[str, str]]:
+        gone = {
+            board.device_id: name
+            for name, board in self._fleet.remembered.items()
+            if board.device_id and name not in self._fleet.answers and name not in self._fleet.inventory
+        }
+        for name, answer in self._fleet.answers.items():
+            told = answer.device_id if isinstance(answer, BoardStatus) else None
+            before = self._fleet.remembered.get(name)
+            if told in gone and (before is None or before.device_id != told):
+                yield name, gone[told]
 
     def _not_registered(self, name: str, answer: BoardStatus) -> Reason | None:
         if self._fleet.devices is None:

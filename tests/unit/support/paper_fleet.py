@@ -21,6 +21,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.api_answers impor
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import DeveloperCredentials
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.decision import Decision, Fleet, decide
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.host_keys import HostKeys
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.member import Member
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.stock import Stock, read_stock
@@ -30,6 +31,11 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.team.developer_certific
 UPDATE = "bench-update"
 WISHES = Wishes("bench", UpdateWish(UPDATE), spread=True)
 KEY = "SHA256:" + "k" * 43
+
+
+def host_key(number: int) -> str:
+    """The fingerprint of the host key of the board of that number."""
+    return f"SHA256:{number:043}"
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,10 @@ class PaperFleet:
 
     def fresh(self, wishes: Wishes = WISHES) -> list[Member]:
         """The boards as they were flashed."""
-        return [Member(name, wishes, Inspection(has_utility=True), (KEY,)) for name in self.names]
+        return [
+            Member(name, wishes, Inspection(has_utility=True), HostKeys((host_key(number),)))
+            for number, name in enumerate(self.names)
+        ]
 
     def proven(self, wishes: Wishes = WISHES) -> list[Member]:
         """The boards, provisioned and registered; as many as there are places."""
@@ -74,15 +83,15 @@ class PaperFleet:
             board = _board(Items.of(credentials.values, self._update.values))
             here = slice(number * self._places, (number + 1) * self._places)
             members += [
-                Member(name, wishes, replace(board, log=ClientLog(True, device_id)), (KEY,))
-                for name, device_id in zip(self.names[here], self.ids[here], strict=True)
+                Member(name, wishes, replace(board, log=ClientLog(True, device_id)), HostKeys((host_key(at),)))
+                for at, (name, device_id) in enumerate(zip(self.names[here], self.ids[here], strict=True), here.start)
             ]
         return members
 
     def remembered(self) -> dict[str, Remembered]:
         return {
-            name: Remembered((KEY,), device_id, "bench-01", "2026-11-25T00:00:00Z")
-            for name, device_id in zip(self.names, self.ids, strict=True)
+            name: Remembered((host_key(number),), device_id, "bench-01", "2026-11-25T00:00:00Z")
+            for number, (name, device_id) in enumerate(zip(self.names, self.ids, strict=True))
         }
 
     def devices(self) -> list[Device]:

@@ -114,7 +114,7 @@ def test_the_account_has_an_end() -> None:
     result = places(newcomers(250), left=2)
     assert len(result.create) == 2
     assert len(result.homeless) == 50
-    assert "the account may have 0 more" in said(result, "board-249")
+    assert "the account may only have 0 more" in said(result, "board-249")
     assert result.homeless["board-249"].code == "no-room-account"
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,6 +31,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.decision import (
     decide,
     decide_and_reserve,
 )
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.host_keys import HostKeys
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.member import Member
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.part import Part
@@ -45,6 +46,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.team.update_keeper impo
 
 UPDATE = UpdateWish("update", vendor_domain="example.com", device_class="board")
 WISHES = Wishes("bench", UPDATE)
+KEY = "SHA256:" + "k" * 43
 FRESH = Inspection(has_utility=True)
 
 
@@ -109,14 +111,21 @@ def deciding(cloud: Cloud, store: Store) -> Deciding:
         src: UpdateResources | None = None,
         store: Store = store,
         reservations: Reservations | None = None,
+        keys: Mapping[str, HostKeys] | None = None,
+        there: Collection[str] = (),
+        dry_run: bool = False,
     ) -> Decision:
         members = [
-            Member(name, wishes if isinstance(wishes, Wishes) else wishes[name], board)
+            Member(
+                name, wishes if isinstance(wishes, Wishes) else wishes[name], board, (keys or {}).get(name, HostKeys())
+            )
             for name, board in boards.items()
         ]
-        fleet = Fleet(members, remembered or {})
+        fleet = Fleet(members, remembered or {}, there=there)
         stock = read_stock(store, api_of(cloud) if verify else None, lambda path: src, fleet.admitted)
-        return decide_and_reserve(fleet, stock, reservations) if reservations else decide(fleet, stock)
+        if reservations is None:
+            return decide(fleet, stock)
+        return decide_and_reserve(fleet, stock, reservations, dry_run=dry_run)
 
     return run
 
@@ -204,7 +213,7 @@ def test_a_known_certificate_of_another_name_or_time_is_no_reason_to_refuse(
     board = board_with(items, device_under(cloud, store))
     decision = deciding({"a": board})
     assert reasons(decision) == {}
-    assert decision.warnings == [w for w in decision.warnings if "New to the team" in w]
+    assert decision.warnings == [w for w in decision.warnings if "new to the team" in w]
     UpdateKeeper(store, "earlier-name").present(renewal=Renewal(before_days=399), valid_days=400)
     UpdateKeeper(store, "earlier-name").present(renewal=Renewal(before_days=9999), valid_days=10000)
     assert reasons(deciding({"a": board})) == {}
@@ -229,7 +238,7 @@ def test_a_board_that_would_ignore_a_new_certificate_lets_none_be_made(
     boards = {"a": board_with(items, device_under(cloud, store))}
     decision = deciding(boards, replace(WISHES, dev_cert="bnech"))
     assert decision.dev_certs == []
-    assert "Is the name right?" in decision.common_message()
+    assert "If the name is right" in decision.common_message()
     keep = replace(WISHES, dev_cert="next", when_bootstrapped="keep_identity")
     assert deciding(boards, keep).dev_certs == ["next"]
     have(cloud, store, dev_cert="next")
@@ -290,6 +299,47 @@ def test_a_board_that_the_directory_does_not_have_as_registered_registers_anew(
     assert decision.proven == {}
 
 
+def test_copied_boards_are_not_in_order(cloud: Cloud, store: Store, deciding: Deciding) -> None:
+    items = have(cloud, store)
+    device_id = device_under(cloud, store)
+    board, other = board_with(items, device_id), board_with(items, device_under(cloud, store))
+    decision = deciding({"a": board, "b": board, "other": other})
+    assert codes(decision) == {"a": "copied", "b": "copied"}
+    assert "as b:" in reasons(decision)["a"]
+    assert set(decision.proven) == {"other"}
+    remembered = {"a": Remembered((KEY,), device_id, "bench", "2026-01-01T00:00:00Z")}
+    in_another_batch = deciding({"b": board}, remembered=remembered, there={"a", "b"})
+    assert codes(in_another_batch) == {"b": "copied"}
+    gone = deciding({"b": board}, remembered=remembered, there={"b"})
+    assert set(gone.proven) == {"b"}
+
+
+def test_a_renamed_board_is_in_order_and_told(cloud: Cloud, store: Store, deciding: Deciding) -> None:
+    items = have(cloud, store)
+    device_id = device_under(cloud, store)
+    remembered = {"a": Remembered((KEY,), device_id, "bench", "2026-01-01T00:00:00Z")}
+    refusing = replace(WISHES, new_boards="refuse")
+    board = board_with(items, None, log=ClientLog())
+    keys = {"today": HostKeys((KEY,))}
+    decision = deciding({"today": board}, refusing, remembered=remembered, keys=keys)
+    assert set(decision.proven) == {"today"}
+    assert [warning for warning in decision.warnings if "today (was a)" in warning]
+    assert not [warning for warning in decision.warnings if "new to the team" in warning]
+
+
+def test_what_host_keys_do_not_prove_is_told_once(deciding: Deciding) -> None:
+    unproven = HostKeys(unproven="ssh does not check host keys")
+    remembered = {"b": Remembered((KEY,), None, "bench", "2026-01-01T00:00:00Z")}
+    keys = {"a": unproven, "b": HostKeys(("SHA256:other",)), "c": unproven}
+    told = deciding({"a": FRESH, "b": FRESH, "c": FRESH}, remembered=remembered, keys=keys).warnings
+    assert [t for t in told if "ssh" in t] == [
+        "Nothing proves which boards answered as a, c, since ssh does not check host keys.",
+        "Their ssh host keys have changed since the team provisioned them, so they were flashed anew, or other "
+        "machines answer in their places: b.",
+    ]
+    assert [t.endswith(": a, c.") for t in told if "new to the team" in t] == [True]
+
+
 def test_without_the_cloud_the_stored_certificates_count(cloud: Cloud, store: Store, deciding: Deciding) -> None:
     items = have(cloud, store)
     have(cloud, store, dev_cert="bench-01")
@@ -314,7 +364,8 @@ def test_an_inactive_certificate_is_given_to_nobody_new(cloud: Cloud, store: Sto
     held = board_with(items, device_under(cloud, store))
     certificate_id = store.read(DeveloperCredentials, "bench").certificate_id
     cloud.state.update_certificate(cloud.account_id, certificate_id, {"status": "INACTIVE"})
-    decision = deciding({"held": held, "damaged": replace(held, status_code=1), "fresh": FRESH})
+    damaged = board_with(items, device_under(cloud, store), status_code=1)
+    decision = deciding({"held": held, "damaged": damaged, "fresh": FRESH})
     assert "INACTIVE" in reasons(decision)["damaged"]
     assert "inactive" in reasons(decision)["fresh"]
     assert set(decision.proven) == {"held"}
@@ -408,6 +459,22 @@ def test_a_place_is_given_once_though_the_cloud_does_not_count_it_yet(
     assert reasons(deciding(fresh("a", "b"), reservations=reservations)) == {}, "its own places are in nobody's way"
 
 
+def test_a_dry_run_heeds_other_runs_places_and_takes_none(
+    cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations
+) -> None:
+    have(cloud, store)
+    cloud.state.seed_devices(98, store.read(DeveloperCredentials, "bench").certificate_id)
+    assert reasons(deciding(fresh("a"), reservations=reservations)) == {}
+    before = (store.directory / FILE).read_bytes()
+    tried = deciding(fresh("b", "c"), reservations=reservations, dry_run=True)
+    assert set(reasons(tried)) == {"c"}
+    assert "1 that other runs are adding" in reasons(tried)["c"]
+    assert (store.directory / FILE).read_bytes() == before
+    (store.directory / FILE).write_text("[")
+    damaged = deciding(fresh("b"), reservations=reservations, dry_run=True)
+    assert [warning for warning in damaged.warnings if FILE in warning]
+
+
 def test_a_board_that_the_cloud_counts_takes_one_place(
     cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations
 ) -> None:
@@ -465,7 +532,7 @@ def test_a_store_that_takes_no_notes_is_warned_of(
         (store.directory / FILE).write_text(content)
     decision = deciding(fresh("a"), reservations=reservations)
     assert decision.parts["a"].dev_cert == "bench"
-    assert any("Other runs may give away" in warning and FILE in warning for warning in decision.warnings)
+    assert any("Other runs may use" in warning and FILE in warning for warning in decision.warnings)
 
 
 def test_a_board_that_moves_to_another_certificate_takes_a_place_there(

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.identity import Identities, Sighting
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import (
     Remembered,
     forget,
     forget_host_keys,
     unknown_names,
 )
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.roster import is_new
 
 OLD, NEW = "SHA256:" + "o" * 43, "SHA256:" + "n" * 43
 BOARDS = {name: Remembered((OLD,), "1" * 32, "bench", "2026-11-01T00:00:00Z") for name in ("a", "b")}
@@ -27,7 +27,8 @@ def test_a_misspelt_name_is_told_with_the_one_that_is_meant() -> None:
 
 
 def test_a_board_that_was_flashed_anew_is_known_again_once_its_key_is_forgotten() -> None:
-    assert is_new("a", [NEW], BOARDS)
+    sighting = Sighting("a", (NEW,))
+    assert Identities.of([sighting], BOARDS).is_changed("a")
     after = forget_host_keys(BOARDS, ["a", "never-met"])
-    assert not is_new("a", [NEW], after)
+    assert Identities.of([sighting], after).is_known("a")
     assert (after["a"].device_id, after["b"]) == (BOARDS["a"].device_id, BOARDS["b"])

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from paper_fleet import KEY, WISHES, PaperFleet
+from paper_fleet import WISHES, PaperFleet
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.assignment import assign
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.roster import concerning
@@ -69,8 +69,9 @@ def a_roster(boards: int) -> Callable[[], Any]:
     """As the boards' tasks hand it on."""
     fleet = PaperFleet(boards, boards, PLACES)
     members = [
-        replace(member, wishes=replace(WISHES, roster=concerning(member.name, (KEY,), fleet.names)))
+        replace(member, wishes=replace(WISHES, roster=concerning(member.name, keys.fingerprints, fleet.names)))
         for member in fleet.fresh()
+        for keys in (member.host_keys,)
     ]
     return lambda: fleet.decide(members, in_use=False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -14,11 +15,13 @@ from hypothesis import strategies as st
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.host_keys import HostKeys
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.identity import Identities
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.member import Member
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import FILE, Remembered, read_fleet, remember
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reasons import FLEET_REASONS
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.refusals import turned_away
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.roster import concerning, is_new, misspelt
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.roster import concerning, misspelt
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import NewBoards, UpdateWish, Wishes
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.vault import Vault
@@ -73,11 +76,19 @@ def test_the_file_is_readable_without_a_secret(store: Store) -> None:
 
 
 def why_refused(
-    name: str, host_keys: Iterable[str], roster: Sequence[str], new_boards: NewBoards, known: Mapping[str, Remembered]
+    name: str,
+    host_keys: Iterable[str] | HostKeys,
+    roster: Sequence[str] | None,
+    new_boards: NewBoards,
+    known: Mapping[str, Remembered],
 ) -> str | None:
     """The code, and what is said of it."""
-    wishes = Wishes("bench", UpdateWish("update"), roster=tuple(roster), new_boards=new_boards)
-    refused = turned_away([Member(name, wishes, Inspection(has_utility=True), tuple(host_keys))], known)
+    keys = host_keys if isinstance(host_keys, HostKeys) else HostKeys(tuple(host_keys))
+    wishes = Wishes(
+        "bench", UpdateWish("update"), roster=None if roster is None else tuple(roster), new_boards=new_boards
+    )
+    member = Member(name, wishes, Inspection(has_utility=True), keys)
+    refused = turned_away([member], Identities.of([member.sighting], known))
     return f"{refused[name].code}: {refused[name].message(FLEET_REASONS)}" if refused else None
 
 
@@ -99,7 +110,7 @@ def test_the_part_of_a_roster_that_concerns_a_board_judges_it_as_the_whole_one(
     reasons = [why_refused("bench-1", keys, each, "refuse", memory) for each in (part, roster)]
     assert reasons[0] == reasons[1]
     assert set(misspelt(part)) == set(misspelt(roster))
-    assert len(part) <= 2
+    assert len(part) <= 3
 
 
 def test_a_name_with_keys_is_both() -> None:
@@ -114,19 +125,68 @@ def test_a_board_outside_the_roster_is_told_how_to_get_in() -> None:
     assert "'stranger'" in reason
     assert KEY in reason
     assert reason.startswith("not-in-roster: ")
-    assert "not known here" in why_refused("stranger", [], ["bench-1"], "allow", {})
+    assert "not known here" in (why_refused("stranger", [], ["bench-1"], "allow", {}) or "")
 
 
 def test_without_a_roster_the_remembered_boards_are_known() -> None:
-    assert why_refused("new", [KEY], [], "allow", {}) is None
-    assert why_refused("known", [KEY], [], "refuse", {"known": BOARD}) is None
-    assert "new-board: This board was never provisioned" in why_refused("new", [KEY], [], "refuse", {"known": BOARD})
+    assert why_refused("new", [KEY], None, "allow", {}) is None
+    assert why_refused("known", [KEY], None, "refuse", {"known": BOARD}) is None
+    assert "new-board: This board was never provisioned" in (
+        why_refused("new", ["SHA256:new"], None, "refuse", {"known": BOARD}) or ""
+    )
 
 
-def test_another_host_key_makes_a_board_new() -> None:
-    assert not is_new("known", [KEY, "SHA256:other"], {"known": BOARD})
-    assert is_new("known", ["SHA256:other"], {"known": BOARD})
-    assert not is_new("known", [], {"known": BOARD})
+def test_another_host_key_makes_a_board_another_one() -> None:
+    for keys in (["SHA256:other"], [KEY, "SHA256:other"]):
+        assert "changed-board: " in (why_refused("known", keys, None, "refuse", {"known": BOARD}) or "")
+        assert why_refused("known", keys, None, "allow", {"known": BOARD}) is None
+
+
+def test_a_renamed_board_is_known_by_its_key() -> None:
+    assert why_refused("today", [KEY], None, "refuse", {"known": BOARD}) is None
+    assert "The team knows it as known" in (why_refused("today", [KEY], ["known"], "allow", {"known": BOARD}) or "")
+
+
+def test_without_a_proven_key_a_known_key_is_of_no_use() -> None:
+    for roster in (None, [f"known {KEY}"], [KEY]):
+        assert "host-key-unproven: " in (why_refused("known", [], roster, "refuse", {"known": BOARD}) or "")
+    assert why_refused("known", [], ["known"], "refuse", {"known": BOARD}) is None
+    assert "not-in-roster: " in (why_refused("known", [], ["other", f"x {KEY}"], "refuse", {"known": BOARD}) or "")
+    forgotten = {"known": replace(BOARD, host_keys=())}
+    assert why_refused("known", [], None, "refuse", forgotten) is None
+
+
+def test_all_keys_that_ssh_accepts_lie_within_the_pins() -> None:
+    other = "SHA256:" + "b" * 43
+    assert why_refused("known", [KEY, other], [f"known {KEY}"], "allow", {})
+    assert why_refused("known", [KEY, other], [KEY], "allow", {})
+    assert why_refused("known", [KEY, other], [f"known {KEY}", other], "allow", {}) is None
+
+
+def test_keys_that_the_inventory_pins_are_known() -> None:
+    pinned = HostKeys((KEY,), pinned=True)
+    assert why_refused("never-met", pinned, None, "refuse", {}) is None
+    assert why_refused("known", pinned, None, "refuse", {"known": replace(BOARD, host_keys=("SHA256:former",))}) is None
+
+
+@pytest.mark.parametrize("known", [{}, {"known": BOARD}])
+def test_an_empty_roster_admits_nobody(known: dict[str, Remembered]) -> None:
+    assert "empty-roster: " in (why_refused("known", [KEY], [], "allow", known) or "")
+    assert concerning("known", [KEY], []) == ()
+
+
+def test_known_keys_are_not_replaced_by_none(store: Store) -> None:
+    remember(store, {"one": BOARD})
+    remember(store, {"one": replace(BOARD, host_keys=(), certificate="next")})
+    assert read_fleet(store)["one"] == replace(BOARD, certificate="next")
+
+
+def test_a_renamed_board_is_remembered_once(store: Store) -> None:
+    remember(store, {"one": BOARD, "two": BOARD})
+    remember(store, {"today": BOARD}, ["one"])
+    assert set(read_fleet(store)) == {"today", "two"}
+    remember(store, {"two": BOARD, "today": replace(BOARD, certificate="next")}, ["two", "today"])
+    assert set(read_fleet(store)) == {"today", "two"}, "they have swapped their names"
 
 
 def test_a_fingerprint_that_is_none_is_told() -> None:

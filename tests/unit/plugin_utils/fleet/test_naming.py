@@ -53,9 +53,9 @@ def test_a_table(comma: str) -> None:
         ("board,nmae\n", "line 1: the column 'nmae' is not known"),
         ("board,name,name\n", "line 1: there are two columns 'name'"),
         ("board,name\none,a\none,b\n", "line 3: a second row for board 'one'"),
-        ("board,name\n,a\n", "line 2: neither a board nor a serial number"),
-        ("board,name\none,a,b\n", "line 2: 3 cells under 2 columns"),
-        ('board,name\none,"a"b\n', "line 2: no CSV"),
+        ("board,name\n,a\n", "line 2: the row names neither a board nor a serial number"),
+        ("board,name\none,a,b\n", "line 2: 3 cells, but only 2 columns"),
+        ('board,name\none,"a"b\n', "line 2 is not valid CSV"),
     ],
 )
 def test_what_is_no_table_of_names_is_told_with_its_line(text: str, why: str) -> None:

@@ -9,6 +9,8 @@ import pytest
 from cloud import Cloud
 from cloud_access import api_of, store_at
 
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.identity import Identities
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.proof import Claim, prove
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reasons import FLEET_REASONS
 from ansible_collections.pelion.mbl.plugins.plugin_utils.reasons import Reason
@@ -67,7 +69,17 @@ def test_two_boards_that_say_to_be_one_device_are_both_in_doubt(cloud: Cloud, ce
     claims = [Claim("a", shared, "bench"), Claim("b", shared, "bench"), Claim("c", own, "bench")]
     unproven = prove(api_of(cloud), claims, timeout=0)
     assert set(unproven) == {"a", "b"}
-    assert "a, b all say" in said(unproven["a"])
+    assert "as b:" in said(unproven["a"])
+
+
+def test_a_board_of_another_batch_or_run_is_told_as_well(cloud: Cloud, certificate_id: str) -> None:
+    [device_id] = cloud.state.seed_devices(1, certificate_id)
+    claim = Claim("b", device_id, "bench", host_keys=("SHA256:b",))
+    remembered = {"a": Remembered(("SHA256:a",), device_id, "bench", "2026-01-01T00:00:00Z")}
+    for there, codes in (({"a"}, ["copied"]), (set[str](), [])):
+        identities = Identities.of([claim.sighting], remembered, there)
+        unproven = prove(api_of(cloud), [claim], 0, identities)
+        assert [reason.code for reason in unproven.values()] == codes
 
 
 def test_a_claim_survives_the_way_from_task_to_task() -> None:

@@ -30,6 +30,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.rules impor
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.answers import Answer, Unasked, answer_of
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.decision import Fleet, decide
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.host_keys import HostKeys
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.member import Member
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.part import Part
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.proof import Claim, prove
@@ -54,7 +55,8 @@ CERTIFICATES = 2
 FLEET = PaperFleet(200, CERTIFICATES)
 """Two full certificates, and no more for the account."""
 FRESH = Inspection(has_utility=True)
-NEWCOMER = Member("new", WISHES, FRESH, (KEY,))
+KEYS = HostKeys((KEY,))
+NEWCOMER = Member("new", WISHES, FRESH, KEYS)
 [HOLDER, *_OTHERS] = FLEET.proven()
 STOCK = FLEET.stock([NEWCOMER, HOLDER], in_use=True)
 CLOUD = STOCK.cloud
@@ -135,13 +137,20 @@ CASES: dict[str, Callable[[], list[Reason]]] = {
     "wrong-variable": lambda: of(wishes_of({"dev_cert": "a", "update_resources": "b", "new_boards": "ask"})),
     "no-names": lambda: of(wishes_of({})),
     "not-in-roster": lambda: refused(wishing(NEWCOMER, roster=("other",))),
+    "empty-roster": lambda: refused(wishing(NEWCOMER, roster=())),
+    "host-key-unproven": lambda: refused(
+        replace(wishing(NEWCOMER, roster=(KEY,)), host_keys=HostKeys(unproven="ssh does not check host keys"))
+    ),
     "new-board": lambda: refused(wishing(NEWCOMER, new_boards="refuse")),
+    "changed-board": lambda: refused(replace(wishing(HOLDER, new_boards="refuse"), host_keys=KEYS)),
+    "copied": lambda: refused(NEWCOMER, replace(NEWCOMER, name="copy")),
     "no-utility": lambda: refused(holding(NEWCOMER, has_utility=False)),
     "utility-broken": lambda: refused(holding(NEWCOMER, utility_fault="exec format error")),
     "no-space": lambda: refused(holding(NEWCOMER, space=full("/config/user"))),
     "read-only": lambda: refused(holding(NEWCOMER, space=full("/scratch", writable=False))),
     "different-ways": lambda: refused(
-        *(wishing(replace(NEWCOMER, name=src), update=named("u", src=src)) for src in "ab"), stock=STOCK
+        *(wishing(replace(NEWCOMER, name=src, host_keys=HostKeys()), update=named("u", src=src)) for src in "ab"),
+        stock=STOCK,
     ),
     "update-wish": lambda: refused(wishing(NEWCOMER, update=named("half", vendor_domain="example.com"))),
     "update-unknown": lambda: refused(HOLDER, stock=UNKNOWN),
@@ -157,7 +166,6 @@ CASES: dict[str, Callable[[], list[Reason]]] = {
     "not-in-directory": lambda: proof(CLAIM),
     "other-certificate": lambda: proof(CLAIM, ca_id="2" * 32),
     "no-new-bootstrap": lambda: proof(CLAIM, bootstrapped_timestamp=CLAIM.bootstrapped_at),
-    "same-device": lambda: proof(CLAIM, replace(CLAIM, board="b")),
     "injected-not-registered": lambda: unregistered(NEWCOMER),
     "reconnected-not-registered": lambda: unregistered(HOLDER, reasons=(), reconnect=True),
     "store": lambda: refused(HOLDER, stock=BROKEN),
@@ -243,7 +251,7 @@ def test_codes_are_short_and_of_one_table() -> None:
 
 
 def test_200_boards_outside_the_roster_have_one_code_and_are_told_of_once() -> None:
-    strangers = [replace(m, wishes=replace(m.wishes, roster=("other",)), host_keys=()) for m in FLEET.fresh()]
+    strangers = [replace(m, wishes=replace(m.wishes, roster=("other",)), host_keys=HostKeys()) for m in FLEET.fresh()]
     decision = FLEET.decide(strangers, in_use=False)
     assert len(decision.parts) == 200
     assert {part.refused.code for part in decision.parts.values() if part.refused} == {"not-in-roster"}
@@ -275,7 +283,7 @@ def test_what_is_not_a_reason_is_refused(strange: Any) -> None:
 
 
 def test_answers_and_parts_survive_the_way_from_task_to_task() -> None:
-    answer = Answer(HOLDER.wishes, {"verify": True}, HOLDER.board, (KEY,))
+    answer = Answer(HOLDER.wishes, {"verify": True}, HOLDER.board, KEYS)
     assert answer_of(travelled(answer.to_json())) == answer
     unasked = Unasked(Reason("no-names"))
     assert answer_of(travelled(unasked.to_json())) == unasked

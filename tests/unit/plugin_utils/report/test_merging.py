@@ -101,6 +101,16 @@ def test_two_boards_of_one_name_are_a_problem() -> None:
     assert "north and south each have a board called a" in merged.problems[0]
 
 
+def test_a_copy_and_a_renamed_board_at_another_site_are_told() -> None:
+    one = replace(ok("a"), device_id="1" * 32)
+    merged = merge({"north": report(one), "south": report(replace(one, name="b"))}, NOW, {})
+    assert [(board.outcome, board.code) for board in merged.boards] == [("attention", "copied")] * 2
+    assert "as b at south:" in merged.boards[0].reason
+    former = BoardReport("former", "missing", "It is gone.", "Look.", "missing", device_id="1" * 32)
+    merged = merge({"north": report(one), "south": report(former)}, NOW, {})
+    assert [(board.name, board.outcome) for board in merged.boards] == [("a", "ok")]
+
+
 def test_of_the_account_the_newest_word_counts() -> None:
     def place(devices: int) -> Place:
         return Place("bench", devices, 100, "ACTIVE", "2036-01-01T00:00:00Z")

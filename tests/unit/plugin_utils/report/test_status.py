@@ -70,7 +70,7 @@ def judged(board: dict[str, Any], devices: list[Device] | None, **fleet: Any) ->
             "provisioned: it holds none of the credentials.",
         ),
         (answer(interrupted=True), [device()], "attention", "cut off"),
-        (answer(device_id=None), [device()], "attention", "device id is not known"),
+        (answer(device_id=None), [device()], "attention", "device ID is not known"),
         (answer(), [], "attention", "does not have its device"),
         (answer(), [device(state="deregistered")], "attention", "as deregistered"),
         (answer(), [device(operator_suspended=True)], "attention", "suspended"),
@@ -136,7 +136,36 @@ def test_two_boards_that_say_they_are_one_device_both_need_attention() -> None:
     report = status_report(
         Fleet({"a": read_answer(answer()), "b": read_answer(answer())}, devices=[device()]), NOW, playbook="status"
     )
-    assert [board.outcome for board in report.boards] == ["attention", "attention"]
+    assert [(board.outcome, board.code) for board in report.boards] == [("attention", "copied")] * 2
+    assert "as b:" in report.boards[0].reason
+    assert not (set(report.boards[0].next_step.split()) & {"pelion.mbl.remove_gone"})
+
+
+def test_a_copy_of_a_board_that_a_limit_leaves_out_is_told() -> None:
+    fleet = Fleet(
+        {"a": read_answer(answer())},
+        inventory=["a", "b"],
+        remembered={"b": Remembered((KEY,), ID, "bench", "2026-11-01T00:00:00Z")},
+        devices=[device()],
+    )
+    assert status_report(fleet, NOW, playbook="status").boards[0].code == "copied"
+
+
+def test_a_renamed_board_is_neither_missing_nor_to_be_removed() -> None:
+    fleet = Fleet(
+        {"today": read_answer(answer())},
+        inventory=["today"],
+        roster=["before"],
+        remembered={"before": Remembered((KEY,), ID, "bench", "2026-11-01T00:00:00Z")},
+        devices=[device()],
+    )
+    report = status_report(fleet, NOW, playbook="status")
+    assert [(board.name, board.outcome, board.code) for board in report.boards] == [("today", "attention", "renamed")]
+    assert "before" in report.boards[0].reason
+    assert "remove_gone" not in report.boards[0].next_step
+    assert report.success
+    after = replace(fleet, remembered={"today": fleet.remembered["before"]}, roster=[])
+    assert [board.outcome for board in status_report(after, NOW, playbook="status").boards] == ["ok"]
 
 
 def test_expected_boards_that_the_inventory_lacks_are_missing_by_name() -> None:
@@ -157,7 +186,10 @@ def test_expected_boards_that_the_inventory_lacks_are_missing_by_name() -> None:
 
 
 def test_a_site_expects_its_own_boards() -> None:
-    remembered = {name: Remembered((), ID, "bench", "2026-11-01T00:00:00Z", name) for name in ("north", "south", "")}
+    remembered = {
+        name: Remembered((), device_id * 32, "bench", "2026-11-01T00:00:00Z", name)
+        for name, device_id in (("north", "2"), ("south", "3"), ("", "4"))
+    }
     fleet = Fleet({"here": read_answer(answer())}, remembered=remembered, devices=[device()], site="north")
     told = {board.name: (board.outcome, board.site) for board in status_report(fleet, NOW, playbook="status").boards}
     assert told == {"here": ("ok", "north"), "north": ("missing", "north"), "": ("missing", "north")}

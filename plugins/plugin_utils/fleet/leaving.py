@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which devices leave the Device Directory with boards that leave the fleet.
+
+A board's device is the one that the team has proven to be its. What a board says of itself is no proof: it may be a
+copy of another one, or lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from ..errors import PelionError
+from .memory import Remembered, unknown_names
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """``devices`` has the IDs of the devices that leave, by board; ``notes`` say which ones stay, and why."""
+
+    devices: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+
+def leaving(
+    names: Collection[str],
+    remembered: Mapping[str, Remembered],
+    says: Mapping[str, str | None],
+    inventory: Collection[str] = (),
+) -> Leaving:
+    """For the boards of those ``names``; ``says`` has the device IDs that boards say are their own, of boards that
+    leave and of others that are there, None of one that could not be asked.
+
+    Raises PelionError for names that nobody has, and for boards that are there under another name.
+    """
+    unknown = unknown_names(remembered, names, inventory, remembered.keys() - set(inventory))
+    if unknown:
+        hints = "".join(f" Did you mean {near}?" for near in unknown.values() if near)
+        raise PelionError(
+            f"{', '.join(unknown)}: neither in the inventory nor among the boards that the team remembers.{hints} "
+            "Nothing was removed."
+        )
+    devices, notes = dict[str, str](), []
+    for name in names:
+        proven = remembered[name].device_id if name in remembered else None
+        if proven:
+            there = [other for other, told in says.items() if told == proven and other not in names]
+            if there:
+                raise PelionError(
+                    f"{name} is there: {there[0]} says that it is its device, {proven}. Nothing was removed. If the "
+                    "board was renamed, run pelion.mbl.provision, and the team knows it by its new name."
+                )
+            others = _with_device(proven, remembered, names)
+            if others:
+                notes.append(f"The device of {name}, {proven}, stays, since it is that of {', '.join(others)} as well.")
+            else:
+                devices[name] = proven
+        told = says.get(name)
+        if told and told != proven:
+            others = _with_device(told, remembered, names)
+            whose = f"It is that of {', '.join(others)}" if others else "The team has not proven that"
+            has = f", though the team knows it as {proven}" if proven else ""
+            notes.append(
+                f"{name} says that it is device {told}{has}. {whose}, so the device {told} stays in the Device "
+                "Directory. If it should go, remove it by its ID with pelion.mbl.pelion_device."
+            )
+    unasked = [name for name, told in says.items() if told is None and name not in names]
+    if unasked:
+        notes.append(f"New to the team and without an answer, so perhaps one of these boards: {', '.join(unasked)}.")
+    return Leaving(devices, tuple(notes))
+
+
+def _with_device(device_id: str, remembered: Mapping[str, Remembered], names: Collection[str]) -> list[str]:
+    return [name for name, board in remembered.items() if board.device_id == device_id and name not in names]

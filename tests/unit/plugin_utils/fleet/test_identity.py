@@ -1,0 +1,143 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Renamed, swapped, flashed anew, copied: a board is known by its host key and its device, not by its name."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.identity import Copied, Identities, Sighting
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
+
+A, B, C = (f"SHA256:{letter * 43}" for letter in "abc")
+DEVICE_A, DEVICE_B = "a" * 32, "b" * 32
+SEEN = "2026-11-01T00:00:00Z"
+MEMORY = {
+    "a": Remembered((A,), DEVICE_A, "bench", SEEN),
+    "b": Remembered((B,), DEVICE_B, "bench", SEEN),
+}
+
+
+def met(*sightings: Sighting, there: str = "", memory: dict[str, Remembered] = MEMORY) -> Identities:
+    return Identities.of(sightings, memory, there.split())
+
+
+def test_a_board_under_its_own_name_is_known_and_nothing_else() -> None:
+    found = met(Sighting("a", (A,), DEVICE_A), Sighting("b", (B,), DEVICE_B))
+    assert found.is_known("a")
+    assert not found.is_changed("a")
+    assert (found.renamed, found.copies) == ({}, {})
+    assert not met(Sighting("c", (C,))).is_known("c")
+
+
+def test_a_renamed_board_is_known_by_its_key() -> None:
+    found = met(Sighting("x", (A,)), Sighting("b", (B,), DEVICE_B))
+    assert found.renamed == {"x": "a"}
+    assert found.is_known("x")
+    assert found.before("x") == MEMORY["a"]
+    assert found.device_id("x") == DEVICE_A
+    assert found.copies == {}
+
+
+def test_names_that_were_swapped_are_two_renamed_boards() -> None:
+    found = met(Sighting("a", (B,), DEVICE_B), Sighting("b", (A,), DEVICE_A))
+    assert found.renamed == {"a": "b", "b": "a"}
+    assert not found.is_changed("a")
+    assert found.copies == {}
+
+
+def test_a_name_that_went_on_to_another_board_is_two_findings() -> None:
+    """x is the board that was called a, and a is a board that was never met."""
+    found = met(Sighting("x", (A,), DEVICE_A), Sighting("a", (C,), None))
+    assert found.renamed == {"x": "a"}
+    assert found.is_changed("a")
+    assert found.device_id("a") is None
+    assert found.copies == {}
+
+
+def test_a_board_that_was_flashed_anew_is_changed() -> None:
+    found = met(Sighting("a", (C,)))
+    assert found.is_changed("a")
+    assert not found.is_known("a")
+    assert found.renamed == {}
+
+
+def test_one_known_key_among_others_does_not_make_a_board_known() -> None:
+    """ssh would accept the other one as well."""
+    assert met(Sighting("a", (A, C))).is_changed("a")
+    assert met(Sighting("x", (A, C))).renamed == {}
+
+
+def test_without_a_proven_key_the_name_stands_for_the_board() -> None:
+    assert met(Sighting("a", ())).is_known("a")
+    assert not met(Sighting("x", (), DEVICE_A)).is_known("x")
+    forgotten = {"a": Remembered((), DEVICE_A, "bench", SEEN)}
+    assert met(Sighting("a", (C,)), memory=forgotten).is_known("a")
+
+
+@pytest.mark.parametrize("copy", [Sighting("x", (A,), DEVICE_A), Sighting("x", (A,), None)])
+def test_boards_with_one_host_key_are_copies_of_each_other(copy: Sighting) -> None:
+    both = met(Sighting("a", (A,), DEVICE_A), copy)
+    assert both.copies["a"].others == ("x",)
+    assert both.copies["x"].others == ("a",)
+    assert "ssh host key" in both.copies["x"].shared
+    assert both.renamed == {}
+
+
+def test_a_copy_is_told_when_the_other_board_is_only_remembered_and_there() -> None:
+    """In another batch, left out by a limit, or provisioned by another run."""
+    assert met(Sighting("x", (A,), DEVICE_A), there="a").copies["x"].others == ("a",)
+    assert met(Sighting("x", (C,), DEVICE_A), there="a").copies == {"x": Copied(("a",), f"device ID ({DEVICE_A})")}
+    assert met(Sighting("x", (C,), DEVICE_A)).copies == {}
+
+
+def test_new_boards_with_one_device_are_both_told() -> None:
+    found = met(Sighting("x", (B,), "c" * 32), Sighting("y", (C,), "c" * 32), memory={})
+    assert set(found.copies) == {"x", "y"}
+
+
+def test_who_only_says_that_it_is_a_known_board_s_device_hurts_itself() -> None:
+    found = met(Sighting("a", (A,), DEVICE_A), Sighting("stranger", (C,), DEVICE_A))
+    assert set(found.copies) == {"stranger"}
+    assert not found.may_note_device("stranger", DEVICE_A)
+    assert found.may_note_device("a", DEVICE_A)
+    assert not met(Sighting("stranger", (C,), DEVICE_A)).may_note_device("stranger", DEVICE_A), "a is off"
+    unproven = met(Sighting("a", (), DEVICE_A), Sighting("stranger", (C,), DEVICE_A))
+    assert set(unproven.copies) == {"a", "stranger"}, "nobody knows which is which"
+
+
+def test_a_renamed_board_takes_its_device_along() -> None:
+    assert met(Sighting("x", (A,), DEVICE_A)).may_note_device("x", DEVICE_A)
+    assert met(Sighting("a", (B,), DEVICE_B), Sighting("b", (A,), DEVICE_A)).may_note_device("a", DEVICE_B)
+
+
+keys = st.sets(st.sampled_from([A, B, C]), max_size=2).map(lambda found: tuple(sorted(found)))
+devices = st.sampled_from([None, DEVICE_A, DEVICE_B])
+names = st.sampled_from("abxy")
+
+
+@given(
+    st.dictionaries(names, st.tuples(keys, devices)),
+    st.dictionaries(names, st.tuples(keys, devices)),
+    st.sets(names),
+)
+def test_any_fleet_is_told_apart(
+    seen: dict[str, tuple[tuple[str, ...], str | None]],
+    known: dict[str, tuple[tuple[str, ...], str | None]],
+    there: set[str],
+) -> None:
+    memory = {name: Remembered(each, device, "bench", SEEN) for name, (each, device) in known.items()}
+    found = Identities.of([Sighting(name, *each) for name, each in seen.items()], memory, there)
+    for name, former in found.renamed.items():
+        assert former != name
+        assert set(seen[name][0]) <= set(memory[former].host_keys)
+    for name, copied in found.copies.items():
+        assert name not in copied.others
+        assert set(copied.others) <= set(seen) | there
+        assert copied.shared
+    shown = [key for each, _device in seen.values() for key in each]
+    assert {name for name, (each, _device) in seen.items() if any(shown.count(k) > 1 for k in each)} <= set(
+        found.copies
+    )
