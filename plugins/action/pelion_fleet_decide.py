@@ -16,10 +16,11 @@ from ..plugin_utils.fleet.memory import Remembered, absent, read_fleet, remember
 from ..plugin_utils.fleet.reasons import coded, failure
 from ..plugin_utils.fleet.reservations import Reservations
 from ..plugin_utils.fleet.stock import read_stock
+from ..plugin_utils.fleet.wishes import UpdateWish
 from ..plugin_utils.reasons import Reason
 from ..plugin_utils.store.store import Store
 from ..plugin_utils.task.fleet_action import FleetAction
-from ..plugin_utils.task.given_files import read_given_file
+from ..plugin_utils.task.given_files import read_update_resources
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 
@@ -67,9 +68,9 @@ class ActionModule(FleetAction):
             return []
         return sorted(absent(remembered, sites, set(self._task_vars["groups"]["all"])))
 
-    def _read_src(self, src: str) -> UpdateResources:
-        found, text = read_given_file(self, "provision_pelion_update_src", src)
-        return UpdateResources.from_c_source(text, str(found))
+    def _read_src(self, wish: UpdateWish) -> UpdateResources:
+        options = ("provision_pelion_update_src", "provision_pelion_update_private_key_src")
+        return read_update_resources(self, wish.src, wish.private_key_src, options).resources
 
     def _remember(self, team: Store, members: Sequence[Member], decision: Decision) -> None:
         proven = {

@@ -205,7 +205,9 @@ class _Deciding:
                 for name, part in working.items()
                 if self._stock.cloud and _seeks_place(seekers[name], self._stock)
             },
-            warnings=list(dict.fromkeys(self._warnings(assignment.given.values()))),
+            warnings=list(
+                dict.fromkeys([*self._warnings(assignment.given.values()), *self._keyless(members, working)])
+            ),
         )
 
     def _warnings(self, dev_certs: Iterable[str]) -> Iterator[str]:
@@ -213,6 +215,21 @@ class _Deciding:
         yield from self._stock.warnings
         for name in dict.fromkeys(dev_certs):
             yield from self._stock.developer.get(name, DeveloperStock()).warnings
+
+    def _keyless(self, members: Iterable[Member], working: Mapping[str, Part]) -> Iterator[str]:
+        """Whether a board takes updates is decided with its update certificate."""
+        getting: dict[str, list[str]] = {}
+        for member in members:
+            part, wish = working.get(member.name), member.wishes.update
+            resources = self._stock.updates[wish].resources
+            if part and not part.reconnect and resources and resources.private_key is None:
+                getting.setdefault(wish.name, []).append(member.name)
+        for name, boards in getting.items():
+            yield (
+                f"The team store has no signing key for the update resources {name!r}, so nobody can sign updates with "
+                f"it for {shortened(boards)}. If you have the key, set provision_pelion_update_private_key_src to its "
+                "file, with provision_pelion_update_src."
+            )
 
     def _assign(self, members: Iterable[Member], seekers: Iterable[Seeker]) -> Assignment:
         cloud = self._stock.cloud

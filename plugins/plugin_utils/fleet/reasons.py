@@ -16,11 +16,16 @@ from ..reasons import Kind, Reason
 from ..store.places import PlacesError
 from ..store.store import StoreError
 from ..store.vault import VaultError
+from ..team.update_keeper import DifferentResourcesError, NotRenewableError
 
 _ROSTER = "provision_pelion_roster"
 _IDENTITIES = "provision_pelion_when_bootstrapped to keep_identity or new_identity"
 _HELD_NAME = {"holds": "It holds {holds!r}: if that is right, set provision_pelion_dev_cert to it."}
 """After a rotation, the likeliest mistake is a former name in the variables."""
+_IMPORT = {
+    "mbl_cli_store": "{mbl_cli_store} is also a store of mbl-cli: import what that kept with "
+    "pelion.mbl.import_mbl_cli -e src={mbl_cli_store}, then run again."
+}
 _ASK_THE_CLIENT = (
     "Does the API key belong to the account of the certificate, and does the board's client run and reach the cloud?"
 )
@@ -75,6 +80,14 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
             "The boards of this run wish for update resources of one name to be made in different ways.",
         ),
         "update-wish": Kind("{text}", common="The update resources that these boards wish for cannot be made."),
+        "update-differs": Kind(
+            "{text}",
+            common="The team store has other update resources than these boards' variables say. What a name stands for "
+            "is changed by pelion.mbl.rotate alone.",
+        ),
+        "update-not-renewed": Kind(
+            "{text}", common="The update certificates for these boards come from files, and are not renewed here."
+        ),
         "update-unknown": Kind(
             "This board holds an update certificate ({fingerprint:.16}…) that the team store {team_store} does not "
             "know under any name. Once it is replaced, the board takes no more updates that are signed with its key.",
@@ -82,6 +95,7 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
             "provision_pelion_when_update_unknown) to replace.",
             "These boards hold update certificates that the team store {team_store} does not know under any name. Once "
             "they are replaced, the boards take no more updates that are signed with their keys.",
+            _IMPORT,
         ),
         "no-key-made": Kind(
             "No key is made for the update resources {update_resources!r}, since {holder} holds an update certificate "
@@ -89,6 +103,7 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
             "Is it the right store? If so, set provision_pelion_when_update_unknown to replace for that board.",
             "No keys are made for update resources, since another board holds an update certificate that the team "
             "store {team_store} does not know.",
+            _IMPORT,
         ),
         # Developer certificates.
         "would-ignore-certificate": Kind(
@@ -209,6 +224,8 @@ WORK_REASONS: Mapping[str, Kind] = MappingProxyType(
 _ROOMS: tuple[tuple[type[PelionError], str], ...] = (
     (StoreError, "store"),
     (VaultError, "store"),
+    (DifferentResourcesError, "update-differs"),
+    (NotRenewableError, "update-not-renewed"),
     (PlacesError, "store"),
     (ApiError, "cloud"),
     (CredentialError, "credentials"),

@@ -4,14 +4,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ansible.errors import AnsibleError
 
 from ..credentials.c_source import read_c_file
+from ..credentials.manifest_tool import find_signing_key
+from ..credentials.update_resources import UpdateResources
 from ..errors import PelionError
 from ..store.vault import VAULT_HEADER, NoSecretError, Vault, VaultError
 from .action import Action
+
+
+@dataclass(frozen=True)
+class GivenResources:
+    """Update resources of a C file. ``key_beside`` is where their key was found, when no task named it."""
+
+    resources: UpdateResources
+    key_beside: Path | None = None
+
+
+def read_update_resources(
+    action: Action, src: str, private_key_src: str | None, options: tuple[str, str] = ("src", "private_key_src")
+) -> GivenResources:
+    """The update resources in the C file ``src`` with their private key: that of ``private_key_src``, else that which
+    the manifest tool left beside the file. ``options`` are the names of both, for errors.
+
+    Raises as read_given_file does, and CredentialError.
+    """
+    found, text = read_given_file(action, options[0], src)
+    if private_key_src:
+        key = read_given_file(action, options[1], private_key_src)[1]
+        return GivenResources(UpdateResources.from_c_source(text, str(found), private_key=key))
+    resources = UpdateResources.from_c_source(text, str(found))
+    beside = find_signing_key(found, resources.der)
+    return GivenResources(replace(resources, private_key=beside[1]), beside[0]) if beside else GivenResources(resources)
 
 
 def read_given_file(action: Action, option: str, path: str) -> tuple[Path, bytes]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from ..credentials.update_resources import UpdateResources
 from ..store.store import Store
+from .mbl_cli_store import is_mbl_cli_store
 
 
 def known_update_certificates(store: Store, report: Callable[[str], None]) -> dict[str, str]:
@@ -25,6 +26,11 @@ def known_update_certificates(store: Store, report: Callable[[str], None]) -> di
             report(str(found.error))
             continue
         current.setdefault(found.entry.fingerprint, found.name)
-        for pair in found.entry.former:
-            former.setdefault(pair.fingerprint, found.name)
+        for held in found.entry.former:
+            former.setdefault(held.fingerprint, found.name)
     return former | current
+
+
+def mbl_cli_store_in(store: Store) -> str:
+    """The directory of ``store`` where mbl-cli has left a store of its own there, which may know more; else empty."""
+    return str(store.directory) if is_mbl_cli_store(store.directory) else ""
