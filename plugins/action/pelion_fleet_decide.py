@@ -33,6 +33,7 @@ class ActionModule(FleetAction):
         "asked": {"type": "dict", "required": True},
         "verify": {"type": "bool", "default": True},
         "warn_days": {"type": "int", "default": 30},
+        "only_look": {"type": "bool", "default": False},
     }
 
     def take_step(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -44,7 +45,8 @@ class ActionModule(FleetAction):
         fleet = Fleet([answer.member(name) for name, answer in asked.items()], read_fleet(stores.team), unasked)
         with open_api(self, arguments, stores) if arguments["verify"] else contextlib.nullcontext() as api:
             stock = read_stock(stores.team, api, self._read_src, fleet.admitted, warn_days=arguments["warn_days"])
-        if api and not self.check_mode:
+        to_be_done = not (self.check_mode or arguments["only_look"])
+        if api and to_be_done:
             decision = decide_and_reserve(fleet, stock, Reservations(stores.team))
         else:
             decision = decide(fleet, stock)
@@ -52,13 +54,14 @@ class ActionModule(FleetAction):
             self.warn(warning)
         if refusal := decision.common_refusal:
             raise PelionError(decision.common_message(), **coded(refusal))
-        if not self.check_mode:
+        if to_be_done:
             self._remember(stores.team, fleet.members, decision)
         return {
             "changed": False,
             "parts": {name: part.to_json() for name, part in decision.parts.items()},
             "dev_certs": list(decision.dev_certs),
             "update_resources": [wish.arguments() for wish in decision.updates],
+            "only_look": arguments["only_look"],
             "absent": self._absent(fleet.remembered, {member.wishes.site for member in fleet.members}),
         }
 

@@ -32,8 +32,8 @@ class SigningFiles:
     """The files below ``directory`` from which manifest-tool 1.x and manifest-dev-tool 2.x take key and ids.
 
     They are those of what update resources hold now, or of the certificate with the ``fingerprint`` (SHA-256, hex, at
-    least its first 16 digits) that they hold or held. ``vendor_domain`` and ``device_class`` are noted for 1.x where they are known; it
-    needs only the ids. Nothing that is there already is changed.
+    least its first 16 digits) that they hold or held. ``vendor_domain`` and ``device_class`` are noted for 1.x where
+    they are known; it needs only the ids. Nothing that is there already is changed.
     """
 
     def __init__(

@@ -29,10 +29,12 @@ class Names:
 
 @dataclass(frozen=True)
 class Decided:
-    """What was decided for a fleet: the ``names`` for each board that has a part, and boards that are ``absent``."""
+    """What was decided for a fleet: the ``names`` for each board that has a part, and boards that are ``absent``. With
+    ``only_look``, nothing of it is done before it is decided again."""
 
     names: Mapping[str, Names]
     absent: Sequence[str] = ()
+    only_look: bool = False
 
     @classmethod
     def from_json(cls, result: Mapping[str, Any]) -> Decided | None:
@@ -42,7 +44,8 @@ class Decided:
         try:
             given = JsonObject(result)
             parts = given.mapping("parts")
-            return cls({name: Names.from_json(part) for name, part in parts.items()}, given.texts("absent"))
+            names = {name: Names.from_json(part) for name, part in parts.items()}
+            return cls(names, given.texts("absent"), given.flag("only_look"))
         except ValueError:
             return None
 

@@ -85,6 +85,8 @@ class Run:
         if decided := Decided.from_json(result):
             self._names.update(decided.names)
             self._absent.update(decided.absent)
+            if decided.only_look:
+                self._forget_answers()
 
     def succeeded(self, name: str, result: Mapping[str, Any]) -> None:
         """A task was done on the board."""
@@ -126,6 +128,12 @@ class Run:
             absent=sorted(self._absent, key=natural),
             check_mode=self.check_mode,
         )
+
+    def _forget_answers(self) -> None:
+        """Boards that were only asked are not in order by that."""
+        for seen in self._boards.values():
+            if seen.batch == self._batch and seen.outcome == OK:
+                seen.outcome = NOT_REACHED
 
     def _expect(self) -> None:
         for name in self._play:

@@ -122,6 +122,18 @@ def test_boards_of_batches_that_never_came_are_not_reached() -> None:
     assert outcomes(run.report(NOW)) == {"a": "failed", "b": "not_reached"}
 
 
+def test_boards_that_were_only_looked_at_are_not_reached() -> None:
+    run = Run("rotate")
+    run.begin_batch(["a", "b"])
+    for name in ("a", "b"):
+        run.succeeded(name, {"changed": False})
+    run.decided({"parts": {}, "absent": [], "only_look": True})
+    run.begin_batch(["a", "b"])
+    run.succeeded("a", {"changed": False})
+    run.decided({"parts": {}, "absent": [], "only_look": False})
+    assert outcomes(run.report(NOW)) == {"a": "ok", "b": "not_reached"}
+
+
 def test_a_failure_for_all_leaves_earlier_batches_as_they_were() -> None:
     run = Run("rotate")
     run.begin_batch(["a", "b", "c"])
