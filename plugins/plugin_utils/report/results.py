@@ -36,6 +36,11 @@ class Decided:
     absent: Sequence[str] = ()
     only_look: bool = False
 
+    @staticmethod
+    def is_asked_by(result: Mapping[str, Any]) -> bool:
+        """Whether it is a board's answer, of which nothing follows before it is decided."""
+        return "wishes" in result
+
     @classmethod
     def from_json(cls, result: Mapping[str, Any]) -> Decided | None:
         """None for a result that says nothing of the kind."""
