@@ -40,7 +40,7 @@ options:
     description:
       - A file C(update_default_resources.c) of any manifest tool from 1.3 to 2.6, also one in Ansible Vault.
       - A relative path is looked for as the C(src) of M(ansible.builtin.copy) is, in C(files) of the role and of the
-        playbook above all.
+        playbook above all, and last in the directory that the command was given in.
       - Refused when the entry has another certificate or other ids, unless O(replace) is set.
     type: str
   private_key_src:

@@ -46,15 +46,19 @@ def read_given_file(action: Action, option: str, path: str) -> tuple[Path, bytes
     """Where the file is that ``option`` names as ``path``, and its content, decrypted if it is in Ansible Vault.
 
     A relative path is looked for in the role's and the playbook's ``files`` and beside them, as copy's
-    ``src`` is. Raises PelionError when there is none, CSourceError when it cannot be a small file.
+    ``src`` is, and last in the directory that the command was given in. Raises PelionError when there is none,
+    CSourceError when it cannot be a small file.
     """
     try:
-        found = Path(action._find_needle("files", path))
+        found = _find(action, path)
     except AnsibleError as error:
         text = f"{option}: there is no file {path!r}."
         if not Path(path).is_absolute():
-            places = dict.fromkeys([*(action._task.get_search_path() or []), action._loader.get_basedir()])
-            text += f" Searched in files/ and beside: {', '.join(places)}. An absolute path is found from anywhere."
+            places = [*(action._task.get_search_path() or []), action._loader.get_basedir(), str(Path().absolute())]
+            text += (
+                f" Searched in files/ and beside: {', '.join(dict.fromkeys(places))}. An absolute path is found from "
+                "anywhere."
+            )
         raise PelionError(text) from error
     content = read_c_file(found)
     if content.startswith(VAULT_HEADER):
@@ -65,3 +69,14 @@ def read_given_file(action: Action, option: str, path: str) -> tuple[Path, bytes
         except VaultError as error:
             raise VaultError(f"{option}: {found} {error}.") from error
     return found, content
+
+
+def _find(action: Action, path: str) -> Path:
+    try:
+        return Path(action._find_needle("files", path))
+    except AnsibleError:
+        # The playbooks of an installed collection lie elsewhere than the user, who names a file with -e.
+        here = Path(path).absolute()
+        if here.exists():
+            return here
+        raise
