@@ -71,7 +71,7 @@ def snippets() -> Iterator[tuple[str, str]]:
     yield "group_vars", (ROOT / "inventory/group_vars/mbl.yml").read_text()
 
 
-@pytest.mark.parametrize(("name", "text"), snippets())
+@pytest.mark.parametrize(("name", "text"), list(snippets()))
 def test_snippets_are_yaml_with_and_without_what_they_leave_to_choose(name: str, text: str) -> None:
     """A line such as `# name: value` is there to be used without its `#`."""
     chosen = re.sub(r"^( *)# (\w+: \S.*)$", r"\1\2", text, flags=re.MULTILINE)

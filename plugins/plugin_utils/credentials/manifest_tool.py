@@ -27,7 +27,7 @@ def find_signing_key(c_file: Path, certificate: bytes) -> tuple[Path, bytes] | N
     """The private key beside ``c_file`` that belongs to ``certificate`` (DER): its file, and its PEM. None where there
     is none that fits, or none that can be read.
 
-    Raises CredentialError for a certificate that cannot be read.
+    Raises ValueError for a certificate that cannot be read.
     """
     public_key = load_certificate(certificate).public_key()
     for name in SIGNING_KEYS:

@@ -37,9 +37,10 @@ class Decided:
     only_look: bool = False
 
     @staticmethod
-    def is_asked_by(result: Mapping[str, Any]) -> bool:
-        """Whether it is a board's answer, of which nothing follows before it is decided."""
-        return "wishes" in result
+    def is_awaited_by(result: Mapping[str, Any]) -> bool:
+        """Whether nothing follows of the result for its board before it is decided and done: it is the board's answer,
+        or that of Ansible's include_tasks."""
+        return "wishes" in result or "include" in result
 
     @classmethod
     def from_json(cls, result: Mapping[str, Any]) -> Decided | None:

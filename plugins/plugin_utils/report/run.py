@@ -95,7 +95,7 @@ class Run:
         if seen := self._see(name):
             if result.get("changed"):
                 seen.outcome = CHANGED
-            elif seen.outcome == NOT_REACHED and not Decided.is_asked_by(result):
+            elif seen.outcome == NOT_REACHED and not Decided.is_awaited_by(result):
                 seen.outcome = OK
             seen.note(BoardFacts.from_json(result))
 

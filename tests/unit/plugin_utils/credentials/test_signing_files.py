@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from credential_samples import update_values
 
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.manifest_tool import find_signing_key
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.signing_files import (
     SigningFiles,
     SigningFilesError,
@@ -119,6 +120,8 @@ def test_reads_what_manifest_tool_1_writes(tmp_path: Path, run: Callable[..., st
     read = read_back(tmp_path, ".update-certificates/default")
     assert (read.vendor_id, read.class_id) == IDS
     assert profile(read) == profile(resources())
+    beside = find_signing_key(tmp_path / "update_default_resources.c", read.der)
+    assert beside == (tmp_path / ".update-certificates/default.key.pem", read.private_key)
 
 
 def test_reads_what_manifest_tool_2_writes(tmp_path: Path, run: Callable[..., str], tool_2: Path) -> None:
@@ -126,6 +129,8 @@ def test_reads_what_manifest_tool_2_writes(tmp_path: Path, run: Callable[..., st
     run(tool_2 / "manifest-dev-tool", "init", "--vendor-id", vendor, "--class-id", device_class)
     read = read_back(tmp_path, ".manifest-dev-tool/dev.cert", ".manifest-dev-tool/dev")
     assert (read.vendor_id, read.class_id) == (vendor, device_class)
+    beside = find_signing_key(tmp_path / "update_default_resources.c", read.der)
+    assert beside == (tmp_path / ".manifest-dev-tool/dev.key.pem", read.private_key)
     ours = make_update_resources(Recipe(vendor, device_class))
     assert profile(read) == profile(ours)
     # What the tool wrote in its own style is left as it is.
