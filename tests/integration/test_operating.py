@@ -37,6 +37,8 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         (old / f"{name}.bin").write_bytes(content)
     table = re.search(r"^```csv\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     assert table
+    made = make_update_resources(Recipe(*derive_ids("example.com", "bench-board")))
+    SigningFiles(bench.directory / "manifest-2").write(made)
     (bench.directory / "devices.csv").write_text(bench.named(table[1]))
     yield bench
     fleet.down()

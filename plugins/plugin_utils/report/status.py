@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -44,8 +44,9 @@ class Fleet:
     """What status_report puts together.
 
     ``addresses`` are the boards' addresses. ``inventory`` are the names of all hosts there, so that a board left out
-    by a limit is not missing. ``devices`` are None where the cloud was not asked. With ``site``, remembered boards of
-    other sites are not expected.
+    by a limit is not missing. ``unsigned`` are the update certificates of which the team has no signing key: names of
+    their update resources by fingerprint. ``devices`` are None where the cloud was not asked. With ``site``, remembered
+    boards of other sites are not expected.
     """
 
     answers: Mapping[str, Answer]
@@ -56,6 +57,7 @@ class Fleet:
     devices: Sequence[Device] | None = None
     certificates: Sequence[DeveloperCertificate] = ()
     site: str = ""
+    unsigned: Mapping[str, str] = field(default_factory=dict)
 
 
 def status_report(
@@ -75,7 +77,20 @@ def status_report(
         Place(c.name, counts[c.id], DEVICES_PER_CERTIFICATE, c.status, time_text(c.not_after) or "")
         for c in sorted(fleet.certificates, key=lambda certificate: natural(certificate.name))
     ]
-    return Report(playbook, time_text(now) or "", boards, places, tuple(problems))
+    warnings = tuple(_unsigned(boards, fleet.unsigned))
+    return Report(playbook, time_text(now) or "", boards, places, tuple(problems), warnings=warnings)
+
+
+def _unsigned(boards: Iterable[BoardReport], names: Mapping[str, str]) -> Iterator[str]:
+    """A text for each of the ``names`` whose certificate ``boards`` hold."""
+    held = Counter(board.update_certificate.fingerprint for board in boards if board.update_certificate)
+    for fingerprint, name in names.items():
+        if held[fingerprint]:
+            yield (
+                f"The team store has no signing key for the update resources {name!r}, so nobody can sign updates with "
+                f"it for {held[fingerprint]} board{'' if held[fingerprint] == 1 else 's'}. If you have the key, "
+                "set provision_pelion_update_private_key_src to its file, with provision_pelion_update_src."
+            )
 
 
 class _Judge:
