@@ -86,7 +86,7 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
             "is changed by pelion.mbl.rotate alone.",
         ),
         "update-not-renewed": Kind(
-            "{text}", common="The update certificates for these boards come from files, and are not renewed here."
+            "{text}", common="The update certificates for these boards are to be renewed, which this run does not do."
         ),
         "update-unknown": Kind(
             "This board holds an update certificate ({fingerprint:.16}…) that the team store {team_store} does not "

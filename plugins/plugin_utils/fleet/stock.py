@@ -20,7 +20,7 @@ from ..errors import PelionError
 from ..reasons import Reason
 from ..store.store import Store
 from ..team.known_certificates import known_update_certificates, mbl_cli_store_in
-from ..team.update_keeper import Renewal, UpdateKeeper
+from ..team.update_keeper import NotRenewableError, Renewal, UpdateKeeper
 from .assignment import Certificate, is_meant
 from .member import Member
 from .reasons import reason_of
@@ -206,19 +206,36 @@ def _update(
     warn_days: int,
     warnings: list[str],
 ) -> UpdateStock:
+    now = datetime.now(timezone.utc)
     try:
+        renewal = Renewal.of(wish.renew_before_days, wish.renew_if_made_before)
         outcome = UpdateKeeper(team, wish.name, dry_run=True).present(
             given=read_src(wish) if wish.src else None,
             ids=_ids(wish),
             subject=common_name(wish.vendor_domain) if wish.vendor_domain and not wish.src else None,
-            renewal=Renewal.of(wish.renew_before_days, wish.renew_if_made_before),
+            renewal=renewal if wish.src or wish.replace else None,
             replace=wish.replace,
             warn_days=warn_days,
+            now=now,
         )
+        if outcome.source == "store" and not wish.src and not wish.replace:
+            warnings += _left_to_rotate(wish, renewal, outcome.credentials, now)
     except PelionError as error:
         return UpdateStock(problem=reason_of(error, "update-wish"))
     warnings += outcome.notices
     return UpdateStock(outcome.credentials, ready=not outcome.changed)
+
+
+def _left_to_rotate(wish: UpdateWish, renewal: Renewal, stored: UpdateResources, now: datetime) -> list[str]:
+    """A text for the user where a certificate ends sooner than was asked for. Raises NotRenewableError for one that
+    must be replaced now."""
+    text = (
+        f"The update resources {wish.name!r} are to get a new certificate, which only pelion.mbl.rotate makes: run it "
+        "with the same variables."
+    )
+    if renewal.is_too_old(stored):
+        raise NotRenewableError(text)
+    return [f"{text} The present one ends on {stored.not_after:%Y-%m-%d}."] if renewal.is_ending(stored, now) else []
 
 
 def _ids(wish: UpdateWish) -> tuple[uuid.UUID, uuid.UUID] | None:

@@ -32,9 +32,9 @@ class UpdateWish:
 
     That is a C file (``src``), with the private key of its certificate (``private_key_src``) where that is not beside
     it, or a domain and a class that the ids are derived from, or the ids themselves; empty texts stand for what was not
-    given. A certificate that ends within ``renew_before_days``, or was made before
-    ``renew_if_made_before``, is followed by a new one. Nothing else of this changes what the store has; only with
-    ``replace``, the file takes its place.
+    given. Nothing of this changes what the store has, but with ``replace``, which only a rotation has: then the file
+    takes its place, and a certificate that ends within ``renew_before_days``, or was made before
+    ``renew_if_made_before``, is followed by a new one.
     """
 
     name: str
@@ -50,11 +50,14 @@ class UpdateWish:
 
     def arguments(self) -> dict[str, Any]:
         """Those options of pelion.mbl.mbl_update_resources that are given."""
-        given = {key: value for key, value in asdict(self).items() if value not in ("", None, False)}
+        left_out = set() if self.replace else {"renew_before_days", "renew_if_made_before"}
         # A file that was named comes before what the inventory says on generating.
-        of_file = ("name", "src", "private_key_src", "replace")
-        return {key: value for key, value in given.items() if key in of_file or not self.src}
+        left_out |= _GENERATING if self.src else {"replace"}
+        given = {key: value for key, value in asdict(self).items() if value not in ("", None, False)}
+        return {key: value for key, value in given.items() if key not in left_out}
 
+
+_GENERATING = {"vendor_domain", "device_class", "vendor_id", "class_id", "renew_before_days", "renew_if_made_before"}
 
 VARIABLES = {
     "name": "update_resources",

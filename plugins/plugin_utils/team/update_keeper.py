@@ -36,7 +36,7 @@ class DifferentResourcesError(PelionError):
 
 
 class NotRenewableError(PelionError):
-    """A certificate of a file is to be followed by a new one, which only the manifest tool makes."""
+    """A certificate is to be followed by a new one, which is not made here."""
 
 
 class KeyNeededError(PelionError):
@@ -279,7 +279,7 @@ class UpdateKeeper:
             advice = (
                 "make a new one with the manifest tool's init, and rotate to it"
                 if from_file
-                else "with renew_before_days, a new one is made under the same ids"
+                else "with renew_before_days (of the role: in pelion.mbl.rotate), a new one is made under the same ids"
             )
             problem = f"the certificate ended on {wanted.not_after:%Y-%m-%d}; {advice}"
             raise CredentialError(UPDATE_CERTIFICATE, wanted.source, "not expired", problem) from error

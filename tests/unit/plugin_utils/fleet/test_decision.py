@@ -243,9 +243,36 @@ def test_a_file_is_not_renewed_silently(cloud: Cloud, store: Store, deciding: De
     wish = UpdateWish("update", src="old.c", renew_if_made_before="2999-01-01", replace=True)
     made_before = time_text(given.not_before + timedelta(seconds=1))
     time.sleep(max(0.0, (given.not_before + timedelta(seconds=1) - datetime.now(timezone.utc)).total_seconds()))
-    decision = deciding(fresh("a"), replace(WISHES, update=replace(wish, renew_if_made_before=made_before)), src=given)
+    wish = replace(wish, renew_if_made_before=made_before)
+    decision = deciding(fresh("a"), replace(WISHES, update=wish), src=given)
     assert codes(decision) == {"a": "update-not-renewed"}
     assert "pelion.mbl.rotate" in reasons(decision)["a"]
+    # Nor is one that was generated, but by a rotation.
+    made = replace(UPDATE, renew_if_made_before=made_before)
+    decision = deciding(fresh("a"), replace(WISHES, update=made))
+    assert codes(decision) == {"a": "update-not-renewed"}
+    rotating = deciding(fresh("a"), replace(WISHES, update=replace(made, replace=True)))
+    assert [wish.arguments() for wish in rotating.updates] == [
+        {
+            "name": "update",
+            "vendor_domain": "example.com",
+            "device_class": "board",
+            "renew_if_made_before": made_before,
+        }
+    ]
+
+
+def test_a_certificate_that_ends_is_left_to_a_rotation_and_that_is_told(
+    cloud: Cloud, store: Store, deciding: Deciding
+) -> None:
+    have(cloud, store)
+    assert not [w for w in deciding(fresh("a")).warnings if "rotate" in w]
+    UpdateKeeper(store, "short").present(ids=derive_ids("example.com", "board"), valid_days=400)
+    short = replace(UPDATE, name="short", renew_before_days=500)
+    decision = deciding(fresh("a"), replace(WISHES, update=short))
+    assert codes(decision) == {} and decision.updates == []
+    assert len([w for w in decision.warnings if "only pelion.mbl.rotate makes" in w]) == 1
+    assert deciding(fresh("a"), replace(WISHES, update=replace(short, replace=True))).updates
 
 
 def test_a_key_for_no_file_is_told(cloud: Cloud, store: Store, deciding: Deciding) -> None:

@@ -124,7 +124,7 @@ def test_an_ended_certificate_is_refused_or_renewed(keeper: UpdateKeeper) -> Non
     (notice,) = keeper.present(ids=IDS, now=NOW).notices
     assert "ends in 10 days" in notice and keeper.present(ids=IDS, warn_days=5, now=NOW).notices == []
     later = NOW + timedelta(days=11)
-    with pytest.raises(CredentialError, match="ended on 2026-12-03; with renew_before_days"):
+    with pytest.raises(CredentialError, match="ended on 2026-12-03; with renew_before_days "):
         keeper.present(ids=IDS, now=later)
     assert keeper.present(ids=IDS, renewal=Renewal(before_days=0), now=later).source == "made"
 
