@@ -15,6 +15,7 @@ from ..cloud.api_answers import Device
 from ..errors import PelionError
 from ..reasons import Reason
 from ..store.store import StoreError
+from ..team.known_certificates import without_key
 from .assignment import Assignment, Seeker, assign, is_meant
 from .member import Member
 from .memory import Remembered
@@ -224,12 +225,7 @@ class _Deciding:
             resources = self._stock.updates[wish].resources
             if part and not part.reconnect and resources and resources.private_key is None:
                 getting.setdefault(wish.name, []).append(member.name)
-        for name, boards in getting.items():
-            yield (
-                f"The team store has no signing key for the update resources {name!r}, so nobody can sign updates with "
-                f"it for {shortened(boards)}. If you have the key, set provision_pelion_update_private_key_src to its "
-                "file, with provision_pelion_update_src."
-            )
+        yield from (without_key(name, shortened(boards)) for name, boards in getting.items())
 
     def _assign(self, members: Iterable[Member], seekers: Iterable[Seeker]) -> Assignment:
         cloud = self._stock.cloud

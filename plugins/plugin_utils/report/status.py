@@ -19,6 +19,7 @@ from ..fleet.roster import KEY_PREFIX
 from ..json_object import JsonObject
 from ..reasons import Reason
 from ..team.developer_certificates import DEVICES_PER_CERTIFICATE
+from ..team.known_certificates import without_key
 from ..times import parse_time, time_text
 from .entries import ATTENTION, FAILED, MISSING, OK, BoardReport, HeldCertificate, Place, Report
 from .failure import Failure
@@ -85,12 +86,8 @@ def _unsigned(boards: Iterable[BoardReport], names: Mapping[str, str]) -> Iterat
     """A text for each of the ``names`` whose certificate ``boards`` hold."""
     held = Counter(board.update_certificate.fingerprint for board in boards if board.update_certificate)
     for fingerprint, name in names.items():
-        if held[fingerprint]:
-            yield (
-                f"The team store has no signing key for the update resources {name!r}, so nobody can sign updates with "
-                f"it for {held[fingerprint]} board{'' if held[fingerprint] == 1 else 's'}. If you have the key, "
-                "set provision_pelion_update_private_key_src to its file, with provision_pelion_update_src."
-            )
+        if count := held[fingerprint]:
+            yield without_key(name, f"{count} board{'' if count == 1 else 's'}")
 
 
 class _Judge:

@@ -46,3 +46,12 @@ def update_certificates_without_key(store: Store) -> dict[str, str]:
     held = [(name, resources) for name, entry in entries for resources in entry.all_held]
     with_key = {resources.fingerprint for _name, resources in held if resources.private_key}
     return {resources.fingerprint: name for name, resources in held if resources.fingerprint not in with_key}
+
+
+def without_key(name: str, boards: str) -> str:
+    """What to tell users of update resources without a signing key, and of the ``boards`` that hold or get them."""
+    return (
+        f"The team store has no signing key for the update resources {name!r}, so nobody can sign updates with it for "
+        f"{boards}. If you have the key, add it with pelion.mbl.mbl_update_resources (its options name, src and "
+        "private_key_src)."
+    )
