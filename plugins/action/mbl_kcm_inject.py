@@ -16,7 +16,7 @@ from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.board import BOARD_ARGUMENTS, board_of
 from ..plugin_utils.task.injecting import bring_to, read_items
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
-from ..plugin_utils.team.known_certificates import known_update_certificates
+from ..plugin_utils.team.known_certificates import known_update_certificates, mbl_cli_store_in
 
 
 class ActionModule(Action):
@@ -49,4 +49,4 @@ class ActionModule(Action):
         known = known_update_certificates(team, self.warn)
         fingerprint = unknown_update(found, record_of(items)["update_certificate"], known)
         if fingerprint:
-            raise failure(holds_unknown_update(fingerprint, team.place))
+            raise failure(holds_unknown_update(fingerprint, team.place, mbl_cli_store_in(team)))

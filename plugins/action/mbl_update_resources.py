@@ -10,9 +10,8 @@ from typing import Any
 
 from ..plugin_utils.credentials.signing_files import SigningFiles
 from ..plugin_utils.credentials.update_certificate import DEFAULT_VALID_DAYS, common_name, derive_ids, parse_id
-from ..plugin_utils.credentials.update_resources import UpdateResources
 from ..plugin_utils.task.action import Action
-from ..plugin_utils.task.given_files import read_given_file
+from ..plugin_utils.task.given_files import GivenResources, read_update_resources
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 from ..plugin_utils.team.update_keeper import Renewal, UpdateKeeper
 
@@ -30,21 +29,21 @@ class ActionModule(Action):
         "class_id": {"type": "str"},
         "subject": {"type": "str"},
         "valid_days": {"type": "int", "default": DEFAULT_VALID_DAYS},
+        "replace": {"type": "bool", "default": False},
         "renew_before_days": {"type": "int"},
         "renew_if_made_before": {"type": "str"},
         "warn_days": {"type": "int", "default": 30},
         "export_dir": {"type": "path"},
+        "fingerprint": {"type": "str"},
         "force": {"type": "bool", "default": False},
     }
     RULES = {
         "mutually_exclusive": [
             ["src", "vendor_domain", "vendor_id"],
             ["src", "subject"],
-            ["src", "renew_before_days"],
-            ["src", "renew_if_made_before"],
         ],
         "required_together": [["vendor_domain", "device_class"], ["vendor_id", "class_id"]],
-        "required_by": {"private_key_src": ["src"]},
+        "required_by": {"private_key_src": ["src"], "fingerprint": ["export_dir"]},
     }
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -55,17 +54,23 @@ class ActionModule(Action):
             outcome = keeper.absent(force=arguments["force"])
         else:
             files = self._signing_files(arguments)
+            given = self._given(arguments)
             outcome = keeper.present(
-                given=self._given(arguments),
+                given=given.resources if given else None,
                 ids=_ids(arguments),
                 subject=_subject(arguments),
                 valid_days=arguments["valid_days"],
                 renewal=Renewal.of(arguments["renew_before_days"], arguments["renew_if_made_before"]),
+                replace=arguments["replace"],
                 warn_days=arguments["warn_days"],
                 require=files.require_possible if files else None,
             )
             for notice in outcome.notices:
                 self.warn(notice)
+            if given and given.key_beside and outcome.changed:
+                self.warn(
+                    f"The signing key {given.key_beside} belongs to {arguments['src']}: the team store keeps it, too."
+                )
             if files and outcome.credentials:
                 exported = files.write(outcome.credentials, dry_run=self.check_mode)
         return {
@@ -77,19 +82,17 @@ class ActionModule(Action):
             "diff": {"before": outcome.before, "after": outcome.after},
         }
 
-    def _given(self, arguments: dict[str, Any]) -> UpdateResources | None:
-        src, key_src = arguments["src"], arguments["private_key_src"]
-        if not src:
-            return None
-        found, text = read_given_file(self, "src", src)
-        key = read_given_file(self, "private_key_src", key_src)[1] if key_src else None
-        return UpdateResources.from_c_source(text, str(found), private_key=key)
+    def _given(self, arguments: dict[str, Any]) -> GivenResources | None:
+        src = arguments["src"]
+        return read_update_resources(self, src, arguments["private_key_src"]) if src else None
 
     def _signing_files(self, arguments: dict[str, Any]) -> SigningFiles | None:
         if not arguments["export_dir"]:
             return None
         directory = Path(self._loader.path_dwim(arguments["export_dir"]))
-        return SigningFiles(directory, arguments["vendor_domain"], arguments["device_class"])
+        return SigningFiles(
+            directory, arguments["vendor_domain"], arguments["device_class"], fingerprint=arguments["fingerprint"]
+        )
 
 
 def _ids(arguments: dict[str, Any]) -> tuple[uuid.UUID, uuid.UUID] | None:

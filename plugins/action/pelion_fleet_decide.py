@@ -15,10 +15,11 @@ from ..plugin_utils.fleet.memory import absent, read_fleet, remember
 from ..plugin_utils.fleet.reasons import coded, failure
 from ..plugin_utils.fleet.reservations import Reservations
 from ..plugin_utils.fleet.stock import read_stock
+from ..plugin_utils.fleet.wishes import UpdateWish
 from ..plugin_utils.reasons import Reason
 from ..plugin_utils.store.store import Store
 from ..plugin_utils.task.fleet_action import FleetAction
-from ..plugin_utils.task.given_files import read_given_file
+from ..plugin_utils.task.given_files import read_update_resources
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 
@@ -31,6 +32,7 @@ class ActionModule(FleetAction):
         "asked": {"type": "dict", "required": True},
         "verify": {"type": "bool", "default": True},
         "warn_days": {"type": "int", "default": 30},
+        "only_look": {"type": "bool", "default": False},
     }
 
     def take_step(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -47,21 +49,23 @@ class ActionModule(FleetAction):
         )
         with open_api(self, arguments, stores) if arguments["verify"] else contextlib.nullcontext() as api:
             stock = read_stock(stores.team, api, self._read_src, fleet.admitted, warn_days=arguments["warn_days"])
+        to_be_done = not (self.check_mode or arguments["only_look"])
         if api:
-            decision = decide_and_reserve(fleet, stock, Reservations(stores.team), dry_run=self.check_mode)
+            decision = decide_and_reserve(fleet, stock, Reservations(stores.team), dry_run=not to_be_done)
         else:
             decision = decide(fleet, stock)
         for warning in decision.warnings:
             self.warn(warning)
         if refusal := decision.common_refusal:
             raise PelionError(decision.common_message(), **coded(refusal))
-        if not self.check_mode:
+        if to_be_done:
             self._remember(stores.team, fleet, decision)
         return {
             "changed": False,
             "parts": {name: part.to_json() for name, part in decision.parts.items()},
             "dev_certs": list(decision.dev_certs),
             "update_resources": [wish.arguments() for wish in decision.updates],
+            "only_look": arguments["only_look"],
             "absent": self._absent(fleet),
         }
 
@@ -72,9 +76,9 @@ class ActionModule(FleetAction):
         sites = {member.wishes.site for member in fleet.members}
         return sorted(absent(fleet.remembered, sites, fleet.there) - set(fleet.identities.renamed.values()))
 
-    def _read_src(self, src: str) -> UpdateResources:
-        found, text = read_given_file(self, "provision_pelion_update_src", src)
-        return UpdateResources.from_c_source(text, str(found))
+    def _read_src(self, wish: UpdateWish) -> UpdateResources:
+        options = ("provision_pelion_update_src", "provision_pelion_update_private_key_src")
+        return read_update_resources(self, wish.src, wish.private_key_src, options).resources
 
     def _remember(self, team: Store, fleet: Fleet, decision: Decision) -> None:
         proven = {

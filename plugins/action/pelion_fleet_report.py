@@ -2,16 +2,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime, timezone
 from typing import Any
 
 from ..plugin_utils.cloud.api_answers import DEVELOPER_MODE
 from ..plugin_utils.fleet.memory import read_fleet
 from ..plugin_utils.report.status import Fleet, status_report
+from ..plugin_utils.store.errors import StoreError
+from ..plugin_utils.store.store import Store
+from ..plugin_utils.store.vault import NoSecretError
 from ..plugin_utils.task.action import Action, plain
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
 from ..plugin_utils.task.reporting import answers_of, result_of
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
+from ..plugin_utils.team.known_certificates import update_certificates_without_key
 
 
 class ActionModule(Action):
@@ -46,6 +51,7 @@ class ActionModule(Action):
                 devices,
                 certificates,
                 arguments["site"],
+                self._unsigned(stores.team),
             ),
             datetime.now(timezone.utc),
             playbook="status",
@@ -53,3 +59,9 @@ class ActionModule(Action):
             problems=[plain(problem)] if (problem := self._task_vars.get("mbl_discovery_problem")) else [],
         )
         return result_of(report, arguments["dest"])
+
+    def _unsigned(self, team: Store) -> dict[str, str]:
+        """A fleet can be looked at without the vault secret, and then it is not known."""
+        with contextlib.suppress(StoreError, NoSecretError):
+            return update_certificates_without_key(team)
+        return {}

@@ -14,8 +14,11 @@ description:
     its device class. They are what the manifest tool writes to C(update_default_resources.c).
   - Takes them from such a file, or makes them as the manifest tool does, and keeps them in the team store for
     M(pelion.mbl.mbl_kcm_inject), with the private key that signs updates.
-  - No private key that the store holds is ever dropped while the entry exists. When a certificate is followed by
-    another one, the earlier key stays in the entry, because boards that still have the earlier certificate take only
+  - Under a name the store has one certificate with its ids, and they never change by the way. Options say how to make
+    an entry that is not there; when they disagree with one that is, the task fails. Only O(replace) and the
+    O(renew_before_days) and O(renew_if_made_before) options change it.
+  - Nothing that the store holds is ever dropped while the entry exists. When a certificate is followed by another one,
+    the earlier one stays in the entry with its key, because boards that still have the earlier certificate take only
     updates that its key signed.
   - Runs on the controller; it needs no device. Use it once per fleet, with C(run_once).
 author:
@@ -37,17 +40,21 @@ options:
     description:
       - A file C(update_default_resources.c) of any manifest tool from 1.3 to 2.6, also one in Ansible Vault.
       - A relative path is looked for as the C(src) of M(ansible.builtin.copy) is, in C(files) of the role and of the
-        playbook above all.
+        playbook above all, and last in the directory that the command was given in.
+      - Refused when the entry has another certificate or other ids, unless O(replace) is set.
     type: str
   private_key_src:
     description:
       - The private key (PEM) that belongs to O(src), such as C(.update-certificates/default.key.pem) or
         C(.manifest-dev-tool/dev.key.pem), to be kept in the store, too. Found as O(src) is.
+      - Without it, the key is taken from one of these two files beside O(src), where it belongs to the certificate; a
+        warning says so.
     type: str
   vendor_domain:
     description:
       - A domain of the vendor, such as V(example.com), of which the vendor id is derived as by manifest-tool 1.x's
         C(init -d).
+      - Refused when the entry has other ids, as with O(vendor_id).
     type: str
   device_class:
     description:
@@ -70,12 +77,19 @@ options:
     description: How many days a certificate that is made is valid. It does not matter to one that exists.
     type: int
     default: 7300
+  replace:
+    description:
+      - Whether O(src) takes the place of other resources that the entry has. Those stay known as former ones. One of
+        the entry's former certificates does not come back.
+    type: bool
+    default: false
   renew_before_days:
     description:
       - Make a new certificate under the same ids when the one in the store ends in fewer days than this.
         The boards then need it injected before the old one ends.
       - Without it, no certificate is followed by another, and one that has ended is an error.
         A board whose update certificate has ended does not start its client.
+      - With O(src) this only warns, since only the manifest tool makes the next certificate of a file.
     type: int
   renew_if_made_before:
     description:
@@ -83,6 +97,7 @@ options:
         V(2026-11-24) or V(2026-11-24T15:00:00Z). Without a zone it is in UTC, and it cannot be in the future.
       - This is how to renew at once, because a key may be in wrong hands or somebody left the team. A second
         run with the same moment changes nothing, because the certificate is younger then.
+      - With O(src) this fails when the file's certificate is older, since only the manifest tool makes the next one.
     type: str
   warn_days:
     description: Warn when the certificate ends in fewer days than this.
@@ -93,10 +108,16 @@ options:
       - A directory to write what the signing tools need, C(update_default_resources.c) and certificate, key and
         settings in the layouts of manifest-tool 1.x (C(.update-certificates), C(.manifest_tool.json)) and of
         manifest-dev-tool 2.x (C(.manifest-dev-tool)).
-      - The key is written in clear, with the mode 0600. A key or certificate that is there
-        is not overwritten, unless it is one that the entry had before; that one stays in the store.
+      - The key is written in clear, with the mode 0600. Nothing is overwritten. A file that is there and differs is an
+        error that names it.
       - A relative path is relative to the playbook.
     type: path
+  fingerprint:
+    description:
+      - With O(export_dir), write the files for the certificate with this SHA-256, or at least its first 16 hexadecimal
+        digits, which may be a former one. RV(former_certificates) lists them.
+      - Without it, the files are for the present certificate.
+    type: str
   force:
     description:
       - With O(state=absent), remove the entry although its private keys are lost with it, or although it cannot be
@@ -140,6 +161,13 @@ EXAMPLES = r"""
   pelion.mbl.mbl_update_resources:
     name: gateway
     export_dir: ~/signing/gateway
+  run_once: true
+
+- name: Write what it needs for boards that still hold the former certificate
+  pelion.mbl.mbl_update_resources:
+    name: gateway
+    export_dir: ~/signing/gateway-former
+    fingerprint: 4bf5122f344554c5
   run_once: true
 """
 
@@ -191,7 +219,8 @@ has_private_key:
   sample: true
 former_certificates:
   description:
-    - Fingerprints of the certificates that the entry had before and whose private keys it keeps, the oldest first.
+    - Fingerprints of the certificates that the entry had before, the oldest first. It keeps the private keys of those
+      that came with one.
   returned: when O(state=present)
   type: list
   elements: str

@@ -38,6 +38,11 @@ options:
     description: Certificates that end within so many days are warned of.
     type: int
     default: 30
+  only_look:
+    description: Whether this is only to see who would be refused, before a decision for fewer boards at a time. No
+      file is changed.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - pelion.mbl.attributes
   - pelion.mbl.attributes.info
@@ -70,6 +75,11 @@ dev_certs:
   elements: str
   returned: success
   sample: [bench-2026]
+only_look:
+  description: As given.
+  type: bool
+  returned: success
+  sample: false
 update_resources:
   description: Options of M(pelion.mbl.mbl_update_resources) for what the team store must be given first.
   type: list

@@ -139,7 +139,7 @@ entries:
       type: bool
       sample: true
     former_certificates:
-      description: Fingerprints of earlier certificates whose keys are kept.
+      description: Fingerprints of earlier certificates, the oldest first. Keys that came with them are kept.
       returned: for update resources
       type: list
       elements: str

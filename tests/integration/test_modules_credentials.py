@@ -155,6 +155,11 @@ def test_generated_and_exported(user: User) -> None:
     exported = {"src": "signing/gateway/update_default_resources.c", "private_key_src": str(key)}
     again, _second = user.twice({UPDATE: {"name": "copy", **exported}})
     assert again.results[0]["fingerprint"] == made["fingerprint"] and again.results[0]["has_private_key"]
+    # Without naming it, too, and that is said.
+    del exported["private_key_src"]
+    beside = user.run({UPDATE: {"name": "beside", **exported}})
+    assert beside.results[0]["has_private_key"]
+    assert f"{key} belongs to" in " ".join(beside.output.split())
 
 
 def test_nothing_secret_is_shown_at_any_verbosity(user: User) -> None:
@@ -201,8 +206,13 @@ def test_several_vault_ids(user: User) -> None:
         "vendor_id": "fa6b4a53-d5ad-5fdf-be9d-e663e4d41ffe",
         "class_id": "dddd16dc-89ba-57bf-821b-db7f8a06c389",
     }
-    changed = user.run({UPDATE: {"name": "two", **other_ids}}, secret=secret)
+    refused = user.run({UPDATE: {"name": "two", **other_ids}}, secret=secret)
+    assert refused.failed and "need another name" in refused.results[0]["msg"]
+    made = make_update_resources(Recipe(*derive_ids("example.com", "x")))
+    user.file("files/other.c", c_source(dict(made.values)))
+    changed = user.run({UPDATE: {"name": "two", "src": "other.c", "replace": True}}, secret=secret)
     assert changed.changed == 1 and header(two) == "$ANSIBLE_VAULT;1.2;AES256;prod"
+    assert len(changed.results[0]["former_certificates"]) == 1
     # With one of the secrets, its entries are there and the others are named.
     listed = user.run({INFO: {}}, secret=secret[:2])
     problems = {entry["name"]: entry["problem"] for entry in listed.results[0]["entries"]}
@@ -251,7 +261,12 @@ def test_a_certificate_is_renewed_at_once_but_once(user: User) -> None:
     renewed, _again = user.twice(renewal(moment))
     assert renewed.results[0]["source"] == "made" and renewed.results[0]["class_id"] == first["class_id"]
     assert renewed.results[0]["former_certificates"] == [first["fingerprint"]]
-    for text, said in (("soon", "is no time"), ("2100-01-01", "yet to come")):
+    former = {"name": "gateway", "export_dir": "signing", "fingerprint": first["fingerprint"][:16]}
+    exported, _again = user.twice({UPDATE: former})
+    assert len(exported.results[0]["exported"]) == 7
+    kept = user.run({UPDATE: {"name": "gateway", "export_dir": "signing"}})
+    assert kept.failed and "is not overwritten" in kept.results[0]["msg"]
+    for text, said in (("soon", "is no time"), ("2100-01-01", "in the future")):
         refused = user.run({UPDATE: {"name": "gateway", "renew_if_made_before": text}})
         assert refused.failed and said in refused.results[0]["msg"]
 

@@ -14,6 +14,13 @@ from credential_samples import developer_values
 from fleet import ROOT, Fleet, Play
 from own_directory import Bench
 
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.signing_files import SigningFiles
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_certificate import (
+    Recipe,
+    derive_ids,
+    make_update_resources,
+)
+
 PAGE = (ROOT / "docs/operating.md").read_text()
 COMMANDS = [
     line for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL) for line in block.splitlines()
@@ -30,6 +37,8 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         (old / f"{name}.bin").write_bytes(content)
     table = re.search(r"^```csv\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     assert table
+    made = make_update_resources(Recipe(*derive_ids("example.com", "bench-board")))
+    SigningFiles(bench.directory / "manifest-2").write(made)
     (bench.directory / "devices.csv").write_text(bench.named(table[1]))
     yield bench
     fleet.down()
@@ -128,6 +137,53 @@ def test_a_limit_means_the_same_to_every_playbook(bench):
     refused = bench.play("deprovision", f"-e boards={one},{other} --limit {one}")
     assert refused.returncode == 2 and f"{other} cannot be seen, or --limit leaves them out" in refused.output
     assert bench.fleet.content(one)
+
+
+def test_the_update_key_changes_by_a_rotation_of_a_whole_fleet_alone(bench: Bench) -> None:
+    first, second, third = sorted(bench.addresses)
+    made = make_update_resources(Recipe(*derive_ids("example.com", "bench-board")))
+    SigningFiles(bench.directory / "new").write(made)
+    given = "-e provision_pelion_update_src=new/update_default_resources.c -e report=reports"
+    batches = """-e '{"batches": [2, "100%"]}'"""
+    entry = bench.home / ".mbl-store/team/bench-update.update-resources.yml"
+
+    def everything() -> tuple[bytes, dict[str, str]]:
+        return entry.read_bytes(), {name: bench.fleet.content(name) for name in bench.addresses}
+
+    def outcomes() -> dict[str, str]:
+        return {board["name"]: board["outcome"] for board in bench.report()["boards"]}
+
+    before = everything()
+    refused = bench.play("provision", given)
+    assert refused.returncode == 2 and "All 3 boards: " in refused.output, refused.output
+    assert f"{made.fingerprint[:16]}…" in refused.output and "rotate is the only way" in refused.output
+    assert {board["code"] for board in bench.report()["boards"]} == {"update-differs"}
+    away = "127.0.0.9"
+    late = f"{{{{ '{away}' if ansible_play_name is match('Rotate') else '{bench.addresses[second]}' }}}}"
+    try:
+        bench.lists({name: bench.addresses[name] for name in (first, second)})
+        stopped = bench.play("rotate", given)
+        assert stopped.returncode == 2 and f"{third}. Nothing was rotated." in stopped.output, stopped.output
+        bench.lists({**bench.addresses, second: away})
+        stopped = bench.play("rotate", given, batches)
+        assert stopped.returncode != 0 and outcomes() == dict.fromkeys((first, third), "not_reached") | {
+            second: "unreachable"
+        }, stopped.output
+        assert everything() == before
+        bench.lists({**bench.addresses, second: late})
+        stopped = bench.play("rotate", given, batches)
+        assert stopped.returncode != 0, stopped.output
+        assert outcomes() == {first: "changed", second: "unreachable", third: "not_reached"}, stopped.output
+        assert "default.key.pem belongs to" in " ".join(stopped.output.split())
+    finally:
+        bench.lists(bench.addresses)
+    assert everything()[1][third] == before[1][third]
+    rotated = bench.play("rotate", given, batches)
+    assert rotated.returncode == 0 and "3 boards: 2 changed, 1 in order" in rotated.stderr, rotated.output
+    held = {board["update_certificate"]["fingerprint"] for board in bench.report()["boards"]}
+    assert held == {made.fingerprint}
+    due = bench.play("rotate", given, "-e provision_pelion_renew_if_made_before=2999-01-01")
+    assert due.returncode == 2 and "in the future" in due.output
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("ansible-playbook")])

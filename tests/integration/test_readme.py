@@ -15,6 +15,13 @@ import pytest
 from fleet import LAB, ROOT, TIMEOUT, Fleet
 from terminal import at_a_terminal
 
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.signing_files import SigningFiles
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_certificate import (
+    Recipe,
+    derive_ids,
+    make_update_resources,
+)
+
 BLOCKS = [
     textwrap.dedent(block)
     for block in re.findall(r"^ *```sh\n(.*?)^ *```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
@@ -62,6 +69,11 @@ def test_a_command(reader, lab, command):
     """One after the other, as a reader would, in the lab instead of a bench; the password is typed at the prompt."""
     if command.startswith("export "):
         return  # in the lab, the key is another
+    if command.startswith("mkdir -p manifest"):
+        # What the reader does with the manifest tool.
+        SigningFiles(reader / "bench/manifest").write(
+            make_update_resources(Recipe(*derive_ids("example.com", "board")))
+        )
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PELION_"))
     } | {
@@ -83,6 +95,8 @@ def test_a_command(reader, lab, command):
     if "pelion.mbl.provision" in command:
         assert len(re.findall(r"mbed-linux-os-\d+ +: ok=.*changed=[1-9]", output)) == len(lab.boards)
         assert f"{len(lab.boards)} boards: {len(lab.boards)} changed" in output
+        assert "default.key.pem belongs to" in " ".join(output.split())
+        assert "Unable to parse" not in output
     elif "pelion.mbl.status" in command:
         assert output.count(" registered") == len(lab.boards)
     elif "--graph" in command:

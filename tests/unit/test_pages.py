@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,33 @@ def test_playbooks_and_variables_that_pages_name_exist(page: Path) -> None:
     known = options["argument_specs"]["main"]["options"]
     for name in re.findall(r"\b(provision_pelion_\w+)", text):
         assert name in known, name
+
+
+def snippets() -> Iterator[tuple[str, str]]:
+    """The YAML that pages and files for users show, with where it stands: blocks of their own, and in commands that
+    write a file."""
+    for page in [*PAGES, ROOT / "roles/provision_pelion/README.md"]:
+        text = page.read_text()
+        blocks = re.findall(r"^ *```yaml\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
+        blocks += re.findall(r"^.*\.yml <<'END'\n(.*?)^ *END$", text, re.MULTILINE | re.DOTALL)
+        yield from ((f"{page.name}-{number}", textwrap.dedent(block)) for number, block in enumerate(blocks))
+    yield "group_vars", (ROOT / "inventory/group_vars/mbl.yml").read_text()
+
+
+@pytest.mark.parametrize(("name", "text"), list(snippets()))
+def test_snippets_are_yaml_with_and_without_what_they_leave_to_choose(name: str, text: str) -> None:
+    """A line such as `# name: value` is there to be used without its `#`."""
+    chosen = re.sub(r"^( *)# (\w+: \S.*)$", r"\1\2", text, flags=re.MULTILINE)
+    for variant in (text, chosen):
+        list(yaml.safe_load_all(variant))
+    for variable, _value in re.findall(r"^ *(?:# )?(provision_pelion_\w+):(.*)$", text, re.MULTILINE):
+        assert re.search(rf"^ *(- )?{variable}:", chosen, re.MULTILINE), f"{variable} cannot be chosen by a line"
+
+
+def test_the_files_for_variables_leave_a_choice() -> None:
+    """The test above is about something."""
+    left = [name for name, text in snippets() if re.search(r"^# provision_pelion_\w+: ", text, re.MULTILINE)]
+    assert left == ["README.md-1", "group_vars"]
 
 
 @pytest.mark.parametrize("name", CI_FILES)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from pathlib import Path
 
 import yaml
@@ -14,69 +15,74 @@ import yaml
 from ..errors import PelionError
 from ..store.durable_file import replace_file
 from .c_errors import CSourceError
-from .c_source import read_c_file
+from .manifest_tool import SIGNING_KEYS
 from .rules import CLASS_ID, UPDATE_CERTIFICATE, VENDOR_ID, CredentialError
 from .update_resources import UpdateResources
 
 C_FILE = "update_default_resources.c"
 CERTIFICATES = (".update-certificates/default.der", ".manifest-dev-tool/dev.cert.der")
-KEYS = (".update-certificates/default.key.pem", ".manifest-dev-tool/dev.key.pem")
+KEYS = SIGNING_KEYS
 
 
 class SigningFilesError(PelionError):
-    """The files cannot be written."""
+    """The files cannot be written; ``path``, among the facts, is the one that stands in the way."""
 
 
 class SigningFiles:
     """The files below ``directory`` from which manifest-tool 1.x and manifest-dev-tool 2.x take key and ids.
 
-    ``vendor_domain`` and ``device_class`` are noted for 1.x where they are known; it needs only the ids.
+    They are those of what update resources hold now, or of the certificate with the ``fingerprint`` (SHA-256, hex, at
+    least its first 16 digits) that they hold or held. ``vendor_domain`` and ``device_class`` are noted for 1.x where
+    they are known; it needs only the ids. Nothing that is there already is changed.
     """
 
-    def __init__(self, directory: Path, vendor_domain: str | None = None, device_class: str | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        vendor_domain: str | None = None,
+        device_class: str | None = None,
+        *,
+        fingerprint: str | None = None,
+    ) -> None:
         self._directory = directory
         self._vendor_domain = vendor_domain
         self._device_class = device_class
+        self._fingerprint = fingerprint
 
     def require_possible(self, resources: UpdateResources) -> None:
-        """Raise SigningFilesError when there is no key to write, no place, or what would be overwritten."""
-        if resources.private_key is None:
+        """Raise SigningFilesError when there is no such certificate, no key to write, no place, or a file that would be
+        overwritten."""
+        held = self._held(resources)
+        if held.private_key is None:
             raise SigningFilesError(
-                f"export_dir needs a private key to write to {self._directory}, and {resources.source} has none: "
-                "it came from a C file. Give the key that belongs to it with private_key_src."
+                f"export_dir needs a private key to write to {self._directory}, and for the certificate "
+                f"{held.fingerprint[:16]}… {resources.source} has none: it came from a C file. Give the key that "
+                "belongs to it with private_key_src."
             )
         place = next(path for path in (self._directory, *self._directory.absolute().parents) if path.exists())
         if not place.is_dir():
             raise SigningFilesError(f"export_dir: {place} is not a directory.", path=str(place))
         if not os.access(place, os.W_OK | os.X_OK):
             raise SigningFilesError(f"export_dir: you may not write to {place}.", path=str(place))
-        ours = {resources.private_key, *(pair.private_key for pair in resources.former)}
-        for name in KEYS:
+        for name, content in self._contents(held).items():
             found = self._content(name)
-            if found is not None and found not in ours:
+            if found is not None and not _says(name, found, content):
                 raise SigningFilesError(
-                    f"{self._directory / name} is another key than that of {resources.source}, and would be lost. "
-                    "Move it away, or choose another export_dir.",
+                    f"{self._directory / name} differs from what would be written there for the certificate "
+                    f"{held.fingerprint[:16]}…, and is not overwritten. Move it away, or choose another export_dir.",
                     path=str(self._directory / name),
                 )
-        certificates = {resources.fingerprint, *(pair.fingerprint for pair in resources.former)}
-        c_file = self._existing_c_file()
-        if c_file is not None and c_file.fingerprint not in certificates:
-            raise SigningFilesError(
-                f"{self._directory / C_FILE} holds another certificate than {resources.source}. "
-                "Move it away, or choose another export_dir.",
-                path=str(self._directory / C_FILE),
-            )
 
     def write(self, resources: UpdateResources, *, dry_run: bool = False) -> list[str]:
-        """Write what differs; return the paths. Keys get the mode 0600, new directories 0700."""
+        """Write what is not there; return the paths. Keys get the mode 0600, also one that is there, new directories
+        0700."""
         self.require_possible(resources)
         written = []
         try:
-            for name, content in self._contents(resources).items():
+            for name, content in self._contents(self._held(resources)).items():
                 path = self._directory / name
                 mode = 0o600 if name in KEYS else 0o644
-                if self._content(name) == content and (mode == 0o644 or not path.stat().st_mode & 0o077):
+                if path.exists() and (mode == 0o644 or not path.stat().st_mode & 0o077):
                     continue
                 written.append(str(path))
                 if not dry_run:
@@ -88,14 +94,27 @@ class SigningFiles:
             ) from error
         return written
 
+    def _held(self, resources: UpdateResources) -> UpdateResources:
+        """Those whose files these are."""
+        if self._fingerprint is None:
+            return resources
+        given = self._fingerprint.lower()
+        if not re.fullmatch("[0-9a-f]{16,64}", given):
+            raise SigningFilesError(
+                f"fingerprint is {self._fingerprint!r}, but must be the SHA-256 of a certificate, at least its first "
+                "16 hexadecimal digits."
+            )
+        held = next((old for old in reversed(resources.all_held) if old.fingerprint.startswith(given)), None)
+        if held is None:
+            there = ", ".join(old.fingerprint for old in resources.all_held)
+            raise SigningFilesError(
+                f"{resources.source} never had a certificate with the fingerprint {given}. It has had: {there}."
+            )
+        return held
+
     def _contents(self, resources: UpdateResources) -> dict[str, bytes]:
-        certificate = resources.values[UPDATE_CERTIFICATE]
-        contents: dict[str, bytes] = {}
-        found = self._existing_c_file()
-        # What another tool wrote in its own style stays when it says the same.
-        if found is None or found.values != resources.values:
-            contents[C_FILE] = c_file(resources)
-        contents |= dict.fromkeys(CERTIFICATES, certificate)
+        contents = {C_FILE: c_file(resources)}
+        contents |= dict.fromkeys(CERTIFICATES, resources.der)
         contents |= dict.fromkeys(KEYS, resources.private_key or b"")
         contents[".manifest_tool.json"] = self._settings_of_1x(resources)
         contents[".manifest-dev-tool/dev.cfg.yaml"] = yaml.safe_dump(
@@ -126,16 +145,22 @@ class SigningFiles:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def _existing_c_file(self) -> UpdateResources | None:
-        path = self._directory / C_FILE
-        if not path.exists():
-            return None
-        try:
-            return UpdateResources.from_c_source(read_c_file(path), str(path))
-        except (CSourceError, CredentialError) as error:
-            raise SigningFilesError(
-                f"{path} is there already and cannot be read, so it is not overwritten: {error}", path=str(path)
-            ) from error
+
+def _says(name: str, found: bytes, content: bytes) -> bool:
+    """Whether a file of that name says what ``content`` says, though a tool may have written it in its own style, and
+    settings may say more."""
+    if found == content:
+        return True
+    try:
+        if name == C_FILE:
+            there, ours = (UpdateResources.from_c_source(text, name) for text in (found, content))
+            return there.values == ours.values
+        if name.endswith((".json", ".yaml")):
+            settings, ours = yaml.safe_load(found), yaml.safe_load(content)
+            return isinstance(settings, dict) and all(settings.get(key) == value for key, value in ours.items())
+    except (CSourceError, CredentialError, yaml.YAMLError):
+        pass
+    return False
 
 
 def c_file(resources: UpdateResources) -> bytes:
@@ -144,7 +169,7 @@ def c_file(resources: UpdateResources) -> bytes:
         VENDOR_ID: resources.values[VENDOR_ID],
         CLASS_ID: resources.values[CLASS_ID],
         "arm_uc_default_fingerprint": bytes.fromhex(resources.fingerprint),
-        UPDATE_CERTIFICATE: resources.values[UPDATE_CERTIFICATE],
+        UPDATE_CERTIFICATE: resources.der,
         "arm_uc_update_public_key": resources.public_point,
     }
     parts = [

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -24,7 +24,6 @@ from .rules import (
     pem,
     pem_bytes,
     require,
-    sha256_hex,
     validity_notices,
 )
 
@@ -38,33 +37,20 @@ REQUIRED = (UPDATE_CERTIFICATE, VENDOR_ID, CLASS_ID)
 
 
 @dataclass(frozen=True)
-class SigningPair:
-    """An update certificate (DER) and its private key (PEM)."""
-
-    certificate: bytes = field(repr=False)
-    private_key: bytes = field(repr=False)
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the certificate's DER, 64 hex digits."""
-        return sha256_hex(self.certificate)
-
-
-@dataclass(frozen=True)
 class UpdateResources(Certified):
     """The update certificate and the ids of a kind of device.
 
     ``values`` has the certificate's DER and the two ids of 16 bytes by the names of their C variables.
-    ``private_key`` (PEM) signs updates; it is there when the certificate was made here. ``former`` are
-    the pairs that this entry held before: boards that still carry an older certificate take only
-    updates that its key signed. ``source`` is how errors call all this.
+    ``private_key`` (PEM) signs updates; None when the team does not have it. ``former`` are the resources
+    that this entry held before, the oldest first, themselves without former ones: boards that still carry an
+    older certificate take only updates for its ids that its key signed. ``source`` is how errors call all this.
     """
 
     KIND: ClassVar[str] = "update-resources"
 
     values: Mapping[str, bytes] = field(repr=False)
     private_key: bytes | None = field(default=None, repr=False)
-    former: tuple[SigningPair, ...] = field(default=(), repr=False)
+    former: tuple[UpdateResources, ...] = field(default=(), repr=False)
     source: str = field(default="the update resources", compare=False)
 
     @classmethod
@@ -97,7 +83,7 @@ class UpdateResources(Certified):
         try:
             key = load_pem_private_key(self.private_key, password=None)
         except (ValueError, TypeError):
-            raise CredentialError("private_key", self.source, "PEM", "is no PEM private key") from None
+            raise CredentialError("private_key", self.source, "PEM", "is not a PEM private key") from None
         if key.public_key() != self.certificate.public_key():
             raise CredentialError("private_key", self.source, "pair", "does not belong to the certificate")
 
@@ -120,38 +106,28 @@ class UpdateResources(Certified):
         return self.certificate.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
 
     @property
-    def signing_pair(self) -> SigningPair | None:
-        if self.private_key is None:
-            return None
-        return SigningPair(self.values[UPDATE_CERTIFICATE], self.private_key)
+    def all_held(self) -> tuple[UpdateResources, ...]:
+        """The former resources, the oldest first, then these; each without its former ones."""
+        return (*self.former, replace(self, former=()))
 
     def succeeding(self, earlier: UpdateResources) -> UpdateResources:
-        """These resources in the place of ``earlier``, with every private key that it held."""
-        if self.values[UPDATE_CERTIFICATE] == earlier.values[UPDATE_CERTIFICATE]:
-            key, former = self.private_key or earlier.private_key, earlier.former
-        else:
-            pair = earlier.signing_pair
-            key, former = self.private_key, ((*earlier.former, pair) if pair else earlier.former)
-            returning = [old for old in former if old.certificate == self.values[UPDATE_CERTIFICATE]]
-            if returning:
-                key = key or returning[0].private_key
-                former = tuple(old for old in former if old not in returning)
-        return UpdateResources(self.values, key, former, self.source)
+        """These resources in the place of ``earlier``, with all that it held, keys included."""
+        held = earlier.all_held
+        known = next((old.private_key for old in reversed(held) if old.der == self.der and old.private_key), None)
+        former = tuple(old for old in held if old.values != self.values)
+        return replace(self, private_key=known or self.private_key, former=former)
 
     def to_document(self) -> dict[str, Any]:
         """Plain data for YAML: the certificate and keys as PEM, the ids as UUIDs."""
         document: dict[str, Any] = {
             "vendor_id": str(self.vendor_id),
             "class_id": str(self.class_id),
-            "certificate": pem("CERTIFICATE", self.values[UPDATE_CERTIFICATE]),
+            "certificate": pem("CERTIFICATE", self.der),
         }
         if self.private_key is not None:
             document["private_key"] = self.private_key.decode("ascii")
         if self.former:
-            document["former"] = [
-                {"certificate": pem("CERTIFICATE", old.certificate), "private_key": old.private_key.decode("ascii")}
-                for old in self.former
-            ]
+            document["former"] = [old.to_document() for old in self.former]
         return document
 
     @classmethod
@@ -167,13 +143,11 @@ class UpdateResources(Certified):
             device_class = uuid.UUID(document[field_name]).bytes
             field_name = "private_key"
             key = document.get(field_name)
-            field_name = "former"
-            former = tuple(
-                SigningPair(pem_bytes(old["certificate"]), old["private_key"].encode("ascii"))
-                for old in document.get(field_name, [])
-            )
-            field_name = "private_key"
             private_key = None if key is None else key.encode("ascii")
+            field_name = "former"
+            # Stores of the first days have former certificates without ids: the entry's own.
+            ids = {"vendor_id": document["vendor_id"], "class_id": document["class_id"]}
+            former = tuple(cls.from_document({**ids, **old}, source) for old in document.get(field_name, []))
         except KeyError:
             raise CredentialError(field_name, source, "complete", "is missing") from None
         except (ValueError, AttributeError, TypeError):
@@ -203,5 +177,5 @@ def _what_it_is(file: CSource, missing: list[str]) -> str:
     if len(missing) == len(REQUIRED):
         reason = "holds no update resources (arm_uc_…)"
     else:
-        reason = f"lacks {', '.join(missing)}; write it again with the manifest tool's init"
+        reason = f"does not have {', '.join(missing)}; write it again with the manifest tool's init"
     return reason + (f". Left out by the preprocessor: {', '.join(file.left_out)}" if file.left_out else "")

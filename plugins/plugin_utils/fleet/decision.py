@@ -15,6 +15,7 @@ from ..cloud.api_answers import Device
 from ..errors import PelionError
 from ..reasons import Reason
 from ..store.errors import StoreError
+from ..team.known_certificates import without_key
 from ..words import some
 from .assignment import Assignment, Seeker, assign, is_meant
 from .identity import Identities
@@ -232,7 +233,9 @@ class _Deciding:
                 for name, part in working.items()
                 if self._stock.cloud and _seeks_place(seekers[name], self._stock)
             },
-            warnings=list(dict.fromkeys(self._warnings(assignment.given.values()))),
+            warnings=list(
+                dict.fromkeys([*self._warnings(assignment.given.values()), *self._keyless(members, working)])
+            ),
         )
 
     def _warnings(self, dev_certs: Iterable[str]) -> Iterator[str]:
@@ -240,6 +243,16 @@ class _Deciding:
         yield from self._stock.warnings
         for name in dict.fromkeys(dev_certs):
             yield from self._stock.developer.get(name, DeveloperStock()).warnings
+
+    def _keyless(self, members: Iterable[Member], working: Mapping[str, Part]) -> Iterator[str]:
+        """Whether a board takes updates is decided with its update certificate."""
+        getting: dict[str, list[str]] = {}
+        for member in members:
+            part, wish = working.get(member.name), member.wishes.update
+            resources = self._stock.updates[wish].resources
+            if part and not part.reconnect and resources and resources.private_key is None:
+                getting.setdefault(wish.name, []).append(member.name)
+        yield from (without_key(name, some(boards, 10)) for name, boards in getting.items())
 
     def _assign(self, members: Iterable[Member], seekers: Iterable[Seeker]) -> Assignment:
         cloud = self._stock.cloud

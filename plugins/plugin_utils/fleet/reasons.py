@@ -17,11 +17,16 @@ from ..reasons import Kind, Reason
 from ..store.errors import StoreError
 from ..store.places import PlacesError
 from ..store.vault import VaultError
+from ..team.update_keeper import DifferentResourcesError, NotRenewableError
 
 _ROSTER = "provision_pelion_roster"
 _IDENTITIES = "provision_pelion_when_bootstrapped to keep_identity or new_identity"
 _HELD_NAME = {"holds": "It holds {holds!r}: if that is right, set provision_pelion_dev_cert to it."}
 """After a rotation, the likeliest mistake is a former name in the variables."""
+_IMPORT = {
+    "mbl_cli_store": "{mbl_cli_store} is also a store of mbl-cli: import what that kept with "
+    "pelion.mbl.import_mbl_cli -e src={mbl_cli_store}, then run again."
+}
 _ASK_THE_CLIENT = (
     "Check that the API key belongs to the certificate's account, and that the board's client runs and reaches the "
     "cloud."
@@ -100,6 +105,14 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
             "The variables of this run's boards describe different ways to make update resources of one name.",
         ),
         "update-wish": Kind("{text}", common="The update resources that these boards wish for cannot be made."),
+        "update-differs": Kind(
+            "{text}",
+            common="The team store has other update resources than these boards' variables say. What a name stands for "
+            "is changed by pelion.mbl.rotate alone.",
+        ),
+        "update-not-renewed": Kind(
+            "{text}", common="The update certificates for these boards are to be renewed, which this run does not do."
+        ),
         "update-unknown": Kind(
             "This board holds an update certificate ({fingerprint:.16}…) that the team store {team_store} does not "
             "know under any name. Once it is replaced, the board takes no more updates that are signed with its key.",
@@ -108,6 +121,7 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
             "that one.",
             "These boards hold update certificates that the team store {team_store} does not know under any name. Once "
             "they are replaced, the boards take no more updates that are signed with their keys.",
+            _IMPORT,
         ),
         "no-key-made": Kind(
             "No key is made for the update resources {update_resources!r}, since {holder} holds an update certificate "
@@ -115,6 +129,7 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
             "If this is the right store, set provision_pelion_when_update_unknown to replace for that board.",
             "No keys are made for update resources, since another board holds an update certificate that the team "
             "store {team_store} does not know.",
+            _IMPORT,
         ),
         # Developer certificates.
         "would-ignore-certificate": Kind(
@@ -229,6 +244,8 @@ WORK_REASONS: Mapping[str, Kind] = MappingProxyType(
 _ROOMS: tuple[tuple[type[PelionError], str], ...] = (
     (StoreError, "store"),
     (VaultError, "store"),
+    (DifferentResourcesError, "update-differs"),
+    (NotRenewableError, "update-not-renewed"),
     (PlacesError, "store"),
     (ApiError, "cloud"),
     (CredentialError, "credentials"),

@@ -119,7 +119,7 @@ def update_unknown(members: Iterable[Member], stock: Stock) -> Refusals:
         fingerprint = unknown_update(member.board, resources.fingerprint if resources else None, stock.known_updates)
         if fingerprint:
             unknown[member.name] = fingerprint
-            yield member.name, holds_unknown_update(fingerprint, stock.team_store)
+            yield member.name, holds_unknown_update(fingerprint, stock.team_store, stock.mbl_cli_store)
     if not unknown:
         return
     (holder, fingerprint), *_ = unknown.items()
@@ -136,6 +136,7 @@ def update_unknown(members: Iterable[Member], stock: Stock) -> Refusals:
                         "holder": holder,
                         "fingerprint": fingerprint,
                         "team_store": stock.team_store,
+                        **({"mbl_cli_store": stock.mbl_cli_store} if stock.mbl_cli_store else {}),
                     },
                 ),
             )
@@ -190,9 +191,11 @@ def unknown_update(found: Inspection, wanted: str | None, known: Container[str])
     return str(held["fingerprint"])
 
 
-def holds_unknown_update(fingerprint: str, team_store: str) -> Reason:
-    """The reason to refuse a board that holds such a certificate. ``team_store``: where the store is, for people."""
-    return Reason("update-unknown", {"fingerprint": fingerprint, "team_store": team_store})
+def holds_unknown_update(fingerprint: str, team_store: str, mbl_cli_store: str = "") -> Reason:
+    """The reason to refuse a board that holds such a certificate. ``team_store``: where the store is, for people;
+    ``mbl_cli_store``: see Stock."""
+    imported = {"mbl_cli_store": mbl_cli_store} if mbl_cli_store else {}
+    return Reason("update-unknown", {"fingerprint": fingerprint, "team_store": team_store, **imported})
 
 
 def _others(members: Iterable[Member], refused: Container[str]) -> list[Member]:

@@ -19,8 +19,8 @@ from ..credentials.update_resources import UpdateResources
 from ..errors import PelionError
 from ..reasons import Reason
 from ..store.store import Store
-from ..team.known_certificates import known_update_certificates
-from ..team.update_keeper import Renewal, UpdateKeeper
+from ..team.known_certificates import known_update_certificates, mbl_cli_store_in
+from ..team.update_keeper import NotRenewableError, Renewal, UpdateKeeper
 from .assignment import Certificate, is_meant
 from .member import Member
 from .reasons import reason_of
@@ -99,9 +99,10 @@ class CloudStock:
 class Stock:
     """What there was when it was read, for the wishes of the boards that it was read for.
 
-    ``team_store`` is the store's directory, for people. ``developer`` has stored credentials by name, of all names that
-    can be given to one of the boards. ``known_updates``: see known_update_certificates. ``cloud`` is None for a run
-    that does not ask it. ``warnings`` are texts for the user.
+    ``team_store`` is the store's directory, for people; ``mbl_cli_store`` the same where mbl-cli left a store there
+    that can be imported, else empty. ``developer`` has stored credentials by name, of all names that can be given to
+    one of the boards. ``known_updates``: see known_update_certificates. ``cloud`` is None for a run that does not ask
+    it. ``warnings`` are texts for the user.
     """
 
     team_store: str
@@ -110,6 +111,7 @@ class Stock:
     known_updates: Mapping[str, str] = field(default_factory=dict)
     cloud: CloudStock | None = None
     warnings: tuple[str, ...] = ()
+    mbl_cli_store: str = ""
 
     def is_ready(self, dev_cert: str) -> bool:
         """Whether the store has the certificate, and it is the one of that name in the cloud, where that is asked."""
@@ -133,7 +135,7 @@ class Stock:
 def read_stock(
     team: Store,
     api: PelionApi | None,
-    read_src: Callable[[str], UpdateResources],
+    read_src: Callable[[UpdateWish], UpdateResources],
     members: Collection[Member],
     *,
     warn_days: int = 30,
@@ -141,8 +143,9 @@ def read_stock(
     """Read what ``members`` can need: nothing without any; of the cloud behind ``api`` two lists, and the account's
     limit where a certificate may have to be made.
 
-    ``read_src`` gives the update resources in the C file that a wish names. Certificates that end within ``warn_days``
-    are warned of. Raises ApiError and StoreError; what concerns one wish or name alone becomes its ``problem``.
+    ``read_src`` gives the update resources in the C file that a wish names, with their key where that is at hand.
+    Certificates that end within ``warn_days`` are warned of. Raises ApiError and StoreError; what concerns one wish or
+    name alone becomes its ``problem``.
     """
     if not members:
         return Stock(team.place)
@@ -150,11 +153,13 @@ def read_stock(
     wishes = dict.fromkeys(member.wishes.update for member in members)
     updates = {wish: _update(team, read_src, wish, warn_days, warnings) for wish in wishes}
     known: dict[str, str] = {}
+    old_store = ""
     if any(member.wishes.when_update_unknown == REFUSE for member in members):
         known = known_update_certificates(team, warnings.append)
+        old_store = mbl_cli_store_in(team)
     cloud = _cloud(api, members) if api else None
     developer = {name: _developer(team, name, warn_days) for name in _names(team, members)}
-    return Stock(team.place, developer, updates, known, cloud, tuple(warnings))
+    return Stock(team.place, developer, updates, known, cloud, tuple(warnings), old_store)
 
 
 def _cloud(api: PelionApi, members: Iterable[Member]) -> CloudStock:
@@ -195,35 +200,62 @@ def _developer(team: Store, name: str, warn_days: int) -> DeveloperStock:
 
 
 def _update(
-    team: Store, read_src: Callable[[str], UpdateResources], wish: UpdateWish, warn_days: int, warnings: list[str]
+    team: Store,
+    read_src: Callable[[UpdateWish], UpdateResources],
+    wish: UpdateWish,
+    warn_days: int,
+    warnings: list[str],
 ) -> UpdateStock:
+    now = datetime.now(timezone.utc)
     try:
+        renewal = Renewal.of(wish.renew_before_days, wish.renew_if_made_before)
         outcome = UpdateKeeper(team, wish.name, dry_run=True).present(
-            given=read_src(wish.src) if wish.src else None,
+            given=read_src(wish) if wish.src else None,
             ids=_ids(wish),
             subject=common_name(wish.vendor_domain) if wish.vendor_domain and not wish.src else None,
-            renewal=None if wish.src else Renewal.of(wish.renew_before_days, wish.renew_if_made_before),
+            renewal=renewal if wish.src or wish.replace else None,
+            replace=wish.replace,
             warn_days=warn_days,
+            now=now,
         )
+        if outcome.source == "store" and not wish.src and not wish.replace:
+            warnings += _left_to_rotate(wish, renewal, outcome.credentials, now)
     except PelionError as error:
         return UpdateStock(problem=reason_of(error, "update-wish"))
     warnings += outcome.notices
     return UpdateStock(outcome.credentials, ready=not outcome.changed)
 
 
+def _left_to_rotate(wish: UpdateWish, renewal: Renewal, stored: UpdateResources, now: datetime) -> list[str]:
+    """A text for the user where a certificate ends sooner than was asked for. Raises NotRenewableError for one that
+    must be replaced now."""
+    text = (
+        f"The update resources {wish.name!r} are to get a new certificate, which only pelion.mbl.rotate makes: run it "
+        "with the same variables."
+    )
+    if renewal.is_too_old(stored):
+        raise NotRenewableError(text)
+    return [f"{text} The present one ends on {stored.not_after:%Y-%m-%d}."] if renewal.is_ending(stored, now) else []
+
+
 def _ids(wish: UpdateWish) -> tuple[uuid.UUID, uuid.UUID] | None:
     """The vendor and class ids that ``wish`` names or derives; None where it leaves them to file or store."""
     if wish.src:
         return None
+    if wish.private_key_src:
+        raise PelionError(
+            f"provision_pelion_update_private_key_src names a key for the update resources {wish.name!r}, but no file "
+            "has its certificate: set provision_pelion_update_src as well."
+        )
     if bool(wish.vendor_domain) != bool(wish.device_class) or bool(wish.vendor_id) != bool(wish.class_id):
         raise PelionError(
-            f"The update resources {wish.name!r} are wished for with one half of what an id is made from: give "
-            "provision_pelion_vendor_domain with provision_pelion_device_class, or provision_pelion_vendor_id with "
+            f"Half of what the ids of the update resources {wish.name!r} are made from is missing: set both "
+            "provision_pelion_vendor_domain and provision_pelion_device_class, or both provision_pelion_vendor_id and "
             "provision_pelion_class_id."
         )
     if wish.vendor_domain and wish.vendor_id:
         raise PelionError(
-            f"The update resources {wish.name!r} are wished for with ids and with what ids are derived from: give "
+            f"The update resources {wish.name!r} have both ids and what ids are derived from: set "
             "provision_pelion_vendor_domain or provision_pelion_vendor_id, not both."
         )
     if wish.vendor_domain:

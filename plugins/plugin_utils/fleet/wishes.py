@@ -30,28 +30,41 @@ ALLOW: Final = "allow"
 class UpdateWish:
     """Update resources by ``name``, and what they are made from when the store does not have them.
 
-    That is a C file (``src``), or a domain and a class that the ids are derived from, or the ids themselves;
-    empty texts stand for what was not given. A certificate that ends within ``renew_before_days``, or was made before
+    That is a C file (``src``), with the private key of its certificate (``private_key_src``) where that is not beside
+    it, or a domain and a class that the ids are derived from, or the ids themselves; empty texts stand for what was not
+    given. Nothing of this changes what the store has, but with ``replace``, which only a rotation has: then the file
+    takes its place, and a certificate that ends within ``renew_before_days``, or was made before
     ``renew_if_made_before``, is followed by a new one.
     """
 
     name: str
     src: str = ""
+    private_key_src: str = ""
     vendor_domain: str = ""
     device_class: str = ""
     vendor_id: str = ""
     class_id: str = ""
     renew_before_days: int | None = None
     renew_if_made_before: str = ""
+    replace: bool = False
 
     def arguments(self) -> dict[str, Any]:
         """Those options of pelion.mbl.mbl_update_resources that are given."""
-        given = {key: value for key, value in asdict(self).items() if value not in ("", None)}
+        left_out = set() if self.replace else {"renew_before_days", "renew_if_made_before"}
         # A file that was named comes before what the inventory says on generating.
-        return {"name": self.name, "src": self.src} if self.src else given
+        left_out |= _GENERATING if self.src else {"replace"}
+        given = {key: value for key, value in asdict(self).items() if value not in ("", None, False)}
+        return {key: value for key, value in given.items() if key not in left_out}
 
 
-VARIABLES = {"name": "update_resources", "src": "update_src"}
+_GENERATING = {"vendor_domain", "device_class", "vendor_id", "class_id", "renew_before_days", "renew_if_made_before"}
+
+VARIABLES = {
+    "name": "update_resources",
+    "src": "update_src",
+    "private_key_src": "update_private_key_src",
+    "replace": "replace_update",
+}
 """The role's variables for fields of UpdateWish; the others have the same names."""
 
 

@@ -159,6 +159,7 @@ class Report:
     ``places`` are empty where the cloud was not asked; ``problems`` are those of the fleet as a whole; ``sites`` are
     those whose reports were put together in this one. ``absent`` are names of boards that the team has provisioned and
     that the run was not about, since the inventory does not have them. In ``check_mode``, what is changed would be.
+    ``warnings`` are what people should know of the fleet, though nothing failed.
     """
 
     playbook: str
@@ -169,6 +170,7 @@ class Report:
     sites: Sequence[SiteRun] = ()
     absent: Sequence[str] = ()
     check_mode: bool = False
+    warnings: Sequence[str] = ()
 
     @property
     def success(self) -> bool:
@@ -197,6 +199,7 @@ class Report:
             "sites": [asdict(site) for site in self.sites],
             "absent": list(self.absent),
             "check_mode": self.check_mode,
+            "warnings": list(self.warnings),
         }
 
     @classmethod
@@ -220,4 +223,5 @@ class Report:
             given.each("sites", SiteRun.from_json),
             given.texts("absent"),
             given.flag("check_mode"),
+            given.texts("warnings"),
         )

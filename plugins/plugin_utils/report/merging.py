@@ -65,6 +65,7 @@ def merge(sites: Mapping[str, Report | Silence], now: datetime, remembered: Mapp
         tuple(problems),
         [SiteRun(site, heard[site].made_at if site in heard else None) for site in sites],
         sorted({n for report in heard.values() for n in report.absent} - {b.name for b in boards}, key=natural),
+        warnings=[f"{site}: {warning}" for site, report in heard.items() for warning in report.warnings],
     )
 
 

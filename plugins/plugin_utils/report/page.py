@@ -54,6 +54,7 @@ def _parts(report: Report) -> Iterator[str]:
     )
     yield f'<ul class="tiles">{"".join(tiles)}</ul>'
     yield "".join(f'<div class="step failed"><p>{_text(problem)}</p></div>' for problem in report.problems)
+    yield "".join(f'<div class="step attention"><p>{_text(warning)}</p></div>' for warning in report.warnings)
     steps = [_step(step) for step in alike(report.boards) if step.reason or step.code]
     if steps:
         yield f'<section id="steps"><h2>What to do</h2>{"".join(steps)}</section>'

@@ -29,10 +29,18 @@ class Names:
 
 @dataclass(frozen=True)
 class Decided:
-    """What was decided for a fleet: the ``names`` for each board that has a part, and boards that are ``absent``."""
+    """What was decided for a fleet: the ``names`` for each board that has a part, and boards that are ``absent``. With
+    ``only_look``, nothing of it is done before it is decided again."""
 
     names: Mapping[str, Names]
     absent: Sequence[str] = ()
+    only_look: bool = False
+
+    @staticmethod
+    def is_awaited_by(result: Mapping[str, Any]) -> bool:
+        """Whether nothing follows of the result for its board before it is decided and done: it is the board's answer,
+        or that of Ansible's include_tasks."""
+        return "wishes" in result or "include" in result
 
     @classmethod
     def from_json(cls, result: Mapping[str, Any]) -> Decided | None:
@@ -42,7 +50,8 @@ class Decided:
         try:
             given = JsonObject(result)
             parts = given.mapping("parts")
-            return cls({name: Names.from_json(part) for name, part in parts.items()}, given.texts("absent"))
+            names = {name: Names.from_json(part) for name, part in parts.items()}
+            return cls(names, given.texts("absent"), given.flag("only_look"))
         except ValueError:
             return None
 

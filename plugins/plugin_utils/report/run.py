@@ -85,13 +85,17 @@ class Run:
         if decided := Decided.from_json(result):
             self._names.update(decided.names)
             self._absent.update(decided.absent)
+            for seen in self._boards.values():
+                here = seen.batch == self._batch and seen.outcome == NOT_REACHED
+                if here and not decided.only_look and seen.name not in decided.names:
+                    seen.outcome = OK
 
     def succeeded(self, name: str, result: Mapping[str, Any]) -> None:
         """A task was done on the board."""
         if seen := self._see(name):
             if result.get("changed"):
                 seen.outcome = CHANGED
-            elif seen.outcome == NOT_REACHED:
+            elif seen.outcome == NOT_REACHED and not Decided.is_awaited_by(result):
                 seen.outcome = OK
             seen.note(BoardFacts.from_json(result))
 
@@ -110,7 +114,7 @@ class Run:
         why = Reason("fleet-failed")
         code = failure.reason or why
         for seen in self._boards.values():
-            if seen.batch == self._batch and seen.outcome in GOOD:
+            if seen.batch == self._batch and seen.bad is None:
                 told = BoardReport.because(seen.name, FAILED, why)
                 seen.ended(replace(told, code=code.code, facts=code.facts))
 

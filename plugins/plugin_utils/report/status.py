@@ -20,6 +20,7 @@ from ..fleet.roster import KEY_PREFIX
 from ..json_object import JsonObject
 from ..reasons import Reason
 from ..team.developer_certificates import DEVICES_PER_CERTIFICATE
+from ..team.known_certificates import without_key
 from ..times import parse_time, time_text
 from .entries import ATTENTION, FAILED, MISSING, OK, BoardReport, HeldCertificate, Place, Report
 from .failure import Failure
@@ -45,8 +46,9 @@ class Fleet:
     """What status_report puts together.
 
     ``addresses`` are the boards' addresses. ``inventory`` are the names of all hosts there, so that a board left out
-    by a limit is not missing. ``devices`` are None where the cloud was not asked. With ``site``, remembered boards of
-    other sites are not expected.
+    by a limit is not missing. ``unsigned`` are the update certificates of which the team has no signing key: names of
+    their update resources by fingerprint. ``devices`` are None where the cloud was not asked. With ``site``, remembered
+    boards of other sites are not expected.
     """
 
     answers: Mapping[str, Answer]
@@ -57,6 +59,7 @@ class Fleet:
     devices: Sequence[Device] | None = None
     certificates: Sequence[DeveloperCertificate] = ()
     site: str = ""
+    unsigned: Mapping[str, str] = field(default_factory=dict)
 
 
 def status_report(
@@ -77,7 +80,16 @@ def status_report(
         Place(c.name, counts[c.id], DEVICES_PER_CERTIFICATE, c.status, time_text(c.not_after) or "")
         for c in sorted(fleet.certificates, key=lambda certificate: natural(certificate.name))
     ]
-    return Report(playbook, time_text(now) or "", boards, places, tuple(problems))
+    warnings = tuple(_unsigned(boards, fleet.unsigned))
+    return Report(playbook, time_text(now) or "", boards, places, tuple(problems), warnings=warnings)
+
+
+def _unsigned(boards: Iterable[BoardReport], names: Mapping[str, str]) -> Iterator[str]:
+    """A text for each of the ``names`` whose certificate ``boards`` hold."""
+    held = Counter(board.update_certificate.fingerprint for board in boards if board.update_certificate)
+    for fingerprint, name in names.items():
+        if count := held[fingerprint]:
+            yield without_key(name, f"{count} board{'' if count == 1 else 's'}")
 
 
 class _Judge:

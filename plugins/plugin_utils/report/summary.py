@@ -29,6 +29,7 @@ def summary(report: Report) -> list[str]:
         lines.append(" | ".join(word for word in words if word))
     if more := sum(len(step.names) for step in steps[MOST_LINES:]):
         lines.append(f"… and {more} more boards that are not in order; -e report=DIR lists all of them.")
+    lines += [f"Warning: {printable(warning)}" for warning in report.warnings]
     if report.absent:
         lines.append(absence(report))
     return lines

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from ..credentials.update_resources import UpdateResources
 from ..store.store import Store
+from .mbl_cli_store import is_mbl_cli_store
 
 
 def known_update_certificates(store: Store, report: Callable[[str], None]) -> dict[str, str]:
@@ -25,6 +26,32 @@ def known_update_certificates(store: Store, report: Callable[[str], None]) -> di
             report(str(found.error))
             continue
         current.setdefault(found.entry.fingerprint, found.name)
-        for pair in found.entry.former:
-            former.setdefault(pair.fingerprint, found.name)
+        for held in found.entry.former:
+            former.setdefault(held.fingerprint, found.name)
     return former | current
+
+
+def mbl_cli_store_in(store: Store) -> str:
+    """The directory of ``store`` where mbl-cli has left a store of its own there, which may know more; else empty."""
+    return str(store.directory) if is_mbl_cli_store(store.directory) else ""
+
+
+def update_certificates_without_key(store: Store) -> dict[str, str]:
+    """The names of the store's update resources whose signing key no entry has, by their certificates' fingerprints,
+    former ones included.
+
+    Entries that cannot be read are passed over. Raises as known_update_certificates does.
+    """
+    entries = [(found.name or "", found.entry) for found in store.entries(UpdateResources) if found.entry is not None]
+    held = [(name, resources) for name, entry in entries for resources in entry.all_held]
+    with_key = {resources.fingerprint for _name, resources in held if resources.private_key}
+    return {resources.fingerprint: name for name, resources in held if resources.fingerprint not in with_key}
+
+
+def without_key(name: str, boards: str) -> str:
+    """What to tell users of update resources without a signing key, and of the ``boards`` that hold or get them."""
+    return (
+        f"The team store has no signing key for the update resources {name!r}, so nobody can sign updates with it for "
+        f"{boards}. If you have the key, add it with pelion.mbl.mbl_update_resources (its options name, src and "
+        "private_key_src)."
+    )

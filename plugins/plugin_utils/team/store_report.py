@@ -57,7 +57,7 @@ def _facts(entry: Stored) -> dict[str, Any]:
             "vendor_id": str(entry.vendor_id),
             "class_id": str(entry.class_id),
             "has_private_key": entry.private_key is not None,
-            "former_certificates": [pair.fingerprint for pair in entry.former],
+            "former_certificates": [held.fingerprint for held in entry.former],
         }
     return facts | {
         "certificate_id": entry.certificate_id,

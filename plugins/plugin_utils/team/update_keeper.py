@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ..credentials.rules import CLASS_ID, UPDATE_CERTIFICATE, VENDOR_ID, CredentialError
+from ..credentials.rules import UPDATE_CERTIFICATE, CredentialError
 from ..credentials.update_certificate import (
     DEFAULT_SUBJECT,
     DEFAULT_VALID_DAYS,
@@ -19,7 +19,7 @@ from ..credentials.update_certificate import (
     RecipeError,
     make_update_resources,
 )
-from ..credentials.update_resources import SigningPair, UpdateResources
+from ..credentials.update_resources import UpdateResources
 from ..errors import PelionError
 from ..store.errors import StoreError
 from ..store.store import Store
@@ -29,6 +29,15 @@ from .outcome import Outcome
 
 class NothingToMakeError(PelionError):
     """The store has no such entry, and nothing says what to make."""
+
+
+class DifferentResourcesError(PelionError):
+    """The store has other resources of that name than were given. ``facts``: ``stored`` and ``given``, with
+    ``fingerprint``, ``vendor_id`` and ``class_id`` as far as they were given."""
+
+
+class NotRenewableError(PelionError):
+    """A certificate is to be followed by a new one, which is not made here."""
 
 
 class KeyNeededError(PelionError):
@@ -61,21 +70,25 @@ class Renewal:
         """Raises RecipeError for what would make another certificate at each run."""
         if self.before_days is not None and self.before_days >= valid_days:
             raise RecipeError(
-                f"renew_before_days is {self.before_days}, but a new certificate is valid for {valid_days} days "
-                "(valid_days): it would be followed by another at each run."
+                f"renew_before_days is {self.before_days}, but a new certificate is valid for only {valid_days} "
+                "days (valid_days), so each run would replace it."
             )
         if self.made_before is not None and self.made_before > now:
             raise RecipeError(
-                f"renew_if_made_before is {time_text(self.made_before)}, which is yet to come (it is "
-                f"{time_text(now)}): until then, each run would make another certificate."
+                f"renew_if_made_before is {time_text(self.made_before)}, which is in the future (it is "
+                f"{time_text(now)} now): until then, each run would make another certificate."
             )
 
+    def is_ending(self, resources: UpdateResources, now: datetime) -> bool:
+        """Whether the certificate ends too soon."""
+        return self.before_days is not None and resources.not_after - now < timedelta(self.before_days)
+
+    def is_too_old(self, resources: UpdateResources) -> bool:
+        """Whether it was made too long ago. A certificate's times have whole seconds."""
+        return self.made_before is not None and resources.not_before < self.made_before.replace(microsecond=0)
+
     def is_due(self, resources: UpdateResources, now: datetime) -> bool:
-        ending = self.before_days is not None and resources.not_after - now < timedelta(self.before_days)
-        # A certificate's times have whole seconds.
-        return ending or (
-            self.made_before is not None and resources.not_before < self.made_before.replace(microsecond=0)
-        )
+        return self.is_ending(resources, now) or self.is_too_old(resources)
 
 
 class UpdateKeeper:
@@ -94,18 +107,21 @@ class UpdateKeeper:
         subject: str | None = None,
         valid_days: int = DEFAULT_VALID_DAYS,
         renewal: Renewal | None = None,
+        replace: bool = False,
         warn_days: int = 30,
         require: Callable[[UpdateResources], None] | None = None,
         now: datetime | None = None,
     ) -> Outcome:
-        """Make sure of an entry that holds what was ``given``, or the vendor and class ``ids``, or any at all.
+        """Make sure of an entry that holds what was ``given`` (of a file), or the vendor and class ``ids``, or any
+        at all.
 
-        A certificate is made where there is none, with ``subject`` and ``valid_days``. One for which ``renewal`` is
-        due is followed by a new one. ``require`` may raise what is amiss with the resources, before the store is
-        changed. The outcome's source is ``store``, ``file`` or ``made``.
+        These say how to make an entry that is not there; one that is never changes by them. Only with ``replace``,
+        what was given takes its place. A certificate is made with ``subject`` and ``valid_days``. One for which
+        ``renewal`` is due is followed by a new one under the same ids. ``require`` may raise what is amiss with the
+        resources, before the store is changed. The outcome's source is ``store``, ``file`` or ``made``.
 
-        Raises NothingToMakeError, RecipeError, StoreError, and CredentialError for a certificate that must not
-        reach a device.
+        Raises NothingToMakeError, DifferentResourcesError, NotRenewableError, RecipeError, StoreError, and
+        CredentialError for a certificate that must not reach a board.
         """
         now = now or datetime.now(timezone.utc)
         renewal = renewal or Renewal()
@@ -118,16 +134,19 @@ class UpdateKeeper:
                     f"The team store {self._store.directory} has no update resources named {self._name!r}. "
                     "Give src (a C file), vendor_domain and device_class, or vendor_id and class_id."
                 )
-            wanted = given.succeeding(stored) if given and stored else given or _kept(stored, recipe)
+            if stored:
+                self._require_same(stored, given, ids, replace)
+            wanted = given.succeeding(stored) if given and stored else given or stored
             source = "store" if wanted == stored or not given else "file"
-            if wanted is None or renewal.is_due(wanted, now):
+            overdue = self._overdue(given, renewal, now)
+            if wanted is None or (not given and renewal.is_due(wanted, now)):
                 source = "made"
                 if self._dry_run:
                     planned = _planned(recipe, stored)
                     return Outcome(True, source, planned, _facts(stored), planned)
                 wanted = make_update_resources(recipe, now)
                 wanted = wanted.succeeding(stored) if stored else wanted
-            notices = self._check(wanted, source, now, warn_days)
+            notices = [*overdue, *self._check(wanted, given is not None, now, warn_days)]
             if require:
                 require(wanted)
             facts = _facts(wanted)
@@ -165,7 +184,7 @@ class UpdateKeeper:
                 if not force:
                     raise StoreError(
                         f"{error} It may hold private keys, so it is not removed. Without it, boards that hold its "
-                        "certificate may never take an update again. If that is known and wanted, give force: true.",
+                        "certificate may never take an update again. To remove it anyway, set force: true.",
                         **error.facts,
                     ) from error
                 stored = None
@@ -181,8 +200,8 @@ class UpdateKeeper:
             for found in self._store.entries(UpdateResources)
             if found.entry is not None and found.name != self._name
         ]
-        kept = {pair.private_key for _name, other in others for pair in _pairs(other)}
-        lost = {pair.fingerprint for pair in _pairs(stored) if pair.private_key not in kept}
+        kept = {held.private_key for _name, other in others for held in _with_keys(other)}
+        lost = {held.fingerprint for held in _with_keys(stored) if held.private_key not in kept}
         needed_by = sorted(str(name) for name, other in others if other.fingerprint in lost)
         facts = {"fingerprints": sorted(lost), "needed_by": needed_by}
         if needed_by:
@@ -194,43 +213,82 @@ class UpdateKeeper:
             )
         if lost and not force:
             raise KeyNeededError(
-                f"The update resources {self._name!r} hold {len(lost)} private keys that the team store has nowhere "
-                f"else, for the certificates {', '.join(_short(sorted(lost)))}. A board that holds one of these "
+                f"The update resources {self._name!r} hold private keys that the team store has nowhere else, for "
+                f"the certificates {', '.join(_short(sorted(lost)))}. A board that holds one of these "
                 "certificates takes only updates that its key signed, so without the key it can never be updated "
-                "again. The cloud does not know which boards these are; update_certificate of "
-                "pelion.mbl.mbl_pelion_status tells it of each. When there are none, or the keys are kept elsewhere "
-                "(export_dir writes the present one), give force: true.",
+                "again. The cloud does not know which boards these are; pelion.mbl.mbl_pelion_status returns each "
+                "board's update_certificate. When no board holds one of them, or the keys are kept elsewhere "
+                "(export_dir writes them, with fingerprint each of the former ones), set force: true.",
                 **facts,
             )
 
-    def _check(self, wanted: UpdateResources, source: str, now: datetime, warn_days: int) -> list[str]:
+    def _require_same(
+        self,
+        stored: UpdateResources,
+        given: UpdateResources | None,
+        ids: tuple[uuid.UUID, uuid.UUID] | None,
+        replace: bool,
+    ) -> None:
+        """Certificate and ids are one thing under a name."""
+        if given:
+            wanted, former = _identity(given), any(old.values == given.values for old in stored.former)
+            if given.values == stored.values or (replace and not former):
+                return
+        else:
+            wanted, former = dict(zip(("vendor_id", "class_id"), map(str, ids), strict=True)) if ids else {}, False
+        there = _identity(stored)
+        differing = [name for name, value in wanted.items() if there[name] != value]
+        if not differing:
+            return
+        if former:
+            advice = "It is one that was replaced, and it stays so: give the present file, or none."
+        elif given:
+            advice = (
+                "Give it another name (provision_pelion_update_resources), or rotate to it: pelion.mbl.rotate is the "
+                "only way to change what a name stands for."
+            )
+        else:
+            advice = "Other ids need another name (provision_pelion_update_resources), with a certificate of its own."
+        raise DifferentResourcesError(
+            f"The update resources {self._name!r} are in the team store with {_shown(there, differing)}, but "
+            f"{given.source if given else 'the variables'} {'has' if given else 'have'} {_shown(wanted, differing)}. "
+            + advice,
+            stored=there,
+            given=wanted,
+        )
+
+    def _overdue(self, given: UpdateResources | None, renewal: Renewal, now: datetime) -> list[str]:
+        """A notice of a file's certificate that ends sooner than was asked for. Raises NotRenewableError for one that
+        must be replaced now."""
+        if given is None or not renewal.is_due(given, now):
+            return []
+        text = (
+            f"The update resources {self._name!r} are to get a new certificate, but they come from {given.source}, and "
+            "only the manifest tool makes the next one of that: run its init in a new directory, and give the new file "
+            "to pelion.mbl.rotate (-e provision_pelion_update_src=FILE)."
+        )
+        if renewal.is_too_old(given):
+            raise NotRenewableError(text)
+        return [f"{text} The present one ends on {given.not_after:%Y-%m-%d}."]
+
+    def _check(self, wanted: UpdateResources, from_file: bool, now: datetime, warn_days: int) -> list[str]:
         try:
             return wanted.check(now, warn_days)
         except CredentialError as error:
             if error.facts["rule"] != "not expired":
                 raise
             advice = (
-                "make a new one with the manifest tool's init"
-                if source == "file"
-                else "with renew_before_days, a new one is made under the same ids"
+                "make a new one with the manifest tool's init, and rotate to it"
+                if from_file
+                else "with renew_before_days (of the role: in pelion.mbl.rotate), a new one is made under the same ids"
             )
             problem = f"the certificate ended on {wanted.not_after:%Y-%m-%d}; {advice}"
             raise CredentialError(UPDATE_CERTIFICATE, wanted.source, "not expired", problem) from error
 
 
-def _kept(stored: UpdateResources | None, recipe: Recipe) -> UpdateResources | None:
-    """What is stored, with the ids of ``recipe``; None where there is nothing yet."""
-    if stored is None:
-        return None
-    # The certificate is not bound to the ids, so with other ids it stays, and its key with it.
-    ids = {VENDOR_ID: recipe.vendor_id.bytes, CLASS_ID: recipe.class_id.bytes}
-    return replace(stored, values={**stored.values, **ids})
-
-
-def _pairs(resources: UpdateResources) -> tuple[SigningPair, ...]:
-    """All certificates of ``resources`` whose private keys it has, the oldest first."""
-    pair = resources.signing_pair
-    return (*resources.former, pair) if pair else resources.former
+def _with_keys(resources: UpdateResources) -> list[UpdateResources]:
+    """All that it holds and has the private keys of, the oldest first."""
+    return [held for held in resources.all_held if held.private_key]
 
 
 def _short(fingerprints: Iterable[str]) -> Iterable[str]:
@@ -250,6 +308,22 @@ def _recipe(
     return Recipe(*ids, subject or DEFAULT_SUBJECT, valid_days) if ids else None
 
 
+def _identity(resources: UpdateResources) -> dict[str, str]:
+    return {
+        "fingerprint": resources.fingerprint,
+        "vendor_id": str(resources.vendor_id),
+        "class_id": str(resources.class_id),
+    }
+
+
+def _shown(identity: Mapping[str, str], names: Iterable[str]) -> str:
+    """What differs, for people."""
+    titles = {"fingerprint": "the certificate", "vendor_id": "the vendor id", "class_id": "the class id"}
+    return " and ".join(
+        f"{titles[name]} {identity[name][:16] + '…' if name == 'fingerprint' else identity[name]}" for name in names
+    )
+
+
 def _facts(resources: UpdateResources | None) -> dict[str, Any]:
     if resources is None:
         return {}
@@ -261,7 +335,7 @@ def _facts(resources: UpdateResources | None) -> dict[str, Any]:
         "not_before": time_text(resources.not_before),
         "not_after": time_text(resources.not_after),
         "has_private_key": resources.private_key is not None,
-        "former_certificates": [pair.fingerprint for pair in resources.former],
+        "former_certificates": [held.fingerprint for held in resources.former],
     }
 
 
@@ -275,5 +349,5 @@ def _planned(recipe: Recipe, stored: UpdateResources | None) -> dict[str, Any]:
         "not_before": None,
         "not_after": None,
         "has_private_key": True,
-        "former_certificates": [pair.fingerprint for pair in _pairs(stored)] if stored else [],
+        "former_certificates": [held.fingerprint for held in stored.all_held] if stored else [],
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -128,6 +129,7 @@ class PaperFleet:
 
 class _Store:
     place = "/paper/team"
+    directory = Path(place)
 
     def __init__(self, fleet: PaperFleet, in_use: bool) -> None:
         self._entries: dict[type, dict[str, Any]] = {

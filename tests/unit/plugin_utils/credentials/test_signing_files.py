@@ -12,11 +12,13 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from credential_samples import update_values
 
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.manifest_tool import find_signing_key
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.signing_files import (
     SigningFiles,
     SigningFilesError,
@@ -118,6 +120,8 @@ def test_reads_what_manifest_tool_1_writes(tmp_path: Path, run: Callable[..., st
     read = read_back(tmp_path, ".update-certificates/default")
     assert (read.vendor_id, read.class_id) == IDS
     assert profile(read) == profile(resources())
+    beside = find_signing_key(tmp_path / "update_default_resources.c", read.der)
+    assert beside == (tmp_path / ".update-certificates/default.key.pem", read.private_key)
 
 
 def test_reads_what_manifest_tool_2_writes(tmp_path: Path, run: Callable[..., str], tool_2: Path) -> None:
@@ -125,6 +129,8 @@ def test_reads_what_manifest_tool_2_writes(tmp_path: Path, run: Callable[..., st
     run(tool_2 / "manifest-dev-tool", "init", "--vendor-id", vendor, "--class-id", device_class)
     read = read_back(tmp_path, ".manifest-dev-tool/dev.cert", ".manifest-dev-tool/dev")
     assert (read.vendor_id, read.class_id) == (vendor, device_class)
+    beside = find_signing_key(tmp_path / "update_default_resources.c", read.der)
+    assert beside == (tmp_path / ".manifest-dev-tool/dev.key.pem", read.private_key)
     ours = make_update_resources(Recipe(vendor, device_class))
     assert profile(read) == profile(ours)
     # What the tool wrote in its own style is left as it is.
@@ -181,25 +187,55 @@ def test_files_modes_and_idempotence(tmp_path: Path) -> None:
     assert read.values == made.values
 
 
-def test_a_renewed_certificate_replaces_the_files(tmp_path: Path) -> None:
+def test_each_certificate_of_an_entry_can_be_exported(tmp_path: Path) -> None:
+    first, second = resources(), make_update_resources(Recipe(*derive_ids("example.com", "other")))
+    keyless, last = UpdateResources(update_values()), resources()
+    entry = last.succeeding(keyless.succeeding(second.succeeding(first)))
+    for held, given in ((first, first.fingerprint[:16].upper()), (second, second.fingerprint), (last, None)):
+        directory = tmp_path / held.fingerprint
+        assert len(SigningFiles(directory, fingerprint=given).write(entry)) == 7
+        assert replace(read_back(directory, ".update-certificates/default"), former=()) == replace(held, former=())
+    for given, said in (
+        (keyless.fingerprint, "has none"),
+        ("0" * 16, f"It has had: {first.fingerprint}, "),
+        (first.fingerprint[:15], "first 16 hexadecimal digits"),
+        ("../../../../etc/passwd", "first 16 hexadecimal digits"),
+    ):
+        with pytest.raises(SigningFilesError, match=said):
+            SigningFiles(tmp_path / "x", fingerprint=given).write(entry)
+    assert not (tmp_path / "x").exists()
+
+
+def test_the_files_of_a_former_certificate_are_not_overwritten(tmp_path: Path) -> None:
     first = resources()
     SigningFiles(tmp_path).write(first)
-    second = resources().succeeding(first)
-    assert len(SigningFiles(tmp_path).write(second)) == 5  # ids and settings stay
-    assert (tmp_path / ".update-certificates/default.key.pem").read_bytes() == second.private_key
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(SigningFilesError, match="is not overwritten") as refused:
+        SigningFiles(tmp_path).write(resources().succeeding(first))
+    assert refused.value.facts["path"] == str(tmp_path / "update_default_resources.c")
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_settings_that_say_the_same_or_more_stay(tmp_path: Path) -> None:
+    made, settings = resources(), tmp_path / ".manifest_tool.json"
+    SigningFiles(tmp_path, "example.com", "model1").write(made)
+    assert SigningFiles(tmp_path).write(made) == []
+    settings.write_text(settings.read_text().replace(str(made.class_id), str(made.vendor_id)))
+    with pytest.raises(SigningFilesError, match=r"manifest_tool\.json differs"):
+        SigningFiles(tmp_path).write(made)
 
 
 def test_nothing_of_others_is_overwritten(tmp_path: Path) -> None:
     SigningFiles(tmp_path).write(resources())
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with pytest.raises(SigningFilesError, match=r"another key.*Move it away"):
+    with pytest.raises(SigningFilesError, match=r"is not overwritten.*Move it away"):
         SigningFiles(tmp_path).write(resources())
     shutil.rmtree(tmp_path / ".update-certificates")
     shutil.rmtree(tmp_path / ".manifest-dev-tool")
-    with pytest.raises(SigningFilesError, match="holds another certificate"):
+    with pytest.raises(SigningFilesError, match=r"resources\.c differs"):
         SigningFiles(tmp_path).write(resources())
     (tmp_path / "update_default_resources.c").write_text("my notes")
-    with pytest.raises(SigningFilesError, match="cannot be read, so it is not overwritten"):
+    with pytest.raises(SigningFilesError, match=r"resources\.c differs"):
         SigningFiles(tmp_path).write(resources())
     assert (tmp_path / ".manifest_tool.json").read_bytes() == before[tmp_path / ".manifest_tool.json"]
 

@@ -87,7 +87,7 @@ def test_broken_rules(field: str, value: bytes, rule: str) -> None:
     [
         (c_source(developer_values()), "holds developer credentials"),
         (b"int a = 1;", "holds no update resources"),
-        (c_source({k: v for k, v in update_values().items() if k != rules.CLASS_ID}), "lacks arm_uc_class_id"),
+        (c_source({k: v for k, v in update_values().items() if k != rules.CLASS_ID}), "does not have arm_uc_class_id"),
     ],
 )
 def test_files_that_hold_something_else(text: bytes, said: str) -> None:
@@ -97,7 +97,7 @@ def test_files_that_hold_something_else(text: bytes, said: str) -> None:
 
 @pytest.mark.parametrize("key", [b"", b"junk", private_key_pem(a_key(number=3)), private_key_pem(a_key(ec.SECP384R1))])
 def test_a_key_that_is_not_the_certificates_is_refused(key: bytes) -> None:
-    with pytest.raises(CredentialError, match=r"private_key of x.c: (is no PEM|does not belong)"):
+    with pytest.raises(CredentialError, match=r"private_key of x.c: (is not a PEM|does not belong)"):
         UpdateResources.from_c_source(c_source(update_values()), "x.c", private_key=key)
 
 
@@ -121,12 +121,29 @@ def test_no_key_is_lost_when_certificates_follow_each_other() -> None:
     first, second, third = (make_update_resources(Recipe(VENDOR, CLASS), NOW) for _unused in range(3))
     kept = third.succeeding(second.succeeding(first))
     assert kept.private_key == third.private_key
-    assert [pair.private_key for pair in kept.former] == [first.private_key, second.private_key]
+    assert kept.former == (first, second)
     from_file = UpdateResources(first.values).succeeding(kept)  # the file of an earlier one, without its key
     assert from_file.private_key == first.private_key
-    assert {pair.private_key for pair in from_file.former} == {second.private_key, third.private_key}
+    assert from_file.former == (second, third)
     assert UpdateResources(third.values).succeeding(kept) == kept
-    assert UpdateResources(update_values()).succeeding(UpdateResources(third.values)).former == ()
+    keyless = UpdateResources(third.values)
+    assert UpdateResources(update_values()).succeeding(keyless).former == (keyless,)
+
+
+def test_former_resources_keep_their_own_ids_with_or_without_key() -> None:
+    first = make_update_resources(Recipe(VENDOR, CLASS), NOW)
+    keyless = UpdateResources({**update_values(), rules.CLASS_ID: b"\1" * 16})
+    last = make_update_resources(Recipe(CLASS, VENDOR), NOW).succeeding(keyless.succeeding(first))
+    read = UpdateResources.from_document(yaml.safe_load(yaml.safe_dump(last.to_document())), "x")
+    assert read == last and read.former == (first, keyless) and read.all_held[-1].former == ()
+
+
+def test_stores_of_the_first_days_are_read() -> None:
+    """There, a former certificate has a key, and no ids but the entry's."""
+    former, present = (make_update_resources(Recipe(VENDOR, CLASS), NOW) for _unused in range(2))
+    document = present.to_document()
+    old = {name: former.to_document()[name] for name in ("certificate", "private_key")}
+    assert UpdateResources.from_document({**document, "former": [old]}, "x") == present.succeeding(former)
 
 
 def test_ids_are_those_of_manifest_tool_1() -> None:

@@ -4,18 +4,20 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cloud import Cloud
 from cloud_access import api_of, calls, store_at
+from credential_samples import update_values
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import record_of
@@ -43,6 +45,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.reasons import Reason
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.developer_certificates import DeveloperCertificateKeeper
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.update_keeper import Renewal, UpdateKeeper
+from ansible_collections.pelion.mbl.plugins.plugin_utils.times import time_text
 
 UPDATE = UpdateWish("update", vendor_domain="example.com", device_class="board")
 WISHES = Wishes("bench", UPDATE)
@@ -229,6 +232,91 @@ def test_the_file_that_the_board_was_provisioned_from_makes_its_certificate_know
     decision = deciding({"a": board}, wishes, store=store_at(tmp_path / "empty"), src=replace(given, private_key=None))
     assert reasons(decision) == {}
     assert [wish.name for wish in decision.updates] == ["update"]
+
+
+def test_variables_do_not_change_what_the_store_has(cloud: Cloud, store: Store, deciding: Deciding) -> None:
+    board = board_with(have(cloud, store), device_under(cloud, store))
+    other = UpdateResources(update_values(), source="other.c")
+    file = UpdateWish("update", src="other.c")
+    for wish in (file, replace(file, vendor_domain="example.com"), replace(UPDATE, device_class="other")):
+        decision = deciding({"a": board}, replace(WISHES, update=wish), src=other)
+        assert codes(decision) == {"a": "update-differs"} and decision.updates == []
+    rotating = deciding({"a": board}, replace(WISHES, update=replace(file, replace=True)), src=other)
+    assert codes(rotating) == {}
+    assert [wish.arguments() for wish in rotating.updates] == [{"name": "update", "src": "other.c", "replace": True}]
+
+
+def test_a_file_is_not_renewed_silently(cloud: Cloud, store: Store, deciding: Deciding) -> None:
+    have(cloud, store)
+    given = store.read(UpdateResources, "update")
+    wish = UpdateWish("update", src="old.c", renew_if_made_before="2999-01-01", replace=True)
+    made_before = time_text(given.not_before + timedelta(seconds=1))
+    time.sleep(max(0.0, (given.not_before + timedelta(seconds=1) - datetime.now(timezone.utc)).total_seconds()))
+    wish = replace(wish, renew_if_made_before=made_before)
+    decision = deciding(fresh("a"), replace(WISHES, update=wish), src=given)
+    assert codes(decision) == {"a": "update-not-renewed"}
+    assert "pelion.mbl.rotate" in reasons(decision)["a"]
+    # Nor is one that was generated, but by a rotation.
+    made = replace(UPDATE, renew_if_made_before=made_before)
+    decision = deciding(fresh("a"), replace(WISHES, update=made))
+    assert codes(decision) == {"a": "update-not-renewed"}
+    rotating = deciding(fresh("a"), replace(WISHES, update=replace(made, replace=True)))
+    assert [wish.arguments() for wish in rotating.updates] == [
+        {
+            "name": "update",
+            "vendor_domain": "example.com",
+            "device_class": "board",
+            "renew_if_made_before": made_before,
+        }
+    ]
+
+
+def test_a_certificate_that_ends_is_left_to_a_rotation_and_that_is_told(
+    cloud: Cloud, store: Store, deciding: Deciding
+) -> None:
+    have(cloud, store)
+    assert not [w for w in deciding(fresh("a")).warnings if "rotate" in w]
+    UpdateKeeper(store, "short").present(ids=derive_ids("example.com", "board"), valid_days=400)
+    short = replace(UPDATE, name="short", renew_before_days=500)
+    decision = deciding(fresh("a"), replace(WISHES, update=short))
+    assert codes(decision) == {} and decision.updates == []
+    assert len([w for w in decision.warnings if "only pelion.mbl.rotate makes" in w]) == 1
+    assert deciding(fresh("a"), replace(WISHES, update=replace(short, replace=True))).updates
+
+
+def test_a_key_for_no_file_is_told(cloud: Cloud, store: Store, deciding: Deciding) -> None:
+    decision = deciding(fresh("a"), replace(WISHES, update=replace(UPDATE, private_key_src="key.pem")))
+    assert codes(decision) == {"a": "update-wish"}
+    assert "set provision_pelion_update_src" in reasons(decision)["a"]
+
+
+def test_what_is_injected_without_a_signing_key_is_told_at_each_run(
+    cloud: Cloud, store: Store, deciding: Deciding
+) -> None:
+    items = have(cloud, store)
+    keyless = UpdateResources(update_values())
+    file = replace(WISHES, update=UpdateWish("keyless", src="x.c"))
+    for _run in range(2):
+        decision = deciding({"a": FRESH, "b": board_with(items, None)}, file, src=keyless)
+        told = [warning for warning in decision.warnings if "no signing key" in warning]
+        assert len(told) == 1 and "'keyless'" in told[0] and "for a, b. " in told[0]
+        store.write("keyless", keyless)
+    with_key = deciding(fresh("a"))
+    assert not [warning for warning in with_key.warnings if "no signing key" in warning]
+
+
+def test_the_refusal_of_an_unknown_certificate_names_the_import_where_mbl_cli_had_its_store(
+    cloud: Cloud, store: Store, deciding: Deciding, tmp_path: Path
+) -> None:
+    board = board_with(have(cloud, store), device_under(cloud, store))
+    other = store_at(tmp_path / "other")
+    DeveloperCertificateKeeper(api_of(cloud), other, "bench").present()
+    boards = {"a": board, "b": FRESH}
+    assert not any("import_mbl_cli" in reason for reason in reasons(deciding(boards, store=other)).values())
+    (tmp_path / "other/config.json").write_text("{}")
+    told = reasons(deciding(boards, store=other))
+    assert set(told) == {"a", "b"}
+    assert all(f"pelion.mbl.import_mbl_cli -e src={tmp_path / 'other'}" in reason for reason in told.values())
 
 
 def test_a_board_that_would_ignore_a_new_certificate_lets_none_be_made(

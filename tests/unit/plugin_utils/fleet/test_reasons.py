@@ -50,6 +50,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.work import NOT_I
 from ansible_collections.pelion.mbl.plugins.plugin_utils.reasons import Kind, Reason
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.task.injecting import bring_to
+from ansible_collections.pelion.mbl.plugins.plugin_utils.team.update_keeper import NotRenewableError
 
 CERTIFICATES = 2
 FLEET = PaperFleet(200, CERTIFICATES)
@@ -117,6 +118,7 @@ def full(directory: str, **space: Any) -> dict[str, Any]:
     return {directory: {"free_kb": 10, "writable": True, **space}}
 
 
+A_UUID = "11111111-2222-3333-4444-555555555555"
 CLAIM = Claim("a", "a" * 32, "1", bootstrapped=True, bootstrapped_at="2026-01-01T00:00:00Z")
 DAMAGED = holding(HOLDER, status_code=1)
 UNKNOWN = replace(STOCK, known_updates={}, updates=dict.fromkeys(STOCK.updates, UpdateStock()))
@@ -153,6 +155,10 @@ CASES: dict[str, Callable[[], list[Reason]]] = {
         stock=STOCK,
     ),
     "update-wish": lambda: refused(wishing(NEWCOMER, update=named("half", vendor_domain="example.com"))),
+    "update-differs": lambda: refused(
+        wishing(NEWCOMER, update=replace(WISHES.update, vendor_id=A_UUID, class_id=A_UUID))
+    ),
+    "update-not-renewed": lambda: [reason_of(NotRenewableError("The manifest tool makes the next one."))],
     "update-unknown": lambda: refused(HOLDER, stock=UNKNOWN),
     "no-key-made": lambda: refused(HOLDER, NEWCOMER, stock=UNKNOWN)[1:],
     "would-ignore-certificate": lambda: refused(wishing(HOLDER, dev_cert="bnech")),

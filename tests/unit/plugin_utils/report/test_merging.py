@@ -166,6 +166,7 @@ reports = st.builds(
     st.lists(st.builds(SiteRun, texts, st.none() | texts), max_size=2),
     st.lists(texts, max_size=2),
     st.booleans(),
+    st.lists(texts, max_size=2),
 )
 
 

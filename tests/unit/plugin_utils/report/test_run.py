@@ -122,6 +122,32 @@ def test_boards_of_batches_that_never_came_are_not_reached() -> None:
     assert outcomes(run.report(NOW)) == {"a": "failed", "b": "not_reached"}
 
 
+def test_boards_that_were_only_looked_at_are_not_reached() -> None:
+    run = Run("rotate")
+    run.begin_batch(["a", "b"])
+    for name in ("a", "b"):
+        run.succeeded(name, {"changed": False, "wishes": {}})
+    run.decided({"parts": {}, "absent": [], "only_look": True})
+    run.begin_batch(["a", "b"])
+    run.succeeded("a", {"changed": False, "wishes": {}})
+    run.decided({"parts": {}, "absent": [], "only_look": False})
+    assert outcomes(run.report(NOW)) == {"a": "ok", "b": "not_reached"}
+
+
+def test_a_board_that_has_a_part_is_in_order_when_that_is_done() -> None:
+    """Another board may end the run before."""
+    run = Run("rotate")
+    run.begin_batch(["a", "b"])
+    for name in ("a", "b"):
+        run.succeeded(name, {"changed": False, "wishes": {}})
+    assert outcomes(run.report(NOW)) == {"a": "not_reached", "b": "not_reached"}
+    run.decided({"parts": {"a": {}}, "absent": []})
+    run.succeeded("a", {"changed": False, "include": "work.yml"})
+    assert outcomes(run.report(NOW)) == {"a": "not_reached", "b": "ok"}
+    run.succeeded("a", {"changed": True})
+    assert outcomes(run.report(NOW)) == {"a": "changed", "b": "ok"}
+
+
 def test_a_failure_for_all_leaves_earlier_batches_as_they_were() -> None:
     run = Run("rotate")
     run.begin_batch(["a", "b", "c"])

@@ -15,7 +15,10 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.api_answers impor
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.entries import BoardReport, Report
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.merging import merge
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.page import page
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.status import Fleet, read_answer, status_report
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.summary import summary
 from ansible_collections.pelion.mbl.plugins.plugin_utils.task.reporting import answers_of
 from ansible_collections.pelion.mbl.plugins.plugin_utils.times import time_text
 
@@ -203,3 +206,18 @@ def test_boards_that_need_attention_are_no_failed_run_but_problems_of_the_fleet_
     assert not Report("status", "", boards, problems=["18 boards were found, but 20 are expected."]).success
     for outcome in ("failed", "unreachable", "missing", "not_reached"):
         assert not Report("status", "", [*boards, BoardReport("d", outcome)]).success
+
+
+def test_certificates_without_a_signing_key_that_boards_hold_are_told() -> None:
+    held = certificate(400)
+    fleet = Fleet(
+        {name: read_answer(answer(update_certificate=held)) for name in ("a", "b")} | {"off": None},
+        unsigned={held["fingerprint"]: "bench-update", "e" * 64: "of nobody"},
+    )
+    report = status_report(fleet, NOW, playbook="status")
+    [warning] = report.warnings
+    assert "'bench-update'" in warning and "for 2 boards." in warning
+    assert f"Warning: {warning}" in summary(report)
+    assert "bench-update" in page(report)
+    assert Report.from_json(report.to_json()).warnings == [warning]
+    assert merge({"north": report}, NOW, {}).warnings == [f"north: {warning}"]

@@ -15,16 +15,27 @@ from credential_samples import NOW, a_certificate, update_values
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.rules import UPDATE_CERTIFICATE, CredentialError
-from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_certificate import RecipeError, derive_ids
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.rules import (
+    CLASS_ID,
+    UPDATE_CERTIFICATE,
+    CredentialError,
+)
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_certificate import (
+    Recipe,
+    RecipeError,
+    derive_ids,
+    make_update_resources,
+)
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.vault import NoSecretError, Vault
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.update_keeper import (
+    DifferentResourcesError,
     KeyNeededError,
     NothingToMakeError,
+    NotRenewableError,
     Renewal,
     UpdateKeeper,
 )
@@ -73,7 +84,7 @@ def test_renews_in_time_under_the_same_ids(keeper: UpdateKeeper) -> None:
     assert renewed.changed and renewed.source == "made" and renewed.credentials and first
     assert (renewed.credentials.vendor_id, renewed.credentials.class_id) == IDS
     assert renewed.after["subject"] == "CN=example.com" and renewed.credentials.not_after == later + timedelta(days=100)
-    assert renewed.credentials.former == (first.signing_pair,)
+    assert renewed.credentials.former == (first,)
     assert not keeper.present(ids=IDS, renewal=Renewal(before_days=41), now=later).changed
 
 
@@ -83,7 +94,7 @@ def test_renews_at_once_but_once(keeper: UpdateKeeper) -> None:
     later = NOW + timedelta(days=1, microseconds=700_000)
     renewed = keeper.present(renewal=Renewal(made_before=later), now=later)
     assert renewed.changed and renewed.source == "made"
-    assert renewed.credentials.former == (first.signing_pair,)
+    assert renewed.credentials.former == (first,)
     assert renewed.facts["former_certificates"] == [first.fingerprint]
     for after in (timedelta(0), timedelta(days=30)):
         assert not keeper.present(renewal=Renewal(made_before=later), now=later + after).changed
@@ -101,8 +112,8 @@ def test_no_renewal_is_due_for_what_it_made(now: datetime, ago: timedelta) -> No
 
 def test_a_renewal_that_would_not_end_is_refused(keeper: UpdateKeeper, store: Store) -> None:
     for renewal, said in (
-        (Renewal(before_days=100), "at each run"),
-        (Renewal(made_before=NOW + timedelta(seconds=1)), "yet to come"),
+        (Renewal(before_days=100), "each run would replace it"),
+        (Renewal(made_before=NOW + timedelta(seconds=1)), "in the future"),
     ):
         with pytest.raises(RecipeError, match=said):
             keeper.present(ids=IDS, valid_days=100, renewal=renewal, now=NOW)
@@ -114,29 +125,88 @@ def test_an_ended_certificate_is_refused_or_renewed(keeper: UpdateKeeper) -> Non
     (notice,) = keeper.present(ids=IDS, now=NOW).notices
     assert "ends in 10 days" in notice and keeper.present(ids=IDS, warn_days=5, now=NOW).notices == []
     later = NOW + timedelta(days=11)
-    with pytest.raises(CredentialError, match="ended on 2026-12-03; with renew_before_days"):
+    with pytest.raises(CredentialError, match="ended on 2026-12-03; with renew_before_days "):
         keeper.present(ids=IDS, now=later)
     assert keeper.present(ids=IDS, renewal=Renewal(before_days=0), now=later).source == "made"
 
 
-def test_other_ids_keep_certificate_and_key(keeper: UpdateKeeper) -> None:
-    first = keeper.present(ids=IDS, now=NOW).credentials
-    ids = (uuid.uuid4(), uuid.uuid4())
-    changed = keeper.present(ids=ids, now=NOW)
-    assert changed.changed and changed.credentials and first
-    assert (changed.credentials.vendor_id, changed.credentials.class_id) == ids
-    assert changed.credentials.signing_pair == first.signing_pair
-    assert not keeper.present(ids=ids, now=NOW).changed
-
-
-def test_a_file_takes_the_place_but_no_key_is_lost(keeper: UpdateKeeper) -> None:
+def test_other_ids_under_a_name_are_refused(keeper: UpdateKeeper, store: Store) -> None:
     made = keeper.present(ids=IDS, now=NOW).credentials
-    given = UpdateResources(update_values())
-    outcome = keeper.present(given=given, now=NOW)
-    assert outcome.changed and outcome.source == "file" and outcome.credentials and made
-    assert outcome.credentials.former == (made.signing_pair,)
-    again = keeper.present(given=given, now=NOW)
-    assert not again.changed and again.source == "store"
+    for ids in ((uuid.uuid4(), IDS[1]), (IDS[0], uuid.uuid4())):
+        for replace_it in (False, True):
+            with pytest.raises(DifferentResourcesError, match="need another name") as refused:
+                keeper.present(ids=ids, replace=replace_it, now=NOW)
+        assert refused.value.facts["given"] == {"vendor_id": str(ids[0]), "class_id": str(ids[1])}
+        assert str(next(iter({*ids} - {*IDS}))) in str(refused.value)
+    assert store.read(UpdateResources, "gateway") == made
+
+
+def test_a_file_changes_an_entry_only_where_it_is_to_replace_it(keeper: UpdateKeeper, store: Store) -> None:
+    made = keeper.present(ids=IDS, now=NOW).credentials
+    given = UpdateResources(update_values(), source="new.c")
+    with pytest.raises(DifferentResourcesError, match=r"another name .*pelion\.mbl\.rotate is the only way") as refused:
+        keeper.present(given=given, now=NOW)
+    assert f"{made.fingerprint[:16]}…" in str(refused.value) and f"{given.fingerprint[:16]}…" in str(refused.value)
+    facts = refused.value.facts
+    assert [facts[side]["fingerprint"] for side in ("stored", "given")] == [made.fingerprint, given.fingerprint]
+    assert store.read(UpdateResources, "gateway") == made
+    outcome = keeper.present(given=given, replace=True, now=NOW)
+    assert outcome.changed and outcome.source == "file" and outcome.credentials
+    assert outcome.credentials.former == (made,)
+    for replace_it in (False, True):
+        again = keeper.present(given=given, replace=replace_it, now=NOW)
+        assert not again.changed and again.source == "store"
+
+
+def test_a_file_with_the_ids_of_others_is_another_thing(keeper: UpdateKeeper) -> None:
+    keeper.present(given=UpdateResources(update_values()), now=NOW)
+    other = UpdateResources({**update_values(), CLASS_ID: b"\1" * 16})
+    with pytest.raises(DifferentResourcesError, match="the class id 01010101"):
+        keeper.present(given=other, now=NOW)
+    assert keeper.present(given=other, replace=True, now=NOW).credentials.former == (UpdateResources(update_values()),)
+
+
+def test_a_former_file_does_not_come_back(keeper: UpdateKeeper) -> None:
+    """Group variables name it still, when a rotation was given the new one on the command line."""
+    former = UpdateResources(update_values(), source="former.c")
+    keeper.present(given=former, now=NOW)
+    new = make_update_resources(Recipe(*IDS), NOW)
+    keeper.present(given=new, replace=True, now=NOW)
+    for replace_it in (False, True):
+        with pytest.raises(DifferentResourcesError, match=r"former\.c has .*one that was replaced"):
+            keeper.present(given=former, replace=replace_it, now=NOW)
+
+
+def test_a_key_is_added_to_what_came_without(keeper: UpdateKeeper) -> None:
+    made = make_update_resources(Recipe(*IDS), NOW)
+    keyless = UpdateResources(made.values)
+    assert not keeper.present(given=keyless, now=NOW).facts["has_private_key"]
+    added = keeper.present(given=made, now=NOW)
+    assert added.changed and added.facts["has_private_key"] and added.credentials.former == ()
+    assert not keeper.present(given=keyless, now=NOW).changed
+
+
+def test_the_certificate_of_a_file_is_renewed_by_a_file(keeper: UpdateKeeper) -> None:
+    old = UpdateResources(update_values(), source="old.c")
+    keeper.present(given=old, now=NOW)
+    later = NOW + DAY
+    renewal = Renewal(made_before=later)
+    with pytest.raises(NotRenewableError, match=r"old\.c.*manifest tool.*pelion\.mbl\.rotate"):
+        keeper.present(given=old, renewal=renewal, replace=True, now=later)
+    new = make_update_resources(Recipe(*IDS), later)
+    assert keeper.present(given=new, renewal=renewal, replace=True, now=later).credentials.former == (old,)
+    assert not keeper.present(given=new, renewal=renewal, replace=True, now=later).changed
+    soon = Renewal(before_days=99)
+    (notice,) = keeper.present(given=new, renewal=soon, now=new.not_after - DAY * 40).notices
+    assert "are to get a new certificate" in notice
+
+
+def test_what_a_file_gave_can_be_followed_by_what_is_made(keeper: UpdateKeeper) -> None:
+    """Boards hold the former certificate still, so it stays known."""
+    old = UpdateResources(update_values())
+    keeper.present(given=old, now=NOW)
+    made = keeper.present(renewal=Renewal(made_before=NOW + DAY), now=NOW + DAY)
+    assert made.facts["has_private_key"] and made.facts["former_certificates"] == [old.fingerprint]
 
 
 def test_refuses_before_anything_is_changed(keeper: UpdateKeeper, store: Store) -> None:
@@ -144,7 +214,7 @@ def test_refuses_before_anything_is_changed(keeper: UpdateKeeper, store: Store) 
         keeper.present(now=NOW)
     with pytest.raises(RecipeError):
         keeper.present(ids=IDS, subject="x", now=NOW)
-    with pytest.raises(CredentialError, match=r"ended on .*; make a new one with the manifest tool"):
+    with pytest.raises(CredentialError, match=r"ended on .*; make a new one with the manifest tool's init, and rotate"):
         keeper.present(given=UpdateResources(update_values()), now=NOW + timedelta(days=5000))
 
     def refuse(resources: UpdateResources) -> None:
@@ -181,10 +251,10 @@ def test_a_dry_run_changes_nothing(tmp_path: Path) -> None:
 def test_a_key_that_is_nowhere_else_is_not_removed(keeper: UpdateKeeper, store: Store) -> None:
     first = keeper.present(ids=IDS, valid_days=100, now=NOW).credentials
     second = keeper.present(valid_days=100, renewal=Renewal(made_before=NOW + DAY), now=NOW + DAY).credentials
-    with pytest.raises(KeyNeededError, match=r"2 private keys.*force: true") as refused:
+    with pytest.raises(KeyNeededError, match=r"private keys that .*force: true") as refused:
         keeper.absent()
     assert refused.value.facts["fingerprints"] == sorted([first.fingerprint, second.fingerprint])
-    store.write("copy", replace(first, former=(second.signing_pair,)))
+    store.write("copy", replace(first, former=replace(second, former=()).all_held))
     outcome = keeper.absent()  # nothing is lost now
     assert outcome.changed and outcome.before["fingerprint"] == second.fingerprint
     assert store.names(UpdateResources) == ["copy"]
