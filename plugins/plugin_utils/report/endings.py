@@ -13,6 +13,7 @@ from ..board.description import BoardStatus
 from ..cloud.api_answers import DeveloperCertificate
 from ..times import parse_time, time_text
 from .entries import HeldCertificate
+from .words import counted
 
 
 @dataclass(frozen=True, order=True)
@@ -26,7 +27,7 @@ class Ending:
     name: str
 
     def __str__(self) -> str:
-        when = f"ends in {self.days} days" if self.days >= 0 else "has ended"
+        when = f"ends in {counted(self.days, 'day')}" if self.days >= 0 else "has ended"
         return f"{self.place}: the {self.kind} certificate {self.name!r} {when} ({self.not_after})."
 
 

@@ -15,8 +15,13 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in text).strip()
 
 
+def counted(number: int, thing: str) -> str:
+    """``1 board``, ``2 boards``."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def some(names: Sequence[str]) -> str:
     """``names``, as many of them as a line can take."""
     if len(names) <= MOST_NAMES:
         return ", ".join(names)
-    return f"{', '.join(names[: MOST_NAMES - 1])} and {len(names) - MOST_NAMES + 1} others"
+    return f"{', '.join(names[: MOST_NAMES - 1])} and {len(names) - MOST_NAMES + 1} more"

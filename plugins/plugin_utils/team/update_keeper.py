@@ -192,9 +192,10 @@ class UpdateKeeper:
                 **facts,
             )
         if lost and not force:
+            keys = "1 private key" if len(lost) == 1 else f"{len(lost)} private keys"
             raise KeyNeededError(
-                f"The update resources {self._name!r} hold {len(lost)} private keys that the team store has nowhere "
-                f"else, for the certificates {', '.join(_short(sorted(lost)))}. A board that holds one of these "
+                f"The update resources {self._name!r} hold {keys} that the team store has nowhere else, "
+                f"for the certificates {', '.join(_short(sorted(lost)))}. A board that holds one of these "
                 "certificates takes only updates that its key signed, so without the key it can never be updated "
                 "again. The cloud does not know which boards these are; update_certificate of "
                 "pelion.mbl.mbl_pelion_status tells it of each. When there are none, or the keys are kept elsewhere "
