@@ -238,7 +238,15 @@ def test_a_store_is_not_put_into_the_collection(bench):
 def test_a_certificate_that_ends_is_an_exit_code(bench):
     play = bench.play("check_certificates", "-e", "days=100000")
     assert play.returncode == 2
-    assert "the update certificate 'bench-update' ends in" in play.output
+    assert "The update certificate 'bench-update' ends in" in play.output
+    silent = min(bench.addresses)
+    bench.lists({**bench.addresses, silent: "127.0.0.9"})
+    try:
+        failed = bench.play("check_certificates")
+    finally:
+        bench.lists(bench.addresses)
+    assert failed.returncode == 2, failed.output
+    assert f"{silent} did not answer, so its certificates were not checked" in failed.output
 
 
 def test_a_canary_that_fails_is_the_last(bench):
