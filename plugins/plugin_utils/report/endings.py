@@ -90,11 +90,12 @@ def _when(days: int) -> str:
 
 def unchecked_text(said: Mapping[str, str]) -> list[str]:
     """What to say of boards that did not answer, by what was ``said`` of each: each text once."""
+    whose = ("its", "their")
     boards: dict[str, list[str]] = {}
     for board, text in said.items():
         boards.setdefault(text, []).append(board)
     texts = [
-        f"{some(names)} did not answer, so {'its' if len(names) == 1 else 'their'} certificates were not checked: {text}"
+        f"{some(names)} did not answer, so {whose[len(names) > 1]} certificates were not checked: {text}"
         for text, names in boards.items()
     ]
     more = [f"And {len(texts) - MOST_TEXTS} more."] if len(texts) > MOST_TEXTS else []

@@ -68,8 +68,8 @@ def test_the_first_to_end_is_told_first_and_what_nothing_depends_on_not_at_all()
         in_cloud=[InCloud("old", NOW, active=False), InCloud("d", NOW - timedelta(days=2))],
     )
     assert [(ending.place, ending.kind) for ending in found] == [("cloud", "developer"), ("board a", "update")]
-    assert "has ended" in str(found[0])
-    assert "ends in 3 days" in str(found[1])
+    assert "has ended" in ending_text(found, 30)[1]
+    assert "ends in 3 days" in ending_text(found, 30)[2]
 
 
 def test_what_boards_hold_is_told_by_the_names_that_people_gave() -> None:
