@@ -59,6 +59,10 @@ class CallbackModule(CallbackBase):
         boards = [str(host) for host in hosts if host not in LOCAL]
         self._run.begin_batch(boards if _has_a_task_for_each(play.compile()) else ())
 
+    def v2_runner_on_start(self, host: Any, task: Any) -> None:
+        if address := host.vars.get("ansible_host"):
+            self._run.addresses[host.get_name()] = str(address)
+
     def v2_runner_on_ok(self, result: Any) -> None:
         if result._task.run_once or Reported.is_in(result._result):
             self._run.decided(result._result)

@@ -47,6 +47,7 @@ def test_a_run_ends_with_what_became_of_each_board(bench):
     assert (report["playbook"], report["success"], report["counts"]) == ("provision", True, {"changed": 3})
     assert all(board["developer_certificate"]["name"] == "bench-2026" for board in report["boards"])
     assert len({board["device_id"] for board in report["boards"]}) == 3
+    assert {board["name"]: board["address"] for board in report["boards"]} == bench.addresses
     again = bench.play("provision", "-e", "report=reports")
     assert "3 boards: 3 in order" in again.stderr
     assert bench.report()["counts"] == {"ok": 3}

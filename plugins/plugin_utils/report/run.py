@@ -60,7 +60,8 @@ class _Seen:
 
 
 class Run:
-    """``reported`` is the report that a task of the run made itself; ``check_mode`` is the run's."""
+    """``reported`` is the report that a task of the run made itself; ``check_mode`` is the run's.
+    ``addresses`` are those of boards, where they are known."""
 
     def __init__(self, playbook: str) -> None:
         self.playbook = playbook
@@ -72,6 +73,7 @@ class Run:
         self._problems: list[str] = []
         self._absent: set[str] = set()
         self.check_mode = False
+        self.addresses: dict[str, str] = {}
 
     def begin_batch(self, boards: Iterable[str]) -> None:
         """A play, or a batch of it, begins; ``boards`` are all of the play. It is about them from the first answer of
@@ -117,7 +119,9 @@ class Run:
             self.playbook,
             time_text(now) or "",
             [
-                self._boards[name].report(self._names.get(name, Names()), now)
+                replace(
+                    self._boards[name].report(self._names.get(name, Names()), now), address=self.addresses.get(name)
+                )
                 for name in sorted(self._boards, key=natural)
             ],
             problems=tuple(dict.fromkeys(self._problems)),

@@ -178,6 +178,14 @@ def test_boards_that_the_team_remembers_and_that_are_not_there_are_named_but_are
     assert Report.from_json(report.to_json()).absent == ["b", "c"]
 
 
+def test_a_board_has_its_address() -> None:
+    run = Run("provision")
+    run.begin_batch(["a", "b"])
+    run.addresses["a"] = "192.0.2.1"
+    run.succeeded("a", {"changed": False})
+    assert [board.address for board in run.report(NOW).boards] == ["192.0.2.1", None]
+
+
 def test_in_check_mode_boards_would_be_changed() -> None:
     run = Run("provision")
     run.check_mode = True
