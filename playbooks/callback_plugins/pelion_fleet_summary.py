@@ -17,8 +17,10 @@ author:
   - The pelion.mbl contributors (@pelion)
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any
 
 from ansible import constants as C  # noqa: N812
@@ -27,8 +29,9 @@ from ansible.plugins.callback import CallbackBase
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.files import write_report
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.results import Reported
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.run import Run
-from ansible_collections.pelion.mbl.plugins.plugin_utils.report.summary import summary
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.summary import MOST_COLUMNS, summary
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
@@ -56,8 +59,12 @@ class CallbackModule(CallbackBase):
         boards = [str(host) for host in hosts if host not in LOCAL]
         self._run.begin_batch(boards if _has_a_task_for_each(play.compile()) else ())
 
+    def v2_runner_on_start(self, host: Any, task: Any) -> None:
+        if address := host.vars.get("ansible_host"):
+            self._run.addresses[host.get_name()] = str(address)
+
     def v2_runner_on_ok(self, result: Any) -> None:
-        if result._task.run_once:
+        if result._task.run_once or Reported.is_in(result._result):
             self._run.decided(result._result)
         else:
             self._run.succeeded(result._host.get_name(), result._result)
@@ -76,18 +83,26 @@ class CallbackModule(CallbackBase):
             self._run.failed(result._host.get_name(), {**result._result, "unreachable": True})
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
-        if self._run.reported:
+        # Not on standard output, where a user may have chosen a machine's format.
+        if reported := self._run.reported:
+            for line in (*reported.lines(get_terminal_size((MOST_COLUMNS, 0)).columns), *_where(reported.files)):
+                self._display.display(line, stderr=True)
             return
         report = self._run.report(datetime.now(timezone.utc))
-        # Not on standard output, where a user may have chosen a machine's format.
         for line in summary(report) if report.boards else ():
             self._display.display(line, stderr=True)
         if self._dest:
             try:
                 files = write_report(report, Path(self._dest).absolute())
-                self._display.display(f"Report: {files[-1]}", stderr=True)
+                for line in _where(files):
+                    self._display.display(line, stderr=True)
             except PelionError as error:
                 self._display.error(str(error))
+
+
+def _where(files: Sequence[Any]) -> list[str]:
+    """Of a report, the page."""
+    return [f"Report: {files[-1]}"] if files else []
 
 
 def _has_a_task_for_each(parts: Any) -> bool:

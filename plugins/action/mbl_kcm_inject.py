@@ -32,7 +32,8 @@ class ActionModule(Action):
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
         team = open_stores(self, arguments).team
-        items = read_items(self, team, arguments["dev_cert"], arguments["update_resources"])
+        names = (arguments["dev_cert"], arguments["update_resources"])
+        items = read_items(self, team, *names)
         board = board_of(self, arguments["lock_timeout"])
         found = board.inspect(may_change=not self.check_mode)
         for warning in found.warnings:
@@ -43,7 +44,7 @@ class ActionModule(Action):
             work = work_for(found, items, arguments["when_bootstrapped"])
             if work.inject and arguments["when_update_unknown"] == REFUSE:
                 self._refuse_unknown_update(team, found, items)
-        return bring_to(self, board, found, work, items, arguments["registration_timeout"])
+        return bring_to(self, board, found, work, items, arguments["registration_timeout"], names)
 
     def _refuse_unknown_update(self, team: Store, found: Inspection, items: Items) -> None:
         known = known_update_certificates(team, self.warn)

@@ -31,7 +31,7 @@ class ActionModule(Action):
                 said = found.log.error if wanted == "registered" else found.status
                 raise BoardError(
                     f"The board is not {wanted} after {arguments['timeout']} seconds. "
-                    + (f"It says: {said}." if said else "It says nothing of why."),
+                    + (f"It says: {said}." if said else "It does not say why."),
                     reason=f"not-{wanted}",
                     **BoardStatus.of(found).to_json(),
                 )

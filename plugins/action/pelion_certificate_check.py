@@ -8,7 +8,7 @@ from typing import Any
 
 from ..plugin_utils.board.description import BoardStatus
 from ..plugin_utils.errors import PelionError
-from ..plugin_utils.report.endings import endings
+from ..plugin_utils.report.endings import ending_text, endings, unchecked_text
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
 from ..plugin_utils.task.reporting import answers_of
@@ -36,13 +36,13 @@ class ActionModule(Action):
         if arguments["verify"]:
             with open_api(self, arguments, stores) as api:
                 in_cloud = api.developer_certificates()
-        boards = {}
-        for board, answer in answers_of(arguments["boards"]).items():
-            if isinstance(answer, BoardStatus):
-                boards[board] = answer
-            else:
-                said = answer.said if answer else "it was not asked."
-                self.warn(f"{board} did not answer, so its certificates are not looked at: {said}")
+        answers = answers_of(arguments["boards"])
+        boards = {board: answer for board, answer in answers.items() if isinstance(answer, BoardStatus)}
+        unchecked = {
+            board: answer.said if answer else "It was not asked."
+            for board, answer in answers.items()
+            if not isinstance(answer, BoardStatus)
+        }
         found = endings(
             datetime.now(timezone.utc),
             arguments["within_days"],
@@ -51,12 +51,7 @@ class ActionModule(Action):
             in_cloud=in_cloud,
         )
         facts = [asdict(ending) for ending in found]
-        if found:
-            raise PelionError(
-                f"{len(found)} certificates end within {arguments['within_days']} days. "
-                + " ".join(map(str, found[:20]))
-                + (f" And {len(found) - 20} more." if len(found) > 20 else "")
-                + " Run pelion.mbl.rotate, see docs/operating.md.",
-                ending=facts,
-            )
-        return {"changed": False, "ending": facts}
+        problems = [*ending_text(found, arguments["within_days"]), *unchecked_text(unchecked)]
+        if problems:
+            raise PelionError(" ".join(problems), ending=facts, unchecked=list(unchecked))
+        return {"changed": False, "ending": facts, "unchecked": []}

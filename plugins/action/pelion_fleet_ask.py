@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import MISSING, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -50,6 +51,8 @@ def _arguments(wishes: type, names: Mapping[str, str]) -> dict[str, dict[str, An
 WISHES = _arguments(Wishes, {}) | _arguments(UpdateWish, VARIABLES)
 """The role's variables that may differ from board to board, without their prefix: an argument spec."""
 PREFIX = "provision_pelion_"
+NEAR = 0.85
+"""How like the prefix (0 to 1) a beginning is that was meant to be it."""
 ROLE_VARIABLES = {
     *WISHES,
     *("team_store", "user_store", "vault_id", "api_host", "ca_path", "verify", "warn_days", "lock_timeout"),
@@ -85,6 +88,17 @@ def unknown_variable(variables: Iterable[str]) -> Reason | None:
         if name.removeprefix(PREFIX) not in ROLE_VARIABLES:
             near = nearest(name.removeprefix(PREFIX), ROLE_VARIABLES)
             return Reason("unknown-variable", {"variable": name, **({"near": PREFIX + near} if near else {})})
+    return _misspelt_prefix(variables)
+
+
+def _misspelt_prefix(variables: Iterable[str]) -> Reason | None:
+    """A variable that would be the role's if its name began a little differently."""
+    for name in sorted(variables):
+        parts = name.split("_", 2)
+        if len(parts) < 3 or name.startswith(PREFIX) or parts[2] not in ROLE_VARIABLES:
+            continue
+        if difflib.SequenceMatcher(None, f"{parts[0]}_{parts[1]}_", PREFIX).ratio() >= NEAR:
+            return Reason("unknown-variable", {"variable": name, "near": PREFIX + parts[2]})
     return None
 
 

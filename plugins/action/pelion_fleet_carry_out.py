@@ -35,7 +35,9 @@ class ActionModule(FleetAction):
         if part.reconnect and not work.changes:
             work = replace(work, reconnect=True)
         board = board_of(self, arguments["lock_timeout"])
-        result = bring_to(self, board, found, work, items, part.registration_timeout)
+        result = bring_to(
+            self, board, found, work, items, part.registration_timeout, (part.dev_cert, part.update_resources)
+        )
         if part.reconnect:
             result["reasons"].append(part.reconnect.text(WORK_REASONS))
             result["reason_codes"].append(part.reconnect.code)

@@ -54,8 +54,8 @@ class ActionModule(Action):
         found = [place for place in places if is_mbl_cli_store(place)]
         if not found:
             raise MblCliStoreError(
-                f"There is no store of mbl-cli at {' or '.join(map(str, places))}, which would be a directory with its "
-                "config.json, or with directories of .bin files. If it is elsewhere, name it with src.",
+                f"There is no store of mbl-cli at {' or '.join(map(str, places))}: it would be a directory with a "
+                "config.json, or with directories of .bin files. If it is elsewhere, set src.",
                 searched=[str(place) for place in places],
             )
         return found
@@ -70,15 +70,15 @@ class ActionModule(Action):
                 self.warn(f"{entry.old.name!r}: {repair}.")
             if entry.old.left_out and entry.result == "imported":
                 self.warn(
-                    f"{entry.old.name!r}: left out, since pelion-provisioning-util gives no device such a value: "
+                    f"{entry.old.name!r}: left out, since pelion-provisioning-util does not use it: "
                     f"{', '.join(entry.old.left_out)}. If something else needs it, keep the old file."
                 )
         if outcome.api_key == "refused":
             self.warn(f"The API key in {directory} was not imported: the user store has another one.")
         if outcome.entries or outcome.api_key != "none":
             self.warn(
-                f"{directory} still has what mbl-cli wrote, keys in clear among it. Remove its directories and "
-                "config.json when you have seen that all is well."
+                f"{directory} still has what mbl-cli wrote, including unencrypted keys. Remove its directories "
+                "and config.json once everything works."
             )
 
 

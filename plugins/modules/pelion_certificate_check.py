@@ -14,7 +14,7 @@ author:
 description:
   - For cron and CI. Looks at the certificates that boards hold, at those of the team store, and at the active developer
     certificates of the account. Former signing certificates of update resources do not count.
-  - A board that did not answer is warned about, since its certificates cannot be looked at.
+  - Fails as well when a board did not answer, since its certificates cannot be checked.
 options:
   boards:
     description: What M(pelion.mbl.mbl_pelion_status) returned, by board, failures included.
@@ -45,6 +45,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+unchecked:
+  description: The boards that did not answer.
+  type: list
+  elements: str
+  returned: success, and when there are such
+  sample: [mbed-linux-os-9709]
 ending:
   description: The certificates that end soon, the first to end first.
   type: list

@@ -29,7 +29,9 @@ options:
         type: str
         required: true
       name:
-        description: The device's name, at most 128 characters; the board's without it.
+        description:
+          - The device's name, at most 128 characters.
+          - Without it, the board's name, unless the device has a name already, which a table or the portal gave.
         type: str
       description:
         description: What to note about it, at most 2000 characters.
@@ -78,6 +80,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+done:
+  description: What was done to the device of which board, and which devices keep another name, as sentences.
+  type: list
+  elements: str
+  returned: success
+  sample: ["bench-7: its device 0167d7b9a5c700000000000100100456 now has name 'bench-7'."]
 devices:
   description: The devices as they are now, as in RV(pelion.mbl.pelion_device#module:devices).
   type: list

@@ -22,7 +22,7 @@ def parse_time(text: str) -> datetime:
     """
     match = _TIME.fullmatch(text.strip())
     if not match:
-        raise ValueError("is no time such as 2026-01-31T12:00:00Z")
+        raise ValueError("is not a time such as 2026-01-31T12:00:00Z")
     # Python 3.10 reads fractions of three and six digits only, and no Z.
     fraction = (match["fraction"] or "")[:6].ljust(6, "0")
     zone = match["zone"] or "Z"
@@ -34,3 +34,15 @@ def parse_time(text: str) -> datetime:
 def time_text(moment: datetime | None) -> str | None:
     """``moment`` as all results give times, which is the cloud's way: 2018-02-14T15:24:14Z."""
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
+
+
+def span_text(seconds: float) -> str:
+    """A span of time in its two largest units: 2 days, 1 day and 3 hours, 40 seconds."""
+    left, parts = round(seconds), []
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
+        number, left = divmod(left, size)
+        if number:
+            parts.append(f"{number} {unit}" if number == 1 else f"{number} {unit}s")
+        elif parts:
+            break
+    return " and ".join(parts[:2]) or "0 seconds"

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names and texts as messages show them: boards, networks and files chose parts of them."""
+"""Names, numbers and texts as messages show them: boards, networks and files chose parts of them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ def some(names: Sequence[str], most: int = MOST_NAMES) -> str:
     if len(names) <= most:
         return ", ".join(names)
     return f"{', '.join(names[: most - 1])} and {len(names) - most + 1} more"
+
+
+def counted(number: int, thing: str) -> str:
+    """``1 board``, ``2 boards``."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -78,7 +78,7 @@ def test_an_inventory_that_is_not_there_is_no_success(fleet: Fleet, home: Path, 
         "ansible-playbook", "-i", "/no/inventry/", f"playbooks/{playbook}.yml", environment={"HOME": str(home)}
     )
     assert play.returncode != 0
-    assert "Is -i right?" in play.output
+    assert "Check -i" in play.output
 
 
 @pytest.mark.parametrize("playbook", ["deprovision", "remove_gone", "forget_host"])

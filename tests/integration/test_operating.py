@@ -56,6 +56,7 @@ def test_a_run_ends_with_what_became_of_each_board(bench):
     assert (report["playbook"], report["success"], report["counts"]) == ("provision", True, {"changed": 3})
     assert all(board["developer_certificate"]["name"] == "bench-2026" for board in report["boards"])
     assert len({board["device_id"] for board in report["boards"]}) == 3
+    assert {board["name"]: board["address"] for board in report["boards"]} == bench.addresses
     again = bench.play("provision", "-e", "report=reports")
     assert "3 boards: 3 in order" in again.stderr
     assert bench.report()["counts"] == {"ok": 3}
@@ -70,7 +71,11 @@ def test_the_state_of_the_fleet_as_files(bench):
     finally:
         bench.lists(bench.addresses)
     assert play.returncode == 2, play.output
-    assert "3 boards: 1 no answer, 1 missing, 1 in order" in play.stdout
+    # Once, as a table and the counts below it, and not as a list of Ansible's.
+    assert play.output.count("3 boards: 1 no answer, 1 missing, 1 in order") == 1
+    assert re.search(rf"^{name} .* registered +\S+ \(2\d{{3}}-", play.stderr, re.MULTILINE), play.stderr
+    assert re.search(rf"^{gone} .* missing", play.stderr, re.MULTILINE), play.stderr
+    assert f"Report: {bench.directory}/reports/fleet.html" in play.stderr
     report = bench.report()
     boards = {board["name"]: board for board in report["boards"]}
     assert {name: board["outcome"] for name, board in boards.items()} == {
@@ -94,7 +99,7 @@ def test_a_bench_that_is_switched_off_is_missing(bench):
     finally:
         bench.lists(bench.addresses)
     assert play.returncode == 2, play.output
-    assert "3 boards: 3 missing" in play.stdout
+    assert "3 boards: 3 missing" in play.stderr
 
 
 def test_a_board_that_is_off_is_named_but_does_not_fail_the_run_of_the_others(bench):
@@ -293,7 +298,15 @@ def test_a_store_is_not_put_into_the_collection(bench):
 def test_a_certificate_that_ends_is_an_exit_code(bench):
     play = bench.play("check_certificates", "-e", "days=100000")
     assert play.returncode == 2
-    assert "the update certificate 'bench-update' ends in" in play.output
+    assert "The update certificate 'bench-update' ends in" in play.output
+    silent = min(bench.addresses)
+    bench.lists({**bench.addresses, silent: "127.0.0.9"})
+    try:
+        failed = bench.play("check_certificates")
+    finally:
+        bench.lists(bench.addresses)
+    assert failed.returncode == 2, failed.output
+    assert f"{silent} did not answer, so its certificates were not checked" in failed.output
 
 
 def test_a_canary_that_fails_is_the_last(bench):

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ..times import parse_time
+from ..times import parse_time, span_text
 from . import kcm
 from .client_log import ClientLog
 
@@ -182,8 +182,8 @@ class Inspection:
         if abs(self.drift) > CLOCK_TOLERANCE.total_seconds():
             direction = "ahead of" if self.drift > 0 else "behind"
             found.append(
-                f"The board's clock is {timedelta(seconds=abs(self.drift))} {direction} the controller's. Its client "
-                "goes by the time that a server has told it."
+                f"The board's clock is {span_text(abs(self.drift))} {direction} the controller's. Its client "
+                "goes by the time that a server gives it."
             )
         for title, held in (("developer", self.developer_certificate), ("update", self.update_certificate)):
             if held and held["not_after"] and held["not_before"]:

@@ -34,6 +34,12 @@ def alike(boards: Iterable[BoardReport]) -> list[Alike]:
     return [_joined(group) for group in found.values()]
 
 
+def unsaid(problems: Iterable[str], steps: Iterable[Alike]) -> list[str]:
+    """The ``problems`` of the fleet that are not the text of some of its boards."""
+    said = {text for step in steps for text in (step.reason, f"{step.reason} {step.next_step}".strip())}
+    return [problem for problem in problems if problem not in said]
+
+
 def by_urgency(boards: Iterable[BoardReport]) -> list[BoardReport]:
     """The worst outcome first, boards of one outcome in the order that they had."""
     order = list(OUTCOMES)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,11 @@ from typing import Any
 from ..board.description import BoardStatus
 from ..cloud.api_answers import DeveloperCertificate
 from ..times import parse_time, time_text
+from ..words import counted, some
 from .entries import HeldCertificate
+
+MOST_TEXTS = 10
+"""In one message."""
 
 
 @dataclass(frozen=True, order=True)
@@ -24,10 +28,6 @@ class Ending:
     place: str
     kind: str
     name: str
-
-    def __str__(self) -> str:
-        when = f"ends in {self.days} days" if self.days >= 0 else "has ended"
-        return f"{self.place}: the {self.kind} certificate {self.name!r} {when} ({self.not_after})."
 
 
 def endings(
@@ -66,6 +66,40 @@ def endings(
         for place, kind, name, not_after in found
         if not_after and (days := (parse_time(not_after) - now).days) < within_days
     )
+
+
+def ending_text(found: Sequence[Ending], within_days: int) -> list[str]:
+    """What to say of them, in sentences: each certificate once, with all its places."""
+    places: dict[tuple[str, str, str, int], list[str]] = {}
+    for ending in found:
+        places.setdefault((ending.kind, ending.name, ending.not_after, ending.days), []).append(ending.place)
+    if not places:
+        return []
+    said = [
+        f"The {kind} certificate {name!r} {_when(days)} ({not_after}): {', '.join(where)}."
+        for (kind, name, not_after, days), where in places.items()
+    ]
+    number = f"{counted(len(said), 'certificate')} end{'s' if len(said) == 1 else ''} within {within_days} days."
+    more = [f"And {len(said) - MOST_TEXTS} more."] if len(said) > MOST_TEXTS else []
+    return [number, *said[:MOST_TEXTS], *more, "Run pelion.mbl.rotate for the fleet to get new ones."]
+
+
+def _when(days: int) -> str:
+    return f"ends in {counted(days, 'day')}" if days >= 0 else "has ended"
+
+
+def unchecked_text(said: Mapping[str, str]) -> list[str]:
+    """What to say of boards that did not answer, by what was ``said`` of each: each text once."""
+    whose = ("its", "their")
+    boards: dict[str, list[str]] = {}
+    for board, text in said.items():
+        boards.setdefault(text, []).append(board)
+    texts = [
+        f"{some(names)} did not answer, so {whose[len(names) > 1]} certificates were not checked: {text}"
+        for text, names in boards.items()
+    ]
+    more = [f"And {len(texts) - MOST_TEXTS} more."] if len(texts) > MOST_TEXTS else []
+    return [*texts[:MOST_TEXTS], *more]
 
 
 def _boards(names: list[str]) -> str:

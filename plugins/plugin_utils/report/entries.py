@@ -38,6 +38,24 @@ GOOD = frozenset({OK, CHANGED})
 """Those that need no reason."""
 
 
+MOST_DEVICES = 10**9
+"""More are not believed."""
+
+
+def _time_or_none(given: JsonObject, key: str) -> str | None:
+    text = given.text_or_none(key)
+    if text is not None:
+        parse_time(text)
+    return text
+
+
+def _count(given: JsonObject, key: str) -> int:
+    number = given.number(key)
+    if not 0 <= number <= MOST_DEVICES:
+        raise ValueError(f"has a number as {key} that cannot be right")
+    return number
+
+
 @dataclass(frozen=True)
 class HeldCertificate:
     """A certificate on a board: SHA-256, ``name`` in the cloud or in the store where it is known, and its end."""
@@ -49,7 +67,7 @@ class HeldCertificate:
     @classmethod
     def from_json(cls, held: Any) -> HeldCertificate:
         given = JsonObject(held)
-        return cls(given.text("fingerprint"), given.text_or_none("name"), given.text_or_none("not_after"))
+        return cls(given.text("fingerprint"), given.text_or_none("name"), _time_or_none(given, "not_after"))
 
     @classmethod
     def described(cls, description: Mapping[str, Any] | None, name: str | None = None) -> HeldCertificate | None:
@@ -132,10 +150,10 @@ class Place:
         given = JsonObject(place)
         return cls(
             given.text("name"),
-            given.number("devices"),
-            given.number("limit"),
+            _count(given, "devices"),
+            _count(given, "limit"),
             given.text("status"),
-            given.text("not_after"),
+            given.text("not_after") and (_time_or_none(given, "not_after") or ""),
         )
 
 
@@ -182,8 +200,10 @@ class Report:
         counts = Counter(board.outcome for board in self.boards)
         return {outcome: counts[outcome] for outcome in OUTCOMES if counts[outcome]}
 
-    def words(self, outcome: str) -> str:
-        """``outcome`` for people."""
+    def words(self, outcome: str, count: int = 1) -> str:
+        """``outcome`` of so many boards, for people."""
+        if outcome == ATTENTION and count != 1:
+            return "need attention"
         return "would be changed" if self.check_mode and outcome == CHANGED else OUTCOMES[outcome]
 
     def to_json(self) -> dict[str, Any]:

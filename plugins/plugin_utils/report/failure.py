@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..reasons import Reason
@@ -14,6 +14,8 @@ from .entries import FAILED, UNREACHABLE, BoardReport
 from .reasons import KINDS
 from .unreachable import why_unreachable
 
+MOST_ITEMS = 3
+"""Of a loop, whose messages are shown."""
 _CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -28,7 +30,15 @@ class Failure:
 
     @classmethod
     def from_json(cls, result: Mapping[str, Any]) -> Failure:
-        """Of a result of any task: ``msg``, ``reason`` (a code), ``reason_facts`` and ``unreachable``."""
+        """Of a result of any task: ``msg``, ``reason`` (a code), ``reason_facts`` and ``unreachable``.
+
+        That of a task with a loop says nothing itself; its items that failed do.
+        """
+        if items := _failed_items(result):
+            failures = [cls.from_json(item) for item in items]
+            texts = list(dict.fromkeys(failure.said for failure in failures))
+            more = f" And {len(texts) - MOST_ITEMS} more." if len(texts) > MOST_ITEMS else ""
+            return replace(failures[0], said=" ".join(texts[:MOST_ITEMS]) + more)
         said = str(result.get("msg") or result.get("censored") or "It failed and did not say why.")
         code, facts = result.get("reason"), result.get("reason_facts")
         reason = None
@@ -47,6 +57,13 @@ class Failure:
         step = _next_step(why) or KINDS["failed"].next_step
         # A task's text says the next step, too: some people see nothing but it.
         return BoardReport(board, FAILED, _without(step, self.said), step, why.code, why.facts)
+
+
+def _failed_items(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    items = result.get("results")
+    if not isinstance(items, list):
+        return []
+    return [item for item in items if isinstance(item, Mapping) and (item.get("failed") or item.get("unreachable"))]
 
 
 def _next_step(why: Reason) -> str:

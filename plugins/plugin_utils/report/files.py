@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -23,6 +24,7 @@ COLUMNS = (
     *("developer_certificate", "developer_certificate_ends", "update_certificate", "update_certificate_ends"),
     *("last_registration", "last_seen", "site"),
 )
+_FORMULA = re.compile("(^|;)([=+\\-@\uff1d\uff0b\uff0d\uff20])")
 FLEET_PROBLEM = "fleet-problem"
 """The type of a failure that is of the fleet as a whole."""
 
@@ -50,7 +52,10 @@ def read_report(directory: Path) -> Report:
     """The report that write_report left there. Raises PelionError where there is none, or a damaged one."""
     file = directory / "fleet.json"
     try:
-        return Report.from_json(json.loads(file.read_bytes()))
+        report = Report.from_json(json.loads(file.read_bytes()))
+        # What is nested too deeply cannot be written again either.
+        report.to_json()
+        return report
     except FileNotFoundError:
         raise PelionError(f"There is no report in {directory}.") from None
     except OSError as error:
@@ -117,9 +122,13 @@ def _case(suite: ElementTree.Element, name: str, kind: str = "", message: str = 
 
 
 def _cell(value: str | None) -> str:
-    """Spreadsheets take what begins like a formula for one, and boards and networks chose parts of the texts."""
+    """Spreadsheets take what begins like a formula for one, and boards and networks chose parts of the texts.
+
+    What stands behind a separator begins a cell of its own where another separator is expected, and full width signs
+    are as good as the others.
+    """
     text = printable(value or "")
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+    return _FORMULA.sub(r"\1'\2", text)
 
 
 _FORMS: dict[str, Callable[[Report], str]] = {

@@ -16,9 +16,9 @@ from html import escape
 from pathlib import Path
 
 from ..times import parse_time
-from ..words import printable
-from .alike import Alike, alike, by_urgency
-from .entries import OUTCOMES, BoardReport, HeldCertificate, Place, Report
+from ..words import counted, printable
+from .alike import Alike, alike, by_urgency, unsaid
+from .entries import BAD, OUTCOMES, BoardReport, HeldCertificate, Place, Report
 from .summary import absence
 
 YEAR = 365.25
@@ -41,7 +41,7 @@ def page(report: Report) -> str:
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{_text(title)}</title><style>{STYLE}</style></head>\n"
-        f"<body><h1>{_text(title)}</h1><p>{len(report.boards)} boards, {_text(report.made_at)}</p>\n"
+        f"<body><h1>{_text(title)}</h1><p>{counted(len(report.boards), 'board')}, {_text(report.made_at)}</p>\n"
         + "".join(part + "\n" for part in _parts(report))
         + "</body></html>\n"
     )
@@ -49,13 +49,15 @@ def page(report: Report) -> str:
 
 def _parts(report: Report) -> Iterator[str]:
     tiles = (
-        f'<li class="{outcome}"><b>{count}</b>{_text(report.words(outcome))}</li>'
+        f'<li class="{outcome}"><b>{count}</b>{_text(report.words(outcome, count))}</li>'
         for outcome, count in report.counts.items()
     )
     yield f'<ul class="tiles">{"".join(tiles)}</ul>'
-    yield "".join(f'<div class="step failed"><p>{_text(problem)}</p></div>' for problem in report.problems)
+    found = alike(report.boards)
+    problems = unsaid(report.problems, found)
+    yield "".join(f'<div class="step failed"><p>{_text(problem)}</p></div>' for problem in problems)
     yield "".join(f'<div class="step attention"><p>{_text(warning)}</p></div>' for warning in report.warnings)
-    steps = [_step(step) for step in alike(report.boards) if step.reason or step.code]
+    steps = [_step(step) for step in found if step.reason or step.code]
     if steps:
         yield f'<section id="steps"><h2>What to do</h2>{"".join(steps)}</section>'
     now = parse_time(report.made_at)
@@ -72,7 +74,7 @@ def _parts(report: Report) -> Iterator[str]:
             + "".join(
                 _bar(
                     f"{place.name} ({place.status.lower()}): {place.devices} of {place.limit} devices",
-                    100 * place.devices / place.limit,
+                    100 * place.devices / max(place.limit, 1),
                     _fullness(place),
                 )
                 for place in report.places
@@ -104,7 +106,9 @@ def _fullness(place: Place) -> str:
 
 
 def _row(board: BoardReport, outcome: str) -> str:
-    state = f" ({_text(board.state)})" if board.state else ""
+    # What the directory calls a board that does not answer is not how it is now.
+    known = "in the directory: " if board.outcome in BAD else ""
+    state = f" ({known}{_text(board.state)})" if board.state else ""
     cells = (
         ("", f"<b>{_text(board.name)}</b><br><small>{_text(_where(board))}</small>"),
         ("State", f"{_text(outcome)}{state} {_code(board.code)}"),
@@ -159,8 +163,8 @@ def _ends(report: Report) -> list[_End]:
 def _time_line(end: _End, now: datetime) -> str:
     days = (parse_time(end.not_after) - now).total_seconds() / 86400
     urgency = "bad" if days <= 0 else "warn" if days < SOON else ""
-    boards = f"{end.boards} board{'' if end.boards == 1 else 's'}" if end.boards else "no board of this report"
-    when = "ended" if days <= 0 else f"ends in {days:.0f} days"
+    boards = counted(end.boards, "board") if end.boards else "no board of this report"
+    when = "ended" if days <= 0 else f"ends in {counted(round(days), 'day')}"
     text = f"{end.kind} certificate {end.name}: {when}, {end.not_after[:10]}; {boards}"
     return _bar(text, _place(days) if days > 0 else 100, urgency)
 
@@ -171,11 +175,10 @@ def _place(days: float) -> float:
 
 
 def _bar(text: str, percent: float, urgency: str) -> str:
-    width = max(1.0, min(100.0, percent))
-    return (
-        f'<div class="row"><p>{_text(text)}</p>'
-        f'<div class="bar {urgency}"><i style="width:{width:.1f}%"></i></div></div>'
-    )
+    # Nothing is drawn as nothing, but the little that there is must be seen.
+    width = max(1.0, min(100.0, percent)) if percent > 0 else 0.0
+    inner = f'<i style="width:{width:.1f}%"></i>' if width else ""
+    return f'<div class="row"><p>{_text(text)}</p><div class="bar {urgency}">{inner}</div></div>'
 
 
 def _text(value: str | None) -> str:

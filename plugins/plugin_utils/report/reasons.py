@@ -15,8 +15,8 @@ from ..board.reasons import BOARD_REASONS
 from ..fleet.reasons import FLEET_REASONS
 from ..reasons import Kind
 
-_AGAIN = "run again; what is in order already is left as it is."
-_IS_IT_ON = f"Is it on and connected? Then {_AGAIN}"
+_AGAIN = "run again; boards that are already in order are left as they are."
+_IS_IT_ON = f"Check that it is on and connected, then {_AGAIN}"
 _PROVISION = "Run pelion.mbl.provision for it."
 
 
@@ -24,10 +24,10 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
     {
         # ssh did not reach the board. Of one board a report gives ssh's own words, which have addresses in them.
         "host-key-changed": Kind(
-            "Its ssh host key has changed: it was flashed anew, or another machine answers in its place. The new key "
-            "is {fingerprint}.",
-            "If you have flashed it: pelion.mbl.forget_host -e boards={board}, then run again.",
-            "Their ssh host keys have changed: they were flashed anew, or other machines answer in their place.",
+            "Its ssh host key has changed: either it was flashed anew, or another machine answers in its place. The "
+            "new key is {fingerprint}.",
+            "If you flashed it, run pelion.mbl.forget_host -e boards={board}, then run again.",
+            "Their ssh host keys have changed: either they were flashed anew, or other machines answer in their place.",
         ),
         "host-key-refused": Kind(
             "Its ssh host key is not one that is expected of it.",
@@ -42,7 +42,7 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
         "ssh-timeout": Kind("ssh got no answer in time.", _IS_IT_ON, "ssh got no answer in time."),
         "connection-refused": Kind(
             "It is on the network, but takes no ssh connections.",
-            f"Is it still starting, and does its ssh server run? Then {_AGAIN}",
+            f"It may still be starting. Check that its ssh server runs, then {_AGAIN}",
             "They are on the network, but take no ssh connections.",
         ),
         "no-route": Kind("No network leads to its address.", _IS_IT_ON, "No network leads to their addresses."),
@@ -53,20 +53,25 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
         ),
         "connection-lost": Kind(
             "The connection was lost.",
-            f"Did it restart, or lose power or network? Then {_AGAIN}",
+            f"Check that it has power and network, then {_AGAIN}",
             "The connections were lost.",
         ),
-        "unreachable": Kind("ssh did not reach it, and said why in other words than those known here.", _IS_IT_ON),
+        "unreachable": Kind(
+            "ssh did not reach it, for a reason that is not known here.",
+            _IS_IT_ON,
+            "ssh did not reach them, for reasons that are not known here.",
+        ),
         # The run did not do its work on the board.
         "failed": Kind(
             "A task failed on it and gave no code. The text is what the task said.",
-            f"Fix what it says, then {_AGAIN}",
+            f"Do what the message says, then {_AGAIN}",
         ),
         "fleet-failed": Kind(
-            "A task for the whole fleet failed.", f"Fix what the report says of the whole fleet, then {_AGAIN}"
+            "A task for the whole fleet failed. The text is what the task said.",
+            f"Do what the message says, then {_AGAIN}",
         ),
         "not-reached": Kind(
-            "The run ended before it came to this board.", f"Fix what ended the run, if anything did, then {_AGAIN}"
+            "The run ended before it got to this board.", f"Fix what ended the run, if anything did, then {_AGAIN}"
         ),
         "site-silent": Kind(
             "Its site sent no report.",
@@ -78,10 +83,10 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
         "missing": Kind(
             "It is not in the inventory; it was last seen at {last_seen}.",
             "Switch it on and connect it. If it will not come back, run pelion.mbl.remove_gone with -e boards={board}.",
-            "The inventory does not have them, though the team has provisioned them.",
+            "They are not in the inventory, though the team has provisioned them.",
         ),
         "missing-from-roster": Kind(
-            "The roster has it, and the inventory does not.",
+            "It is in the roster, but not in the inventory.",
             "Switch it on and connect it, or take it off the roster.",
         ),
         # It answers, and something is to be done.
@@ -104,13 +109,17 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
         "device-not-registered": Kind("The Device Directory has its device as {state}.", _PROVISION),
         "device-suspended": Kind(
             "Somebody suspended its device in the Device Directory.",
-            "pelion.mbl.pelion_device with suspended: false lets it connect again.",
+            "Let it connect again with the module pelion.mbl.pelion_device and suspended: false.",
         ),
         "certificate-ends": Kind(
-            "Its {title} certificate ends in {days} days ({not_after}).", "Run pelion.mbl.rotate for the fleet."
+            "Its {title} certificate ends on {not_after} (days left: {days}).",
+            "Run pelion.mbl.rotate for the fleet.",
+            "Their {title} certificates end soon.",
         ),
         "certificate-ended": Kind(
-            "Its {title} certificate has ended ({not_after}).", "Run pelion.mbl.rotate for the fleet."
+            "Its {title} certificate has ended ({not_after}).",
+            "Run pelion.mbl.rotate for the fleet.",
+            "Their {title} certificates have ended.",
         ),
         # Reports of format 1, which are read for the sites that still write them.
         "no-code": Kind(

@@ -11,6 +11,7 @@ from typing import Any
 from ..board.inspection import Inspection
 from ..json_object import JsonObject
 from .entries import FORMATS, HeldCertificate, Report
+from .summary import table
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,22 @@ class Reported:
             "summary": list(self.summary),
             "files": list(self.files),
         }
+
+    def lines(self, width: int) -> list[str]:
+        """For people at a terminal of that ``width``."""
+        return [*table(self.report, width), "", *self.summary]
+
+    @classmethod
+    def from_json(cls, result: Mapping[str, Any]) -> Reported | None:
+        """What ``to_json`` made; None for any other result."""
+        if not cls.is_in(result):
+            return None
+        try:
+            given = JsonObject(result)
+            report = Report.from_json(result["report"])
+            return cls(report, given.texts("table"), given.texts("summary"), given.texts("files"))
+        except ValueError:
+            return None
 
     @staticmethod
     def is_in(result: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from ..fleet.assignment import natural
 from ..reasons import Reason
 from ..times import time_text
-from .entries import CHANGED, FAILED, GOOD, NOT_REACHED, OK, BoardReport, HeldCertificate, Report
+from .entries import CHANGED, GOOD, NOT_REACHED, OK, BoardReport, HeldCertificate, Report
 from .failure import Failure
 from .results import BoardFacts, Decided, Names, Reported
 
@@ -60,11 +60,12 @@ class _Seen:
 
 
 class Run:
-    """``reported`` tells that a task of the run made a report of its own; ``check_mode`` is the run's."""
+    """``reported`` is the report that a task of the run made itself; ``check_mode`` is the run's.
+    ``addresses`` are those of boards, where they are known."""
 
     def __init__(self, playbook: str) -> None:
         self.playbook = playbook
-        self.reported = False
+        self.reported: Reported | None = None
         self._batch = 0
         self._play: tuple[str, ...] = ()
         self._boards: dict[str, _Seen] = {}
@@ -72,6 +73,7 @@ class Run:
         self._problems: list[str] = []
         self._absent: set[str] = set()
         self.check_mode = False
+        self.addresses: dict[str, str] = {}
 
     def begin_batch(self, boards: Iterable[str]) -> None:
         """A play, or a batch of it, begins; ``boards`` are all of the play. It is about them from the first answer of
@@ -81,7 +83,7 @@ class Run:
 
     def decided(self, result: Mapping[str, Any]) -> None:
         """A task that stands for the whole batch was done."""
-        self.reported = self.reported or Reported.is_in(result)
+        self.reported = Reported.from_json(result) or self.reported
         if decided := Decided.from_json(result):
             self._names.update(decided.names)
             self._absent.update(decided.absent)
@@ -110,20 +112,20 @@ class Run:
         failure = Failure.from_json(result)
         self._problems.append(failure.said)
         self._expect()
-        # The problem is reported once, and the boards have its code: it may be a refusal of all of them.
-        why = Reason("fleet-failed")
-        code = failure.reason or why
+        # The boards have the failure's own code and text: it may be a refusal of all of them.
+        failure = replace(failure, reason=failure.reason or Reason("fleet-failed"))
         for seen in self._boards.values():
             if seen.batch == self._batch and seen.bad is None:
-                told = BoardReport.because(seen.name, FAILED, why)
-                seen.ended(replace(told, code=code.code, facts=code.facts))
+                seen.ended(failure.report(seen.name))
 
     def report(self, now: datetime) -> Report:
         return Report(
             self.playbook,
             time_text(now) or "",
             [
-                self._boards[name].report(self._names.get(name, Names()), now)
+                replace(
+                    self._boards[name].report(self._names.get(name, Names()), now), address=self.addresses.get(name)
+                )
                 for name in sorted(self._boards, key=natural)
             ],
             problems=tuple(dict.fromkeys(self._problems)),

@@ -218,7 +218,10 @@ class _Judge:
                 days = (parse_time(held["not_after"]) - self._now).days
                 if days < self._warn_days:
                     code = "certificate-ends" if days >= 0 else "certificate-ended"
-                    return Reason(code, {"title": title, "days": days, "not_after": held["not_after"]})
+                    return Reason(
+                        code,
+                        {"title": title, "days": days, "not_after": held["not_after"]},
+                    )
         return None
 
 

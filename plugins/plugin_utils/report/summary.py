@@ -4,10 +4,15 @@
 
 from __future__ import annotations
 
-from ..words import printable, some
-from .alike import alike
-from .entries import OUTCOMES, Report
+from collections.abc import Callable, Mapping
 
+from ..words import counted, printable, some
+from .alike import alike, unsaid
+from .entries import BAD, GOOD, OUTCOMES, BoardReport, HeldCertificate, Report
+
+MOST_COLUMNS = 160
+"""Characters of a table's line where no terminal says how many there are."""
+BETWEEN = "  "
 MOST_LINES = 40
 """About boards. A report in files has all."""
 
@@ -15,10 +20,10 @@ MOST_LINES = 40
 def summary(report: Report) -> list[str]:
     """The counts, and the boards that are not in order with what to do, those of which the same is to be said in one
     line."""
-    counts = ", ".join(f"{count} {report.words(outcome)}" for outcome, count in report.counts.items())
-    lines = [f"Failed: {printable(problem)}" for problem in report.problems]
-    lines.append(f"{len(report.boards)} board{'' if len(report.boards) == 1 else 's'}: {counts or 'none'}")
+    counts = ", ".join(f"{count} {report.words(outcome, count)}" for outcome, count in report.counts.items())
     steps = alike(report.boards)
+    lines = [f"Failed: {printable(problem)}" for problem in unsaid(report.problems, steps)]
+    lines.append(f"{counted(len(report.boards), 'board')}: {counts or 'none'}")
     for step in steps[:MOST_LINES]:
         code = f" ({printable(step.code)})" if step.code else ""
         words = (
@@ -43,17 +48,41 @@ def absence(report: Report) -> str:
     )
 
 
-def table(report: Report) -> list[str]:
-    """The boards as lines of a table, with a heading."""
-    rows = [("board", "address", "device id", "state")]
-    rows += [
-        (
-            printable(board.name),
-            printable(board.address or "-"),
-            printable(board.device_id or "-"),
-            printable(board.state or OUTCOMES[board.outcome]),
-        )
-        for board in report.boards
+def table(report: Report, width: int = MOST_COLUMNS) -> list[str]:
+    """The boards as lines of a table, with a heading. The last columns are left out where a line of ``width``
+    characters has no room for them."""
+    columns = [
+        [heading, *(printable(cell(board) or "-") for board in report.boards)] for heading, cell in _COLUMNS.items()
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    return ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) for row in rows]
+    widths = [max(map(len, column)) for column in columns]
+    while len(columns) > NEEDED_COLUMNS and sum(widths) + len(BETWEEN) * (len(widths) - 1) > width:
+        columns.pop()
+        widths.pop()
+    return [
+        BETWEEN.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in zip(*columns, strict=True)
+    ]
+
+
+def _state(board: BoardReport) -> str:
+    """What the board is found as. What the directory calls one that does not answer is not how it is now."""
+    if board.outcome in GOOD:
+        return board.state or OUTCOMES[board.outcome]
+    state = f" ({board.state})" if board.state and board.outcome not in BAD else ""
+    return OUTCOMES[board.outcome] + state
+
+
+def _held(held: HeldCertificate | None) -> str:
+    return f"{held.name or held.fingerprint[:16]} ({(held.not_after or 'no end')[:10]})" if held else ""
+
+
+_COLUMNS: Mapping[str, Callable[[BoardReport], str | None]] = {
+    "board": lambda board: board.name,
+    "address": lambda board: board.address,
+    "device ID": lambda board: board.device_id,
+    "state": _state,
+    "update certificate": lambda board: _held(board.update_certificate),
+    "developer certificate": lambda board: _held(board.developer_certificate),
+}
+NEEDED_COLUMNS = 4
+"""Of the table, the first ones."""

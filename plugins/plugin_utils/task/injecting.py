@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from ..board.answers import Restart
 from ..board.board import Board
 from ..board.inspection import Inspection
 from ..board.items import Items
+from ..board.kcm import is_empty
 from ..credentials.certified import describe_certificate
 from ..credentials.developer_credentials import DeveloperCredentials
 from ..credentials.update_resources import UpdateResources
@@ -33,9 +35,16 @@ def read_items(action: Action, team: Store, dev_cert: str, update_resources: str
 
 
 def bring_to(
-    action: Action, board: Board, found: Inspection, work: Work, items: Items | None, registration_timeout: int
+    action: Action,
+    board: Board,
+    found: Inspection,
+    work: Work,
+    items: Items | None,
+    registration_timeout: int,
+    names: Sequence[str],
 ) -> dict[str, Any]:
-    """Do ``work`` on the board, unless in check mode, and return the task's result.
+    """Do ``work`` on the board, unless in check mode, and return the task's result. ``names`` are what the store calls
+    the developer credentials and the update resources.
 
     Raises BoardError when the board could not do it, and PelionError when it did not register in time.
     """
@@ -61,15 +70,29 @@ def bring_to(
         "device_id": found.device_id,
     }
     if action.diff_mode:
-        result["diff"] = {
-            "before": before | {"fingerprint": found.record.get("fingerprint")},
-            "after": after | {"fingerprint": fingerprint},
-        }
+        result["diff"] = {"before": shown(before), "after": shown(after, names, planned=items is None)}
     if work.changes and not action.check_mode:
         restart = _carry_out(board, found, work, items, registration_timeout, result)
         for warning in restart.warnings:
             action.warn(warning)
     return result
+
+
+def shown(state: Mapping[str, Any], names: Sequence[str] = (), *, planned: bool = False) -> dict[str, Any]:
+    """``state`` of a board (its description, or what it is to hold) for a diff that people read. With ``planned``, an
+    earlier task would make what it is to hold."""
+    told: dict[str, Any] = {}
+    for number, title in enumerate(("developer_certificate", "update_certificate")):
+        held = state.get(title)
+        name = names[number] if names else held and held.get("common_name")
+        if held:
+            end = (held.get("not_after") or "no end")[:10]
+            told[title] = f"{name or 'no name'}, ends {end}, SHA-256 {held['fingerprint'][:16]}…"
+        else:
+            told[title] = f"{name}, which would be made" if planned else "none"
+    missing = state.get("missing_items") or []
+    told["missing"] = "none" if not missing else "everything" if is_empty(missing) else list(missing)
+    return told | {"provisioned_by": state.get("provisioned_by") or "nobody"}
 
 
 def _stored(action: Action, store: Store, kind: type[Stored], name: str, module: str) -> Stored | None:

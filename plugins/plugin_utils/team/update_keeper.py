@@ -212,9 +212,10 @@ class UpdateKeeper:
                 **facts,
             )
         if lost and not force:
+            keys = "1 private key" if len(lost) == 1 else f"{len(lost)} private keys"
             raise KeyNeededError(
-                f"The update resources {self._name!r} hold private keys that the team store has nowhere else, for "
-                f"the certificates {', '.join(_short(sorted(lost)))}. A board that holds one of these "
+                f"The update resources {self._name!r} hold {keys} that the team store has nowhere else, "
+                f"for the certificates {', '.join(_short(sorted(lost)))}. A board that holds one of these "
                 "certificates takes only updates that its key signed, so without the key it can never be updated "
                 "again. The cloud does not know which boards these are; pelion.mbl.mbl_pelion_status returns each "
                 "board's update_certificate. When no board holds one of them, or the keys are kept elsewhere "

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.times import parse_time, time_text
+from ansible_collections.pelion.mbl.plugins.plugin_utils.times import parse_time, span_text, time_text
 
 NOON = datetime(2018, 2, 14, 12, tzinfo=timezone.utc)
 
@@ -67,3 +67,17 @@ def test_any_other_text_is_a_value_error_or_a_time(text: str) -> None:
 def test_times_of_other_zones_are_told_in_utc() -> None:
     assert time_text(datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=1)))) == "2026-01-01T00:00:00Z"
     assert time_text(None) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (172800, "2 days"),
+        (86400 + 3 * 3600 + 5, "1 day and 3 hours"),
+        (86400 + 5, "1 day"),
+        (61, "1 minute and 1 second"),
+        (0.2, "0 seconds"),
+    ],
+)
+def test_a_span_is_in_words(seconds: float, text: str) -> None:
+    assert span_text(seconds) == text

@@ -95,8 +95,8 @@ def test_what_it_bootstrapped_with_is_proven_or_unknown(
     "change, text",
     [
         ({"interrupted": True}, "was cut off"),
-        ({"drift": 4000}, "1:06:40 ahead of the controller's"),
-        ({"drift": -90000}, "1 day, 1:00:00 behind the controller's"),
+        ({"drift": 4000}, "1 hour and 6 minutes ahead of the controller's"),
+        ({"drift": -90000}, "1 day and 1 hour behind the controller's"),
         ({"clock": 2_200_000_000}, "developer certificate ended on 2036"),
         ({"clock": 1_000_000_000}, "developer certificate begins on 2026"),
         ({"space": {"/var/log": {"free_kb": 0, "writable": True}}}, "/var/log is full"),

@@ -106,7 +106,9 @@ def unregistered(board: Member, **work: Any) -> list[Reason]:
     restarting: Any = SimpleNamespace(inject=lambda *a, **o: Restart(), reconnect=lambda **o: Restart())
     action: Any = SimpleNamespace(check_mode=False, diff_mode=False)
     items: Any = SimpleNamespace(developer_certificate=b"1", update_certificate=b"2", fingerprint="f")
-    return raised(lambda: bring_to(action, restarting, board.board, replace(NOT_IN_STORE, **work), items, 5))
+    return raised(
+        lambda: bring_to(action, restarting, board.board, replace(NOT_IN_STORE, **work), items, 5, ("d", "u"))
+    )
 
 
 def checked(**variables: str) -> list[Reason]:
@@ -304,3 +306,12 @@ def test_answers_and_parts_survive_the_way_from_task_to_task() -> None:
 def travelled(document: dict[str, Any]) -> dict[str, Any]:
     travelled: dict[str, Any] = json.loads(json.dumps(document))
     return travelled
+
+
+def test_a_misspelt_prefix_is_noticed() -> None:
+    for name in ("provison_pelion_dev_cert", "provision_pellion_dev_cert", "provision_pelio_dev_cert"):
+        assert unknown_variable([name, "provision_pelion_roster"]) == Reason(
+            "unknown-variable", {"variable": name, "near": "provision_pelion_dev_cert"}
+        )
+    for name in ("mbl_dev_cert", "my_pelion_dev_cert", "provision_pelion_dev_cert", "provision_other_dev_cert"):
+        assert unknown_variable([name]) is None

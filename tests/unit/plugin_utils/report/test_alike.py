@@ -97,3 +97,10 @@ entries = st.builds(
 def test_every_board_that_is_not_in_order_is_named_once_whatever_it_came_with(boards: list[BoardReport]) -> None:
     told = [(step.outcome, step.code, name) for step in alike(boards) for name in step.names]
     assert sorted(told) == sorted((b.outcome, b.code, b.name) for b in boards if b.outcome not in GOOD)
+
+
+def test_certificates_that_end_on_different_days_are_one_line() -> None:
+    facts = [{"title": "update", "days": n, "not_after": f"2026-12-{n:02}"} for n in (3, 5)]
+    boards = [BoardReport.because(f"b-{n}", "attention", Reason("certificate-ends", f)) for n, f in enumerate(facts)]
+    (step,) = alike(boards)
+    assert step.reason == "Their update certificates end soon."

@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.description import BoardStatus
-from ansible_collections.pelion.mbl.plugins.plugin_utils.report.endings import endings
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.endings import (
+    Ending,
+    ending_text,
+    endings,
+    unchecked_text,
+)
 from ansible_collections.pelion.mbl.plugins.plugin_utils.times import time_text
 
 NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)
@@ -63,8 +68,8 @@ def test_the_first_to_end_is_told_first_and_what_nothing_depends_on_not_at_all()
         in_cloud=[InCloud("old", NOW, active=False), InCloud("d", NOW - timedelta(days=2))],
     )
     assert [(ending.place, ending.kind) for ending in found] == [("cloud", "developer"), ("board a", "update")]
-    assert "has ended" in str(found[0])
-    assert "ends in 3 days" in str(found[1])
+    assert "has ended" in ending_text(found, 30)[1]
+    assert "ends in 3 days" in ending_text(found, 30)[2]
 
 
 def test_what_boards_hold_is_told_by_the_names_that_people_gave() -> None:
@@ -86,3 +91,25 @@ def test_the_boards_of_one_certificate_are_told_together() -> None:
     boards = {f"b{number}": status(developer_certificate=held(1)) for number in range(300)}
     (one,) = endings(NOW, 30, boards=boards, stored=[], in_cloud=[])
     assert one.place == "300 boards (b0, b1, b2, b3, b4, …)"
+
+
+def test_a_certificate_in_several_places_is_one_sentence() -> None:
+    found = [Ending(text(1), 1, place, "update", "up") for place in ("2 boards (a, b)", "team store")]
+    assert ending_text(found, 30) == [
+        "1 certificate ends within 30 days.",
+        f"The update certificate 'up' ends in 1 day ({text(1)}): 2 boards (a, b), team store.",
+        "Run pelion.mbl.rotate for the fleet to get new ones.",
+    ]
+    many = [Ending(text(-1), -1, "cloud", "developer", f"d{number}") for number in range(30)]
+    said = ending_text(many, 30)
+    assert said[0] == "30 certificates end within 30 days." and "'d0' has ended" in said[1]
+    assert (len(said), said[-2]) == (13, "And 20 more.")
+    assert ending_text([], 30) == []
+
+
+def test_boards_that_did_not_answer_are_named_with_why_once() -> None:
+    said = {"a": "No route.", "b": "No route.", "c": "No room."}
+    assert unchecked_text(said) == [
+        "a, b did not answer, so their certificates were not checked: No route.",
+        "c did not answer, so its certificates were not checked: No room.",
+    ]

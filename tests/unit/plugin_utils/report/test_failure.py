@@ -49,3 +49,12 @@ def test_a_known_code_with_facts_of_another_version_is_reported_with_its_text() 
 def test_a_result_without_a_word_says_so() -> None:
     assert Failure.from_json({"failed": True}).said == "It failed and did not say why."
     assert "no_log" in Failure.from_json({"censored": "hidden by no_log"}).said
+
+
+def test_of_a_task_with_a_loop_the_items_that_failed_are_quoted() -> None:
+    refused = {"failed": True, "msg": "The cloud refused it.", "reason": "cloud", "item": 2}
+    loop = {"msg": "One or more items failed", "results": [{"changed": False, "item": 1}, refused, refused]}
+    failure = Failure.from_json(loop)
+    assert (failure.said, failure.reason) == ("The cloud refused it.", Reason("cloud"))
+    many = {"msg": "All items failed", "results": [{"failed": True, "msg": f"Number {number}."} for number in range(5)]}
+    assert Failure.from_json(many).said == "Number 0. Number 1. Number 2. And 2 more."

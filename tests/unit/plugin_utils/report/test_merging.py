@@ -145,7 +145,9 @@ def test_no_board_is_lost_and_bad_news_is_never_good(parts: list[Report | Silenc
 
 
 texts = st.text(max_size=5)
-held = st.none() | st.builds(HeldCertificate, texts, st.none() | texts, st.none() | texts)
+times = st.just(AT) | st.just("2036-11-24")
+held = st.none() | st.builds(HeldCertificate, texts, st.none() | texts, st.none() | times)
+counts = st.integers(0, 10**9)
 boards = st.builds(
     BoardReport,
     texts,
@@ -161,7 +163,7 @@ reports = st.builds(
     texts,
     st.just(AT),
     st.lists(boards, max_size=3),
-    st.lists(st.builds(Place, texts, st.integers(), st.integers(), texts, texts), max_size=2),
+    st.lists(st.builds(Place, texts, counts, counts, texts, times | st.just("")), max_size=2),
     st.lists(texts, max_size=2),
     st.lists(st.builds(SiteRun, texts, st.none() | texts), max_size=2),
     st.lists(texts, max_size=2),
@@ -261,7 +263,7 @@ HEAD = '"format": 2, "playbook": "p", "made_at": "2026-11-24T12:00:00Z"'
         (f'{{{HEAD}, "boards": [{{"outcome": "ok"}}]}}', "without name"),
         (f'{{{HEAD}, "boards": [{{"name": "a", "outcome": "ok", "site": 3}}]}}', "3 as site"),
         (f'{{{HEAD}, "problems": [null]}}', "None where text should be"),
-        ('{"format": 2, "playbook": "p", "made_at": "soon"}', "no time"),
+        ('{"format": 2, "playbook": "p", "made_at": "soon"}', "not a time"),
     ],
 )
 def test_a_damaged_report_is_told(tmp_path: Path, content: str, words: str) -> None:
@@ -275,3 +277,37 @@ def test_a_report_is_read_where_it_was_written(tmp_path: Path) -> None:
         read_report(tmp_path)
     write_report(report(ok("a")), tmp_path)
     assert read_report(tmp_path).to_json() == report(ok("a")).to_json()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"boards": [{"name": "a", "outcome": "ok", "update_certificate": {"fingerprint": "f", "not_after": "soon"}}]},
+        {"places": [{"name": "p", "devices": 1, "limit": 10**400, "status": "ACTIVE", "not_after": AT}]},
+        {"places": [{"name": "p", "devices": 1, "limit": 100, "status": "ACTIVE", "not_after": "tomorrow"}]},
+        {"made_at": "0000-00-00T00:00:00Z"},
+        {"boards": {"a": "ok"}},
+    ],
+)
+def test_an_odd_report_is_a_problem_that_names_the_file(odd: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "fleet.json").write_text(json.dumps({"format": 2, "playbook": "status", "made_at": AT, **odd}))
+    with pytest.raises(PelionError, match="is not a report of this collection"):
+        read_report(tmp_path)
+
+
+def test_a_certificate_with_no_places_is_no_division_by_zero(tmp_path: Path) -> None:
+    place = {"name": "p", "devices": 0, "limit": 0, "status": "ACTIVE", "not_after": ""}
+    document = {"format": 2, "playbook": "status", "made_at": AT, "places": [place]}
+    (tmp_path / "fleet.json").write_text(json.dumps(document))
+    write_report(merge({"north": read_report(tmp_path)}, NOW, {}), tmp_path / "all")
+
+
+def test_facts_that_are_nested_too_deeply_are_no_traceback(tmp_path: Path) -> None:
+    board = {"name": "a", "outcome": "failed", "code": "x", "facts": {}}
+    text = json.dumps({"format": 2, "playbook": "status", "made_at": AT, "boards": [board]})
+    (tmp_path / "fleet.json").write_text(text.replace('"facts": {}', '"facts": {"a": ' + "[" * 900 + "]" * 900 + "}"))
+    try:
+        read = read_report(tmp_path)
+    except PelionError:
+        return
+    write_report(read, tmp_path / "all")

@@ -213,3 +213,44 @@ def test_a_browser_shows_the_page_and_runs_nothing_of_it(tmp_path: Path) -> None
 
 def _ids(text: str) -> list[str]:
     return [part.split('"', 1)[0] for part in text.split('<section id="')[1:]]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "x;=1+1", "\uff1d1+1", "x;\uff20cmd", "-2"])
+def test_no_cell_is_a_formula_whatever_the_separator(text: str) -> None:
+    cells = as_csv(Report("status", "2026-11-25T00:00:00Z", [BoardReport("a", "failed", text)])).split(",")
+    assert all(part[:1] not in "=+-@\uff1d\uff0b\uff0d\uff20" for cell in cells for part in cell.split(";") if part)
+
+
+def test_what_needs_no_more_words_is_not_said_twice() -> None:
+    boards = [BoardReport(name, "failed", "The key is refused.", "Use another.", "cloud") for name in "ab"]
+    lines = summary(Report("provision", "2026-11-25T00:00:00Z", boards, problems=["The key is refused. Use another."]))
+    assert lines == ["2 boards: 2 failed", "a, b: failed (cloud) | The key is refused. | Use another."]
+    html = page(Report("provision", "2026-11-25T00:00:00Z", boards, problems=["The key is refused."]))
+    assert html.count("The key is refused.") == 1
+
+
+def test_counts_have_their_plural() -> None:
+    at = "2026-11-25T00:00:00Z"
+    assert summary(Report("status", at, [BoardReport("a", "attention")]))[0] == "1 board: 1 needs attention"
+    two = [BoardReport(name, "attention", "x") for name in "ab"]
+    assert summary(Report("status", at, two))[0].endswith("2 need attention")
+    assert "<p>1 board, " in page(Report("status", at, [BoardReport("a", "ok")]))
+
+
+def test_nothing_is_drawn_as_nothing() -> None:
+    place = Place("bench", 0, 100, "ACTIVE", "2036-11-20T00:00:00Z")
+    places = page(Report("status", "2026-11-25T00:00:00Z", [], [place])).partition('id="places"')[2]
+    assert "0 of 100 devices" in places and "<i " not in places
+
+
+def test_the_table_has_the_certificates_where_they_fit() -> None:
+    held = HeldCertificate("f" * 64, "bench-2026", "2036-11-20T00:00:00Z")
+    on = BoardReport("a", "ok", address="192.0.2.1", device_id="1" * 32, state="registered", update_certificate=held)
+    off = BoardReport("b", "missing", "Off.", device_id="2" * 32, state="registered")
+    both = Report("status", "2026-11-25T00:00:00Z", [on, off])
+    heading, first, second = table(both)
+    assert heading.endswith("developer certificate")
+    assert "registered  bench-2026 (2036-11-20)  -" in first
+    assert second.split() == ["b", "-", "2" * 32, "missing", "-", "-"]
+    assert "bench-2026" in table(both, 90)[1] and "developer" not in table(both, 90)[0]
+    assert table(both, 20)[0].split() == ["board", "address", "device", "ID", "state"]

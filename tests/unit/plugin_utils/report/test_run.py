@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
-from ansible_collections.pelion.mbl.plugins.plugin_utils.report.entries import HeldCertificate, Report
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.entries import BoardReport, HeldCertificate, Report
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.page import page
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.run import Run
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.summary import summary
@@ -55,7 +55,7 @@ def test_each_board_that_is_not_in_order_has_a_code() -> None:
         ("not-reached", {}),
     ]
     assert all(board.next_step for board in report.boards)
-    assert report.boards[3].reason == "A task for the whole fleet failed."
+    assert report.boards[3].reason == "The API key is not accepted."
     run.stopped({"msg": "Without a code."})
     assert run.report(NOW).boards[3].code == "cloud"
 
@@ -79,12 +79,13 @@ def test_a_failure_keeps_what_is_known_of_the_board() -> None:
 
 @pytest.mark.parametrize(
     "result",
-    [{"report": {"format": 2}, "table": [], "summary": [], "files": []}, result_of(Report("status", "", []), None)],
+    [result_of(Report("status", "2026-11-25T00:00:00Z", [BoardReport("a", "ok")]), None)],
 )
 def test_a_task_that_reports_is_known_by_its_result(result: dict[str, Any]) -> None:
     run = Run("status")
     run.decided(result)
     assert run.reported
+    assert run.reported.lines(80) == [*run.reported.table, "", "1 board: 1 in order"]
 
 
 @pytest.mark.parametrize(
@@ -201,6 +202,14 @@ def test_boards_that_the_team_remembers_and_that_are_not_there_are_named_but_are
         "Not in the inventory, though the team has provisioned them: b, c. pelion.mbl.status reports on them.",
     ]
     assert Report.from_json(report.to_json()).absent == ["b", "c"]
+
+
+def test_a_board_has_its_address() -> None:
+    run = Run("provision")
+    run.begin_batch(["a", "b"])
+    run.addresses["a"] = "192.0.2.1"
+    run.succeeded("a", {"changed": False})
+    assert [board.address for board in run.report(NOW).boards] == ["192.0.2.1", None]
 
 
 def test_in_check_mode_boards_would_be_changed() -> None:

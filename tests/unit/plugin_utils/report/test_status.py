@@ -78,7 +78,7 @@ def judged(board: dict[str, Any], devices: list[Device] | None, **fleet: Any) ->
         (answer(), [device(state="deregistered")], "attention", "as deregistered"),
         (answer(), [device(operator_suspended=True)], "attention", "suspended"),
         (answer(registered=False, client_error="ConnectFailed"), None, "attention", "ConnectFailed"),
-        (answer(update_certificate=certificate(12)), [device()], "attention", "update certificate ends in 12 days"),
+        (answer(update_certificate=certificate(12)), [device()], "attention", "(days left: 12)"),
         (answer(developer_certificate=certificate(-1)), [device()], "attention", "developer certificate has ended"),
     ],
 )
