@@ -33,7 +33,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def play(fleet: Fleet, home: Path) -> Playing:
-    def run(name: str, *options: str, **environment: str) -> Play:
+    def run(name: str, *options: str | Path, **environment: str) -> Play:
         secret = ["--vault-password-file", home / "vault-password"]
         options = ("-e", "provision_pelion_dev_cert=identity", *options)
         return fleet.run(
@@ -53,19 +53,23 @@ def remembered(home: Path) -> dict[str, Any]:
     return boards
 
 
+def noted_key(fleet: Fleet, home: Path, board: str) -> str:
+    """The fingerprint of the host key that ssh notes at the first contact."""
+    ping = fleet.run("ansible", board, "-m", "ansible.builtin.raw", "-a", "true", environment={"HOME": str(home)})
+    assert ping.returncode == 0, ping.output
+    shown = subprocess.run(
+        ["ssh-keygen", "-l", "-F", board, "-f", fleet.state / "known_hosts"], capture_output=True, text=True, check=True
+    ).stdout
+    return next(word for word in shown.split() if word.startswith("SHA256:"))
+
+
 def roster(*entries: str) -> tuple[str, str]:
     return "-e", json.dumps({"provision_pelion_roster": entries})
 
 
 def test_no_fingerprint_is_proven_while_ssh_checks_nothing(fleet: Fleet, home: Path, play: Playing) -> None:
     board = fleet.boards[0]
-    assert play("list").returncode == 0
-    ping = fleet.run("ansible", board, "-m", "ansible.builtin.raw", "-a", "true", environment={"HOME": str(home)})
-    assert ping.returncode == 0, ping.output
-    shown = subprocess.run(
-        ["ssh-keygen", "-l", "-F", board, "-f", fleet.state / "known_hosts"], capture_output=True, text=True, check=True
-    ).stdout
-    key = next(word for word in shown.split() if word.startswith("SHA256:"))
+    key = noted_key(fleet, home, board)
     only = ("--limit", board)
     for off in ({"ANSIBLE_HOST_KEY_CHECKING": "False"}, {"ANSIBLE_SSH_ARGS": "-o StrictHostKeyChecking=off"}):
         for entry in (f"{board} {key}", key):
@@ -81,10 +85,31 @@ def test_no_fingerprint_is_proven_while_ssh_checks_nothing(fleet: Fleet, home: P
     done = play("provision", *only, *roster(f"{board} {key}"))
     assert done.returncode == 0, done.output
     assert remembered(home)[board]["host_keys"] == [key]
+    assert remembered(home)[board]["host_keys"] == [key]
     again = play("provision", *only, ANSIBLE_HOST_KEY_CHECKING="False")
     assert again.returncode == 0, again.output
     assert again.output.count("Nothing proves which boards answered") == 1
     assert remembered(home)[board]["host_keys"] == [key], "known keys are not replaced by none"
+
+
+def test_keys_that_the_inventory_pins_are_known_keys(fleet: Fleet, home: Path, play: Playing) -> None:
+    board = fleet.boards[2]
+    key = noted_key(fleet, home, board)
+    source = home / "mbl_mdns.yml"
+    source.write_text(f"plugin: pelion.mbl.mbl_mdns\nroster: ['{board} {key}']\n")
+    variables = {
+        "provision_pelion_update_resources": "pinned",
+        "provision_pelion_vendor_domain": "example.com",
+        "provision_pelion_device_class": "board",
+        "provision_pelion_new_boards": "refuse",
+    }
+    options = ("-i", source, "--limit", board, "-e", json.dumps(variables))
+    assert board not in remembered(home)
+    refused = play("provision", *options, ANSIBLE_HOST_KEY_CHECKING="False")
+    assert refused.returncode == 2, refused.output
+    known = play("provision", *options)
+    assert known.returncode == 0, known.output
+    assert remembered(home)[board]["host_keys"] == [key]
 
 
 def test_a_renamed_board_is_the_same_board(fleet: Fleet, home: Path, play: Playing) -> None:
