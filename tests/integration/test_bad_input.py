@@ -33,7 +33,7 @@ MISTAKES = {
     "a wrong API key": ({"key": "ak_wrong"}, "API key"),
     "no name of the certificate": (
         {"options": ["-e", "provision_pelion_dev_cert="]},
-        "set provision_pelion_dev_cert",
+        "Set provision_pelion_dev_cert",
     ),
     "a cloud that is not there": ({"host": "https://localhost:9"}, "localhost:9"),
     "a C file that is none": ({"options": ["-e", f"provision_pelion_update_src={__file__}"]}, "test_bad_input.py"),

@@ -177,7 +177,7 @@ def test_avahi_is_understood(street: Street, tmp_path: Path) -> None:
         )
         for name in ("etc/avahi/services", "run", "dev", "proc", "bin", "lib", "lib64", "sbin", "usr"):
             (tmp_path / name).mkdir(parents=True)
-        service = (SIMULATOR / "device/ssh.service").read_text().replace("%h", "mbed-linux-os-7")
+        service = (SIMULATOR / "board/ssh.service").read_text().replace("%h", "mbed-linux-os-7")
         configuration = "[server]\nhost-name=mbed-linux-os-7\nallow-interfaces=far0\nenable-dbus=no\nuse-ipv6=yes\n"
         (tmp_path / "etc/avahi/services/ssh.service").write_text(service)
         (tmp_path / "etc/avahi/avahi-daemon.conf").write_text(configuration)
