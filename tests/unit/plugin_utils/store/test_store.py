@@ -52,8 +52,11 @@ class Note:
 
 
 def a_vault(*ids: str, vault_id: str | None = None) -> Vault:
-    secrets = [(name, VaultSecret(f"secret of {name}".encode())) for name in ids or ("default",)]
-    return Vault(secrets, vault_id)
+    return Vault(secrets_of(*ids), vault_id)
+
+
+def secrets_of(*ids: str) -> list[tuple[str, VaultSecret]]:
+    return [(name, VaultSecret(f"secret of {name}".encode())) for name in ids or ("default",)]
 
 
 @pytest.fixture
@@ -280,8 +283,7 @@ def header(store: Store, name: str) -> bytes:
 
 def test_vault_ids(tmp_path: Path) -> None:
     directory = tmp_path / "store"
-    both = a_vault("team", "prod")
-    store = Store(directory, both)
+    store = Store(directory, a_vault("team", "prod", vault_id="team"))
     store.write("first", Note("a"))
     assert header(store, "first") == b"$ANSIBLE_VAULT;1.2;AES256;team"
     chosen = Store(directory, a_vault("team", "prod", vault_id="prod"))
@@ -310,6 +312,28 @@ def test_vault_ids(tmp_path: Path) -> None:
     mixed.write("fourth", Note("y"))
     assert header(mixed, "fourth") == b"$ANSIBLE_VAULT;1.1;AES256"
     assert Store(directory, a_vault()).read(Note, "fourth") == Note("y")
+
+
+def test_of_several_vault_ids_none_is_guessed(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store", a_vault("prod", "dev"))
+    for write in (lambda: store.write("x", Note("a")), lambda: store.require_writable(Note, "x")):
+        with pytest.raises(VaultError, match=r"\(dev, prod\).*provision_pelion_vault_id.*vault_encrypt_identity"):
+            write()
+    Store(store.directory, a_vault("dev")).write("x", Note("a"))
+    assert store.write("x", Note("b")), "an entry that is there has its own"
+    assert store.read(Note, "x") == Note("b")
+    same = Vault([*secrets_of("prod"), *secrets_of("prod")])
+    assert Store(tmp_path / "other", same).write("x", Note("a"))
+
+
+@pytest.mark.parametrize("vault_id", [None, "dev"])
+def test_ansibles_own_setting_chooses_where_the_option_does_not(vault_id: str | None) -> None:
+    assert Vault(secrets_of("dev", "prod"), vault_id, identity="prod").chosen_id() == (vault_id or "prod")
+
+
+def test_a_setting_of_ansible_that_names_no_secret_is_named() -> None:
+    with pytest.raises(VaultError, match=r"'absent'.*vault_encrypt_identity.*it has: dev"):
+        Vault(secrets_of("dev"), identity="absent").chosen_id()
 
 
 def test_no_secret_at_all(tmp_path: Path) -> None:
