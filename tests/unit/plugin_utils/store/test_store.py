@@ -111,7 +111,7 @@ def test_ansible_vault_reads_and_rekeys(store: Store, tmp_path: Path) -> None:
     subprocess.run([tool, "rekey", *old, "--new-vault-password-file", str(tmp_path / "new"), str(path)], check=True)
     rekeyed = Store(store.directory, Vault([("default", VaultSecret(b"other"))]), shared=True)
     assert rekeyed.read(DeveloperCredentials, "bench") == credentials
-    with pytest.raises(StoreError, match=r"'bench'.*none of this run's vault secrets"):
+    with pytest.raises(StoreError, match=r"'bench'.*with any of this run's vault secrets"):
         store.read(DeveloperCredentials, "bench")
 
 
@@ -195,18 +195,18 @@ def test_damaged_entries_are_named_and_the_others_stay_usable(store: Store, tmp_
         "flipped": (lambda text: text[:100] + bytes([text[100] ^ 1]) + text[101:], "or is damaged"),
         "junk": (lambda text: b"$ANSIBLE_VAULT;\nxyz", "or is damaged"),
         "other cipher": (lambda text: text.replace(b"AES256", b"ROT13"), "or is damaged"),
-        "conflict": (lambda text: b"<<<<<<< HEAD\n" + text, "is not an Ansible Vault file"),
+        "half a conflict": (lambda text: b"<<<<<<< HEAD\n" + text, "is not an Ansible Vault file"),
         "in clear": (lambda text: b"format: 1\nkind: note\n", "is not an Ansible Vault file"),
         "huge": (lambda text: text + b"0" * MAX_BYTES, "is larger than"),
         "wrong password": (lambda text: a_vault("other").encrypt(b"x"), "written with the vault id 'other'"),
         "no yaml": (lambda text: a_vault().encrypt(b"{{"), "holds no YAML"),
-        "list": (lambda text: a_vault().encrypt(b"- a"), "does not hold what"),
+        "list": (lambda text: a_vault().encrypt(b"- a"), "was not written by"),
         "bomb": (lambda text: a_vault().encrypt(b"[" * 1200), "holds no YAML"),
         "tag": (lambda text: a_vault().encrypt(b"!!python/object/apply:os.system [id]"), "holds no YAML"),
-        "no entry": (lambda text: a_vault().encrypt(b"{format: 1, kind: note, name: no entry}"), "does not hold what"),
+        "no entry": (lambda text: a_vault().encrypt(b"{format: 1, kind: note, name: no entry}"), "was not written by"),
         "newer": (
             lambda text: a_vault().encrypt(b"{format: 2, kind: note, name: newer, entry: {}}"),
-            "has the format 2",
+            "has the format 2.*Update the collection here",
         ),
         "other kind": (
             lambda text: a_vault().encrypt(b"{format: 1, kind: letter, name: other kind, entry: {}}"),
@@ -242,6 +242,42 @@ def test_damaged_entries_are_named_and_the_others_stay_usable(store: Store, tmp_
     assert [item.entry for item in found if not item.error] == [Note("v")]
     for name in damage:
         assert store.remove(Note, name)  # what is damaged can be removed
+
+
+def test_both_sides_of_a_git_conflict_can_be_kept_as_the_message_says(store: Store, tmp_path: Path) -> None:
+    def git(*arguments: str, check: bool = True) -> None:
+        name = ("-c", "user.name=me", "-c", "user.email=me@example.com", "-c", "merge.conflictStyle=merge")
+        command = ["git", "-C", str(store.directory), *name, *arguments]
+        subprocess.run(command, check=check, capture_output=True)
+
+    store.write("witness", Note("w"))
+    git("init", "--quiet", "--initial-branch=ours")
+    git("add", "witness.note.yml")
+    git("commit", "--quiet", "--message=w")
+    git("branch", "theirs")
+    store.write("bench", Note("of ours"))
+    git("add", "bench.note.yml")
+    git("commit", "--quiet", "--message=ours")
+    git("checkout", "--quiet", "theirs")
+    store.write("bench", Note("of theirs"))
+    git("add", "bench.note.yml")
+    git("commit", "--quiet", "--message=theirs")
+    git("checkout", "--quiet", "ours")
+    git("merge", "--quiet", "theirs", check=False)
+    with pytest.raises(StoreError, match=r"'bench' .*both sides of a git conflict") as raised:
+        store.read(Note, "bench")
+    assert store.write("new", Note("n")), "what is in conflict is no proof of the secret"
+
+    ours, theirs, edit = re.findall(
+        r"`(git [^`]*checkout[^`]*|git [^`]*show[^`]*|ansible-vault edit)`", str(raised.value)
+    )
+    (tmp_path / "secret").write_text("secret of default\n")
+    tools = f"PATH={Path(sys.executable).parent}:$PATH EDITOR='sed -i s/^name:.*/name:\\ other/'"
+    file = f"{store.directory}/other.note.yml"
+    for command in (theirs.replace("OTHER", "other"), ours, f"{edit} --vault-password-file {tmp_path}/secret {file}"):
+        subprocess.run(["/bin/sh", "-c", f"export {tools}; {command}"], check=True)
+    assert store.read(Note, "bench") == Note("of ours")
+    assert store.read(Note, "other") == Note("of theirs")
 
 
 def test_a_damaged_entry_with_a_long_name(store: Store) -> None:
@@ -365,7 +401,7 @@ def test_a_mistyped_secret_writes_nothing(tmp_path: Path) -> None:
         mistyped.try_secret,
         lambda: mistyped.require_writable(Note, "z"),
     ):
-        with pytest.raises(StoreError, match="none of"):
+        with pytest.raises(StoreError, match=r"none of|with any of"):
             write()
     assert {path.name: path.read_bytes() for path in store.directory.iterdir()} == before
 
@@ -447,6 +483,20 @@ def test_a_store_that_everybody_may_write_to_is_refused(tmp_path: Path) -> None:
     assert Store(directory, a_vault()).write("x", Note("x"))
 
 
+@pytest.mark.parametrize("place", ["", "inventory"])
+def test_a_git_clone_has_the_modes_that_git_gives_it(tmp_path: Path, place: str) -> None:
+    directory = tmp_path / "clone" / place
+    directory.mkdir(parents=True)
+    (tmp_path / "clone" / ".git").mkdir()
+    directory.chmod(0o755)
+    warnings: list[str] = []
+    store = Store(directory, a_vault(), shared=True, warn=warnings.append)
+    assert store.names(Note) == [] and warnings == []
+    directory.chmod(0o777)
+    with pytest.raises(StoreError, match="Everybody may write"):
+        Store(directory, a_vault(), shared=True).names(Note)
+
+
 def test_odd_directories_are_warned_about_once(tmp_path: Path) -> None:
     for shared, mode_, said in ((True, 0o750, "mode 0750.*chmod 2770"), (False, 0o755, "chmod 700")):
         directory = tmp_path / f"store{shared}"
@@ -495,7 +545,7 @@ def test_other_users() -> None:
         message = as_another_user(lambda: (store_of(place, warnings).read(Note, "x"), warnings))
         assert "belongs to the group root, in which you are not" in message
         message = as_another_user(lambda: store_of(place).write("y", Note("y")))
-        assert "Permission denied. Get yourself into the group" in message
+        assert "Permission denied. Join the group" in message
         os.chown(place / "team", 0, 4712)
         (place / "team").chmod(0o2770)
         for path in (place / "team").iterdir():
@@ -586,7 +636,7 @@ IN_NAMESPACE = ["unshare", "--mount", "--map-root-user"]
 
 def test_what_is_added_takes_nothings_place(store: Store) -> None:
     store.add("x", Note("a"))
-    with pytest.raises(StoreError, match="came into the store just now"):
+    with pytest.raises(StoreError, match="was just added by somebody else"):
         store.add("x", Note("b"))
     assert store.read(Note, "x") == Note("a")
 
