@@ -70,3 +70,23 @@ def test_plugins_import_their_rooms_relatively(file: Path) -> None:
     assert "ansible_collections.pelion" not in file.read_text().partition("\nfrom __future__")[2].replace(
         "# ansible_collections", ""
     )
+
+
+EXTENSIONS = PLUGINS.parent / "extensions"
+
+
+@pytest.mark.parametrize("file", sorted(EXTENSIONS.rglob("*.py")), ids=lambda file: str(file.relative_to(EXTENSIONS)))
+def test_an_extension_stands_above_the_rooms_and_knows_no_ansible(file: Path) -> None:
+    """It runs in ansible-rulebook, where there are no tasks; it imports the rooms as a package of its own."""
+    domain = "pelion_mbl_domain"
+    imported = [
+        node.module
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level
+    ]
+    rooms = {module.split(".")[1] for module in imported if module.split(".")[0] == domain}
+    assert rooms and rooms <= {*ORDER, *FOR_ALL} - KNOWS_ANSIBLE
+    assert not any(module.split(".")[0] in ("ansible", "ansible_collections") for module in imported)
+    for module in imported:
+        if module.split(".")[0] == domain:
+            assert HOUSE.joinpath(*module.split(".")[1:]).with_suffix(".py").is_file(), module
