@@ -241,8 +241,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             expected = self.get_option("expected")
             if len(names) < expected:
                 raise PelionError(
-                    f"{len(names)} MBL boards were found, but {expected} are expected. Are they on and connected? A "
-                    "board that has just started may not be advertised yet."
+                    f"{len(names)} MBL boards were found, but {expected} are expected. Check that they are on and "
+                    "connected. A board that has just started may not announce itself yet."
                 )
         except PelionError as error:
             # Ansible goes on after a source that failed, so the plays must be able to see it, and what was found.
@@ -256,7 +256,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         known = set(definitions).union(*(definition.get("aliases") or () for definition in definitions.values()))
         for name in config.keys() - known:
             near = nearest(str(name), known)
-            hint = f" Do you mean {near}?" if near else ""
+            hint = f" Did you mean {near}?" if near else ""
             raise AnsibleParserError(f"pelion.mbl.mbl_mdns has no option {name!r}.{hint}")
 
     def _boards(self, path: str, cache: bool) -> list[Host]:
@@ -375,11 +375,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         """The group, with what all boards have in common. What the user said of it before stays."""
         known_hosts = self.get_option("known_hosts")
         if '"' in known_hosts or "\n" in known_hosts:
-            raise PelionError(f"known_hosts {known_hosts!r}: ssh takes no such file name.")
+            raise PelionError(f"known_hosts {known_hosts!r}: ssh does not accept this file name.")
         try:
             Path(known_hosts).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise PelionError(f"The directory of known_hosts {known_hosts} cannot be made: {error}.") from error
+            raise PelionError(f"The directory of known_hosts {known_hosts} cannot be created: {error}.") from error
         self.inventory.add_group(GROUP)
         own = self.inventory.groups[GROUP].vars
         for variable, value in {
@@ -409,7 +409,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 raise
             # Texts of the network can make of an expression what is no name of a group.
             self.inventory.remove_host(self.inventory.hosts[name])
-            self._warn([f"Left out, because compose, groups or keyed_groups cannot be worked out: {name} ({error})."])
+            self._warn([f"Left out, because compose, groups or keyed_groups cannot be evaluated: {name} ({error})."])
             return None
         return name
 

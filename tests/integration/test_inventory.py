@@ -249,7 +249,7 @@ def test_an_interface_that_is_not_there_is_a_failure_that_plays_can_see(bench: B
 @pytest.mark.parametrize(
     ("option", "told"),
     [
-        ("time_out: 3", "no option 'time_out'. Do you mean timeout?"),
+        ("time_out: 3", "no option 'time_out'. Did you mean timeout?"),
         ("name_pattern: '['", "no regular expression"),
         ("name_template: x", "lacks {name}"),
         ("name_template: '{name}{strange}'", "cannot be filled in"),

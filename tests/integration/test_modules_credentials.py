@@ -293,7 +293,7 @@ def test_ways_to_give_the_secret(user: User, way: str) -> None:
     ended = user.run({UPDATE: {"name": "gateway", **IDS}}, secret=secret)
     assert ended.failed == (way == "wrong") and ended.changed == 0
     if way == "wrong":
-        assert "'gateway'" in ended.results[0]["msg"] and "none of this run's vault secrets" in ended.results[0]["msg"]
+        assert "'gateway'" in ended.results[0]["msg"] and "any of this run's vault secrets" in ended.results[0]["msg"]
 
 
 def test_no_secret_is_one_clear_error_before_anything_is_changed(user: User) -> None:

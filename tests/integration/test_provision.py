@@ -138,7 +138,7 @@ def test_the_playbook_runs_from_the_installed_collection(
     assert set(play.recap) == set(fleet.boards)
 
 
-@pytest.mark.parametrize("asked", ["-tt", "-F {home}/ssh_config"], ids=["by Ansible's settings", "by ssh's"])
+@pytest.mark.parametrize("asked", ["-tt", "-F {home}/ssh_config"], ids=["ansible.cfg", "ssh_config"])
 def test_a_terminal_that_the_user_asks_for_does_not_hold_an_injection(
     fleet: Fleet, provision: Provision, home: Path, asked: str
 ) -> None:
@@ -147,4 +147,4 @@ def test_a_terminal_that_the_user_asks_for_does_not_hold_an_injection(
     arguments = f"{asked.format(home=home)} -o ControlMaster=no"
     play = provision("--limit", fleet.boards[0], environment={"ANSIBLE_SSH_ARGS": arguments})
     assert play.returncode == 0, play.output
-    assert play.recap[fleet.boards[0]].changed == 1
+    assert play.recap[fleet.boards[0]].changed >= 1

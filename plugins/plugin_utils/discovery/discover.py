@@ -116,10 +116,10 @@ def _warnings(knowledge: Knowledge, rules: Rules) -> list[str]:
             conflicts.append(repr(service.instance))
     warnings = []
     if incomplete:
-        warnings.append(f"Announced, but not told in full within the time: {', '.join(sorted(incomplete))}.")
+        warnings.append(f"Announced, but with incomplete answers within the time: {', '.join(sorted(incomplete))}.")
     if conflicts:
         warnings.append(
-            f"Told differently by different senders on the network, so somebody else may pretend to be that board: "
+            f"Different senders on the network say different things, so somebody else may pretend to be that board: "
             f"{', '.join(sorted(conflicts))}. What was heard first is used."
         )
     return warnings

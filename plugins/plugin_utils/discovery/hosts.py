@@ -91,10 +91,10 @@ class Rules:
         try:
             re.compile(self.name_pattern)
         except re.error as error:
-            raise PelionError(f"name_pattern {self.name_pattern!r} is no regular expression: {error}.") from error
+            raise PelionError(f"name_pattern {self.name_pattern!r} is not a regular expression: {error}.") from error
         if "{name}" not in self.name_template:
             raise PelionError(
-                f"name_template {self.name_template!r} lacks {{name}}: all boards would be called the same."
+                f"name_template {self.name_template!r} lacks {{name}}: all boards would have the same name."
             )
         try:
             is_name = is_host_name(self.full_name("n", "eth0"))
@@ -103,7 +103,7 @@ class Rules:
                 f"name_template {self.name_template!r} cannot be filled in; it knows {{name}} and {{interface}}."
             ) from error
         if not is_name:
-            raise PelionError(f"name_template {self.name_template!r} makes no names of hosts.")
+            raise PelionError(f"name_template {self.name_template!r} does not give valid host names.")
 
     def full_name(self, name: str, interface: str) -> str:
         return self.name_template.format(name=name, interface=interface)
@@ -156,7 +156,7 @@ def select(announcements: Iterable[Announcement], rules: Rules, links: Sequence[
         elif not rules.allows(name, heard.interface):
             unknown_names.append(name)
         elif link is None:
-            no_addresses.append(f"{name} (there is no interface {heard.interface} any more)")
+            no_addresses.append(f"{name} (the interface {heard.interface} no longer exists)")
         else:
             addresses = []
             for text in heard.addresses:
@@ -184,11 +184,11 @@ def select(announcements: Iterable[Announcement], rules: Rules, links: Sequence[
     warnings = [
         f"{text}: {_enumerate(names)}."
         for text, names in (
-            ("Left out, because a service's name is no host name", no_names),
-            ("Left out, because the name is neither of the form name_pattern nor in the roster", unknown_names),
-            ("Left out, because no address was told that can be used", no_addresses),
+            ("Left out, because a service's name is not a host name", no_names),
+            ("Left out, because the name neither matches name_pattern nor is in the roster", unknown_names),
+            ("Left out, because no usable address was announced", no_addresses),
             ("Addresses that are not used", strange_addresses),
-            ("One name was announced on several network interfaces, so each is a host of its own", shared),
+            ("The same name was announced on several network interfaces, so each is a separate host", shared),
             (f"Left out, because there are more than max_hosts ({rules.max_hosts})", too_many),
         )
         if names

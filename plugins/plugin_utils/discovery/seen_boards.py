@@ -37,7 +37,7 @@ class SeenBoards:
             return {}
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise PelionError(
-                f"{self._file}, which keeps the boards seen before, cannot be read: {error}. Remove it."
+                f"{self._file}, the list of boards that earlier runs found, cannot be read: {error}. Remove it."
             ) from error
 
     def note(self, boards: Iterable[Host]) -> None:

@@ -229,7 +229,9 @@ class Watch:
         missing = [name for name in self._interfaces if name not in names]
         here = [name for name in self._interfaces if name in names]
         wanted = chosen(self._every_link, here) if here or not self._interfaces else ()
-        self._link_warnings = tuple(f"There is no network interface {name!r} with an address now." for name in missing)
+        self._link_warnings = tuple(
+            f"There is currently no network interface {name!r} with an address." for name in missing
+        )
         if wanted == self._links:
             return
         if self._wire:

@@ -95,7 +95,7 @@ class Directory:
                     if time.monotonic() > deadline:
                         raise StoreError(
                             f"The store {self.path} has been locked by another process for "
-                            f"{LOCK_SECONDS:.0f} seconds. `fuser -v {path}` tells by which.",
+                            f"{LOCK_SECONDS:.0f} seconds. `fuser -v {path}` shows which one.",
                             path=str(self.path),
                         ) from None
                     time.sleep(0.02)
@@ -137,8 +137,8 @@ class Directory:
             sticky_parent = mode & stat.S_ISVTX and path != self.path.resolve()
             if mode & stat.S_IWOTH and not sticky_parent:
                 raise StoreError(
-                    f"Everybody may write to {path}, so anyone could remove or exchange what is in the store "
-                    f"{self.path}. Do `chmod o-w {path}`, or choose another place.",
+                    f"Everybody may write to {path}, so anyone could remove or replace what is in the store "
+                    f"{self.path}. Run `chmod o-w {path}`, or choose another place.",
                     path=str(self.path),
                 )
         for oddity in self._shared_oddities(status) if self._shared else self._private_oddities(status):

@@ -24,10 +24,10 @@ def unusable(path: Path, name: str | None, problem: str) -> StoreError:
 
 
 _ADVICE = {
-    errno.ENOSPC: "Make room on that disk and run it again; the old state is whole.",
+    errno.ENOSPC: "Make room on that disk and run again; the old state is intact.",
     errno.EDQUOT: "Your disk quota is used up. Make room and run it again; the old state is whole.",
     errno.EROFS: "That disk is read-only; choose another place for the store, or mount it writable.",
-    errno.EACCES: "Get yourself into the group that owns the store, or choose another place.",
+    errno.EACCES: "Join the group that owns the store, or choose another place.",
     errno.EPERM: "Get yourself into the group that owns the store, or choose another place.",
 }
 

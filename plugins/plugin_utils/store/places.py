@@ -86,7 +86,7 @@ def _read(path: Path, home: Path) -> dict[str, Path]:
     if not isinstance(places, dict):
         raise PlacesError(
             f'{path} is damaged: it should hold {{"user": "DIRECTORY", "team": "DIRECTORY"}}. '
-            "Mend it, or remove it to get the default places.",
+            "Fix it, or remove it to get the default places.",
             path=str(path),
         )
     found = {}
@@ -100,6 +100,6 @@ def _read(path: Path, home: Path) -> dict[str, Path]:
             else None
         )
         if place is None or not place.is_absolute():
-            raise PlacesError(f"{path} gives no absolute directory for {key!r} but {value!r}.", path=str(path))
+            raise PlacesError(f"{path} , {key!r} but {value!r}.", path=str(path))
         found[key] = place
     return found

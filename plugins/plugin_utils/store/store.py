@@ -130,9 +130,9 @@ class Store:
                 replace_file(path, text, self._disk.file_mode)
         if is_first:
             self._warn(
-                f"{path} is the store's first entry, so the vault secret could not be compared with anything: a "
-                f"mistyped one would not have been noticed. Check it with `ansible-vault view {path}`, typing it "
-                "anew, and keep it safe: nothing else opens the store."
+                f"{path} is the store's first entry, so there was nothing to check the vault secret against: a "
+                f"typing error would have gone unnoticed. Check it with `ansible-vault view {path}`, typing the "
+                "secret again, and keep it safe: nothing else opens the store."
             )
         return True
 
@@ -141,7 +141,7 @@ class Store:
         with self.locked():
             path = self.path(type(entry), name)
             if self.has(type(entry), name):
-                raise unusable(path, name, "came into the store just now, so it is not overwritten")
+                raise unusable(path, name, "was just added by somebody else, so it is not overwritten")
             self.write(name, entry)
 
     def try_secret(self) -> bool:
@@ -158,8 +158,9 @@ class Store:
             raise StoreError(
                 f"The vault secret that a new entry would get (vault id {self._vault.chosen_id()!r}) opens none of the "
                 f"{tried} entries of the store {self.directory}, so nothing is written with it. Was it mistyped, or is "
-                "it another store's? Of several vault ids, vault_id chooses. To bring a second secret into a store, "
-                "write with one that it knows, and then use `ansible-vault rekey` on that file.",
+                "it another store's? With several vault IDs, vault_id chooses one. To use a second secret in a "
+                "store, write the entry with a secret that the store knows, then run `ansible-vault rekey` on that "
+                "file.",
                 path=str(self.directory),
             )
         self._vault.chosen_id()
@@ -249,7 +250,7 @@ class Store:
         except OSError as error:
             raise unusable(path, name, f"cannot be read: {error.strerror}") from error
         if len(text) > MAX_BYTES:
-            raise unusable(path, name, f"is larger than {MAX_BYTES} bytes, so no entry of this store")
+            raise unusable(path, name, f"is larger than {MAX_BYTES} bytes, so it is not an entry of this store")
         return text
 
     def _vault_texts(self) -> Iterator[bytes]:
@@ -285,9 +286,9 @@ class Store:
             # Without the cause: it quotes the content.
             raise unusable(path, shown, "holds no YAML") from None
         if not isinstance(document, dict) or not isinstance(document.get("entry"), dict):
-            raise unusable(path, shown, "does not hold what this collection writes")
+            raise unusable(path, shown, "was not written by this collection")
         if document.get("format") != FORMAT:
-            problem = f"has the format {document.get('format')!r}, and this version knows format {FORMAT} only"
+            problem = f"has the format {document.get('format')!r}, but this version only knows format {FORMAT} only"
             raise unusable(path, shown, problem)
         kept_kind, kept_name = document.get("kind"), document.get("name")
         if (
@@ -310,7 +311,7 @@ class Store:
     def _long_name(self, kind: type, path: Path) -> str:
         text = self._text(path, path.name)
         if text is None:
-            raise unusable(path, path.name, "was removed just now; try again")
+            raise unusable(path, path.name, "was just removed; try again")
         return str(self._document(kind, path, text, path.name)["name"])
 
 

@@ -107,7 +107,9 @@ class Vault:
             plain, _secret_id, secret = self._library.decrypt_and_get_vault_id(text)
         except (AnsibleError, ValueError, IndexError, TypeError) as error:  # the latter for damaged headers
             written = f" (it was written with the vault id {label!r})" if label else ""
-            raise VaultError(f"is opened by none of this run's vault secrets{written}, or is damaged") from error
+            raise VaultError(
+                f"cannot be opened with any of this run's vault secrets{written}, or is damaged"
+            ) from error
         return bytes(plain), label, secret
 
     def require_secrets(self) -> None:

@@ -56,7 +56,8 @@ def read_given_file(action: Action, option: str, path: str) -> tuple[Path, bytes
         if not Path(path).is_absolute():
             places = [*(action._task.get_search_path() or []), action._loader.get_basedir(), str(Path().absolute())]
             text += (
-                f" Searched in files/ and beside: {', '.join(dict.fromkeys(places))}. An absolute path is found from "
+                f" Searched in files/ and next to it: {', '.join(dict.fromkeys(places))}. An absolute path is found "
+                "from "
                 "anywhere."
             )
         raise PelionError(text) from error

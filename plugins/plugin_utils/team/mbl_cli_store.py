@@ -100,7 +100,7 @@ def read_mbl_cli_store(directory: Path) -> OldStore:
     Raises MblCliStoreError when there is none.
     """
     if not directory.is_dir():
-        raise MblCliStoreError(f"{directory} is no directory, so no store of mbl-cli.", path=str(directory))
+        raise MblCliStoreError(f"{directory} is not a directory, so it is not a store of mbl-cli.", path=str(directory))
     if not is_mbl_cli_store(directory):
         raise MblCliStoreError(
             f"{directory} is no store of mbl-cli: it has neither config.json nor credentials.", path=str(directory)
@@ -123,7 +123,7 @@ def _read_config(directory: Path) -> tuple[dict[str, Any], list[str]]:
         config = None
     if isinstance(config, dict):
         return config, []
-    return {}, [f"{path} is damaged; the entries were found by their directories, and an API key was not."]
+    return {}, [f"{path} is damaged; the entries were found by their directories, but no API key was found."]
 
 
 def _listed(config: dict[str, Any]) -> dict[str, Path]:

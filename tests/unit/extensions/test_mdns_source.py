@@ -84,7 +84,7 @@ def test_without_arguments_the_documented_defaults_hold() -> None:
 
 
 def test_a_misspelt_option_is_refused_with_the_nearest_one() -> None:
-    with pytest.raises(PelionError, match=r"no option 'rooster'\. Do you mean roster\?"):
+    with pytest.raises(PelionError, match=r"no option 'rooster'\. Did you mean roster\?"):
         SOURCE["read_options"]({"rooster": []})
 
 
@@ -329,7 +329,7 @@ def test_bad_options_end_the_source(wire: Wire) -> None:
 def test_by_hand_it_says_what_is_wrong() -> None:
     done = subprocess.run([sys.executable, FILE, "rooster=[]"], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
-    assert "Do you mean roster?" in done.stderr and "Traceback" not in done.stderr
+    assert "Did you mean roster?" in done.stderr and "Traceback" not in done.stderr
 
 
 # Documentation and rulebook

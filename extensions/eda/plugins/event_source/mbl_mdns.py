@@ -214,7 +214,7 @@ def read_options(args: Mapping[str, Any]) -> dict[str, Any]:
     """The documented options, with their defaults. Raises PelionError for one that is not there or of another type."""
     for name in args.keys() - OPTIONS.keys():
         near = nearest(str(name), OPTIONS)
-        hint = f" Do you mean {near}?" if near else f" There are {', '.join(sorted(OPTIONS))}."
+        hint = f" Did you mean {near}?" if near else f" There are {', '.join(sorted(OPTIONS))}."
         raise PelionError(f"The event source pelion.mbl.mbl_mdns has no option {name!r}.{hint}")
     return {name: _checked(name, args.get(name, option["default"]), option) for name, option in OPTIONS.items()}
 
