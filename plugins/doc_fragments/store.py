@@ -26,9 +26,9 @@ options:
     type: path
   vault_id:
     description:
-      - The vault id that new entries are encrypted with.
-      - Without it, it is the first of those that the run was given, as with C(ansible-vault encrypt).
-        An entry that is there keeps the id that it has.
+      - The vault id that new entries are encrypted with. An entry that is there keeps the id that it has.
+      - Without it, C(vault_encrypt_identity) in C(ansible.cfg) says it. If the run was given secrets of several ids and
+        nothing says which, nothing new is written, as with C(ansible-vault encrypt).
     type: str
 notes:
   - The stores are encrypted with the vault secret that the run was given by C(--ask-vault-pass),

@@ -193,7 +193,11 @@ def test_a_file_is_found_as_copy_finds_its_own(user: User) -> None:
 def test_several_vault_ids(user: User) -> None:
     ids = [f"{name}@{user.file(name, f'{name} {PASSWORD}')}" for name in ("team", "prod")]
     secret = [option for given in ids for option in ("--vault-id", given)]
+    refused = user.run({UPDATE: {"name": "one", **IDS}}, secret=secret)
+    assert refused.failed and "several vault IDs (prod, team)" in refused.results[0]["msg"]
+    user.environment["ANSIBLE_VAULT_ENCRYPT_IDENTITY"] = "team"
     user.twice({UPDATE: {"name": "one", **IDS}}, {UPDATE: {"name": "two", **IDS}}, secret=secret)
+    del user.environment["ANSIBLE_VAULT_ENCRYPT_IDENTITY"]
     # A secret that is new to a store comes by rekeying only, so that none is mistyped.
     refused = user.run({UPDATE: {"name": "three", **IDS, "vault_id": "prod"}}, secret=secret)
     assert refused.failed and "ansible-vault rekey" in refused.results[0]["msg"]

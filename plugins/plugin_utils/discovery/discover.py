@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from .hosts import Announcement, Rules, select
+from ..words import some
+from .hosts import NAMED, Announcement, Rules, select
 from .knowledge import Knowledge, Service
 from .links import Link
 from .packets import text_strings
@@ -47,13 +48,14 @@ def discover(
     See search.Search for ``quiet`` and ``by_name``; with fewer than ``expected`` boards, the whole time is used. Raises
     PelionError when multicast DNS cannot be used here.
     """
-    knowledge = Knowledge([f"{kind.lower().rstrip('.')}.local." for kind in kinds], rules.versions)
 
     def is_wanted(service: Service) -> bool:
         return concerns(service, rules)
 
     def is_known(service: Service) -> bool:
         return rules.is_known(service.instance, service.link.name)
+
+    knowledge = knowledge_for(rules, kinds)
 
     def is_enough() -> bool:
         return len(select(announcements(knowledge, rules), rules, every_link).boards) >= expected
@@ -66,6 +68,16 @@ def discover(
         )
         dropped = wire.dropped
     return Found(tuple(announcements(knowledge, rules)), tuple(_warnings(knowledge, rules)), dropped)
+
+
+def knowledge_for(rules: Rules, kinds: Iterable[str]) -> Knowledge:
+    """An empty one of services of ``kinds`` (`_ssh._tcp`), as large as ``rules`` need it."""
+    return Knowledge(
+        [f"{kind.lower().rstrip('.')}.local." for kind in kinds],
+        rules.versions,
+        rules.most_services,
+        lambda service: rules.is_known(service.instance, service.link.name),
+    )
 
 
 def concerns(service: Service, rules: Rules) -> bool:
@@ -116,11 +128,11 @@ def _warnings(knowledge: Knowledge, rules: Rules) -> list[str]:
             conflicts.append(repr(service.instance))
     warnings = []
     if incomplete:
-        warnings.append(f"Announced, but with incomplete answers within the time: {', '.join(sorted(incomplete))}.")
+        warnings.append(f"Announced, but with incomplete answers within the time: {some(sorted(incomplete), NAMED)}.")
     if conflicts:
         warnings.append(
-            f"Different senders on the network say different things, so somebody else may pretend to be that board: "
-            f"{', '.join(sorted(conflicts))}. What was heard first is used."
+            "Different senders on the network say different things, so somebody else may pretend to be that board: "
+            f"{some(sorted(conflicts), NAMED)}. What was heard first is used."
         )
     return warnings
 

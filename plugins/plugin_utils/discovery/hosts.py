@@ -16,8 +16,10 @@ from .links import Link
 from .names import MBL_NAME, is_host_name
 from .roster import Roster
 
-_NAMED = 10
+NAMED = 10
 """Names that a warning tells; of more, it tells how many."""
+_KEPT_PER_HOST = 4
+"""So many services are kept for each board that there may be."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,11 @@ class Rules:
         if not is_name:
             raise PelionError(f"name_template {self.name_template!r} does not give valid host names.")
 
+    @property
+    def most_services(self) -> int:
+        """How many services are kept before it is known which are boards: a flood of names must not fill the memory."""
+        return _KEPT_PER_HOST * self.max_hosts
+
     def full_name(self, name: str, interface: str) -> str:
         return self.name_template.format(name=name, interface=interface)
 
@@ -115,8 +122,8 @@ class Rules:
 
     def is_known(self, name: str, interface: str) -> bool:
         """Whether the roster or an earlier run knows a board of that name."""
-        known = self.roster.names | self.seen_before
-        return name.lower() in known or self.full_name(name, interface).lower() in known
+        names = (name.lower(), self.full_name(name, interface).lower())
+        return any(name in self.roster.names or name in self.seen_before for name in names)
 
     def allows(self, name: str, interface: str) -> bool:
         """Whether a board may have that name."""
@@ -250,4 +257,4 @@ def _is_same(one: Host, other: Host) -> bool:
 
 
 def _enumerate(names: Sequence[str]) -> str:
-    return some(sorted(set(names)), _NAMED)
+    return some(sorted(set(names)), NAMED)

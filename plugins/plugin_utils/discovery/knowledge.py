@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 
 from ..libraries import Absent, is_installed
+from .fairness import in_turn
 from .links import Link
 from .packets import AAAA, PTR, SRV, TXT, A, Question
 
@@ -21,6 +22,9 @@ else:
 
 Address = IPv4Address | IPv6Address
 RECORD_OF = {4: A, 6: AAAA}
+
+_VALUES = 64
+"""So many values are kept of what there should be one of, so many addresses of a host, and so many senders of each."""
 
 
 @dataclass
@@ -47,6 +51,11 @@ class Service:
     @property
     def name(self) -> str:
         return f"{self.instance}.{self.kind}"
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """Its link's index, and its name in small letters."""
+        return self.link.index, self.name.lower()
 
     @property
     def server(self) -> tuple[str, int] | None:
@@ -81,11 +90,23 @@ class Host:
 
 
 class Knowledge:
-    """What is known of services of ``kinds`` (`_ssh._tcp.local.`), with addresses of the families ``versions``."""
+    """What is known of services of ``kinds`` (`_ssh._tcp.local.`), with addresses of the families ``versions``.
 
-    def __init__(self, kinds: Sequence[str], versions: Sequence[int]) -> None:
+    No more than ``most`` services and as many hosts are kept, so that a flood of names does not fill the memory: those
+    for which ``is_known`` is true come first, then the first of each sender.
+    """
+
+    def __init__(
+        self,
+        kinds: Sequence[str],
+        versions: Sequence[int],
+        most: int = 8000,
+        is_known: Callable[[Service], bool] = lambda _service: False,
+    ) -> None:
         self.kinds = tuple(kinds)
         self.versions = tuple(versions)
+        self._most = most
+        self._is_known = is_known
         self.services: dict[tuple[int, str], Service] = {}
         self._hosts: dict[tuple[int, str], Host] = {}
 
@@ -118,13 +139,20 @@ class Knowledge:
                 if RECORD_OF[address.version] == record.type:
                     host = self._hosts.setdefault((link.index, record.key), Host())
                     if record.ttl:
-                        host.addresses.setdefault(address, set()).add(sender)
+                        _add(host.addresses, address, sender)
                     else:
                         host.addresses.pop(address, None)
             elif isinstance(record, DNSNsec):
                 host = self._hosts.setdefault((link.index, record.key), Host())
                 host.lacking |= {A, AAAA} - set(record.rdtypes)
+        if max(len(self.services), len(self._hosts)) > self._most:
+            self._shrink()
         return news
+
+    def _shrink(self) -> None:
+        """Keep the best services and what is used of the hosts, with room for some more until the next time."""
+        kept = in_turn(self.services.values(), lambda service: service.sender, self._is_known)
+        self.forget([service.key for service in kept[self._most * 3 // 4 :]])
 
     def forget(self, keys: Iterable[tuple[int, str]]) -> None:
         """Forget the services of these keys, and hosts that none is known to run on any more."""
@@ -217,5 +245,14 @@ def _tell(told: dict[Any, Any], value: object, sender: str, record: DNSRecord) -
             senders.discard(sender)
             if not senders:
                 del told[other]
-    told.setdefault(value, set()).add(sender)
-    return is_new
+    return _add(told, value, sender) and is_new
+
+
+def _add(told: dict[Any, set[str]], value: Any, sender: str) -> bool:
+    """Note that ``sender`` told ``value``, unless too much is known already; whether it is noted."""
+    if value not in told and len(told) >= _VALUES:
+        return False
+    senders = told.setdefault(value, set())
+    if len(senders) < _VALUES:
+        senders.add(sender)
+    return True

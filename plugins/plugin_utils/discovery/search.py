@@ -88,11 +88,13 @@ class _Round:
                 turn, last_turn = now + _pause(now - self._begin), now
             else:
                 self._ask_at_once(now)
-            self._hear(min(max(turn - now, _SPLIT / 2), _SPLIT, end - now))
+            self._hear(min(max(turn - now, _SPLIT / 2), _SPLIT, end - now), end)
 
-    def _hear(self, seconds: float) -> None:
+    def _hear(self, seconds: float, end: float) -> None:
         for datagram in self._wire.receive(seconds):
             self._last_heard = time.monotonic()
+            if self._last_heard >= end:
+                return  # More may be waiting than there is time for.
             records = decode(datagram.data)
             news = self._knowledge.hear(datagram.link, datagram.sender, records, asked=self._asked)
             if any(self._search.concerns(service) for service in news):

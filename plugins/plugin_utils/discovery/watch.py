@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 from ..errors import PelionError
 from ..libraries import Absent, is_installed
-from .discover import announcements, concerns
+from .discover import announcements, concerns, knowledge_for
 from .fairness import in_turn
 from .hosts import Host, Rules, select
-from .knowledge import RECORD_OF, Address, Knowledge, Service
+from .knowledge import RECORD_OF, Address, Service
 from .lifetimes import Lifetimes
 from .links import Link, chosen, links
 from .packets import PTR, SRV, KnownAnswer, Question, decode, encode, probed_names
@@ -38,10 +38,8 @@ _LOOK_AT_LINKS = 1.0
 """Seconds between looks at this machine's interfaces: a board on USB brings one of its own."""
 _RESTART = 120.0
 """Seconds within which a board that made sure of its name must have told all about itself."""
-_KEPT_PER_HOST = 4
-"""So many services are kept for each board that there may be; a flood of names must not fill the memory."""
 _ADDRESSES = 8
-"""So many addresses of each are kept."""
+"""So many addresses are kept for each service."""
 _POINTER_TTL = 4500
 
 Key = tuple[int, str]
@@ -69,7 +67,7 @@ class Watch:
     def __init__(self, rules: Rules, interfaces: Sequence[str], kinds: Sequence[str]) -> None:
         self._rules = rules
         self._interfaces = tuple(interfaces)
-        self._knowledge = Knowledge([f"{kind.lower().rstrip('.')}.local." for kind in kinds], rules.versions)
+        self._knowledge = knowledge_for(rules, kinds)
         self._services: Lifetimes[Key] = Lifetimes()
         self._addresses: Lifetimes[tuple[int, str, Address]] = Lifetimes()
         self._restarting: dict[tuple[str | None, str], float] = {}
@@ -202,10 +200,9 @@ class Watch:
             if until <= now:
                 del self._restarting[place]
                 self._has_news = True
-        most = _KEPT_PER_HOST * self._rules.max_hosts
-        if len(services) > most:
-            self._forget([_key(service) for service in self._in_turn(services.values())[most:]])
-        if len(self._addresses) > _ADDRESSES * most:
+        if len(self._services) > len(services):
+            self._services.keep(services)  # Knowledge keeps so many only.
+        if len(self._addresses) > _ADDRESSES * self._rules.most_services:
             self._addresses.keep(
                 {
                     (service.link.index, service.server[0].lower(), address)
@@ -269,10 +266,6 @@ class Watch:
             else:
                 self._told[change.board.name] = change.board
         return changes
-
-
-def _key(service: Service) -> Key:
-    return service.link.index, service.name.lower()
 
 
 def _place(one: Host | Service) -> tuple[str | None, str]:

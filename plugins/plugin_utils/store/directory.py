@@ -150,9 +150,11 @@ class Directory:
         if status.st_uid != os.geteuid():
             yield f"belongs to user {status.st_uid}, but this is run by user {os.geteuid()}."
         if status.st_mode & 0o077:
-            yield f"is meant for one user, but others may enter it. Do `chmod 700 {self.path}`."
+            yield f"is meant for one user, but others may enter it. Run `chmod 700 {self.path}`."
 
     def _shared_oddities(self, status: os.stat_result) -> Iterator[str]:
+        if any(os.path.lexists(path / ".git") for path in (self.path.resolve(), *self.path.resolve().parents)):
+            return  # A team that shares through git has a clone for each person, with the modes that git gives.
         if os.geteuid() != 0 and status.st_gid not in {os.getegid(), *os.getgroups()}:
             yield (
                 f"belongs to the group {_group_name(status.st_gid)}, in which you are not; "
@@ -161,7 +163,7 @@ class Directory:
         if status.st_mode & 0o2770 != 0o2770:
             yield (
                 f"has the mode {stat.S_IMODE(status.st_mode):04o}, so a team cannot share it. "
-                f"Do `chmod 2770 {self.path}`, and give it the team's group with chgrp."
+                f"Run `chmod 2770 {self.path}`, and give it the team's group with chgrp."
             )
 
 

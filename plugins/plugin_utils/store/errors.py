@@ -25,16 +25,16 @@ def unusable(path: Path, name: str | None, problem: str) -> StoreError:
 
 _ADVICE = {
     errno.ENOSPC: "Make room on that disk and run again; the old state is intact.",
-    errno.EDQUOT: "Your disk quota is used up. Make room and run it again; the old state is whole.",
+    errno.EDQUOT: "Your disk quota is used up. Make room and run again; the old state is intact.",
     errno.EROFS: "That disk is read-only; choose another place for the store, or mount it writable.",
     errno.EACCES: "Join the group that owns the store, or choose another place.",
-    errno.EPERM: "Get yourself into the group that owns the store, or choose another place.",
+    errno.EPERM: "Join the group that owns the store, or choose another place.",
 }
 
 
 @contextlib.contextmanager
 def disk_errors(path: Path, name: str | None = None) -> Iterator[None]:
-    """Tell errors of the disk, met while ``path`` was changed, as StoreError with what to do."""
+    """Report errors of the disk, met while ``path`` was changed, as StoreError with what to do."""
     try:
         yield
     except OSError as error:

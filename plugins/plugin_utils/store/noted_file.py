@@ -11,12 +11,11 @@ from typing import Any
 
 from .durable_file import replace_file
 from .errors import StoreError
+from .git_conflict import is_conflict
 from .store import Store
 
 FORMAT = 1
 """Of all these files: raised when a reader of the former one would misunderstand it. New fields do not raise it."""
-
-_CONFLICT = (b"<<<<<<< ", b"=======", b">>>>>>> ")
 
 
 class NotedFile:
@@ -38,7 +37,7 @@ class NotedFile:
             return {}
         except OSError as error:
             raise StoreError(f"{self.path} cannot be read: {error.strerror}.", path=str(self.path)) from error
-        if all(any(line.startswith(mark) for line in text.splitlines()) for mark in _CONFLICT):
+        if is_conflict(text):
             raise self.damaged(
                 "holds both sides of a git conflict",
                 "Resolve it: keep the boards of both sides, and of a board that is on both, the entry seen last.",

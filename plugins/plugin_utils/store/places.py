@@ -100,6 +100,6 @@ def _read(path: Path, home: Path) -> dict[str, Path]:
             else None
         )
         if place is None or not place.is_absolute():
-            raise PlacesError(f"{path} , {key!r} but {value!r}.", path=str(path))
+            raise PlacesError(f"In {path}, {key!r} is {value!r}, which is not an absolute directory.", path=str(path))
         found[key] = place
     return found

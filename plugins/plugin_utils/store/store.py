@@ -23,6 +23,7 @@ from ..errors import PelionError
 from .directory import Directory
 from .durable_file import probe_directory, replace_file, sync_directory
 from .errors import StoreError, disk_errors, unusable
+from .git_conflict import is_conflict
 from .names import name_of, stem_of
 from .vault import VAULT_HEADER, NoSecretError, Vault, VaultError
 
@@ -131,8 +132,8 @@ class Store:
         if is_first:
             self._warn(
                 f"{path} is the store's first entry, so there was nothing to check the vault secret against: a "
-                f"typing error would have gone unnoticed. Check it with `ansible-vault view {path}`, typing the "
-                "secret again, and keep it safe: nothing else opens the store."
+                f"typing error would have gone unnoticed. Check it with `ansible-vault view {path}`, typing the secret "
+                "again, and keep it safe: nothing else opens the store."
             )
         return True
 
@@ -158,9 +159,8 @@ class Store:
             raise StoreError(
                 f"The vault secret that a new entry would get (vault id {self._vault.chosen_id()!r}) opens none of the "
                 f"{tried} entries of the store {self.directory}, so nothing is written with it. Was it mistyped, or is "
-                "it another store's? With several vault IDs, vault_id chooses one. To use a second secret in a "
-                "store, write the entry with a secret that the store knows, then run `ansible-vault rekey` on that "
-                "file.",
+                "it another store's? With several vault IDs, vault_id chooses one. To use a second secret in a store, "
+                "write the entry with a secret that the store knows, then run `ansible-vault rekey` on that file.",
                 path=str(self.directory),
             )
         self._vault.chosen_id()
@@ -258,7 +258,7 @@ class Store:
         for path in sorted(self.directory.glob("[!.]*.yml")) if self._disk.is_there() else ():
             with contextlib.suppress(StoreError):
                 text = self._text(path, path.name) or b""
-                if text.startswith(VAULT_HEADER):
+                if text.startswith(VAULT_HEADER) and not is_conflict(text):
                     yield text
 
     def _files(self, kind: type) -> list[tuple[Path, str | None]]:
@@ -272,6 +272,8 @@ class Store:
 
     def _document(self, kind: type, path: Path, text: bytes, shown: str) -> dict[str, Any]:
         """What a file holds, proven to be what its name says. ``shown`` is how errors call the entry."""
+        if is_conflict(text):
+            raise unusable(path, shown, f"holds both sides of a git conflict. {_both_sides(path, kind)}")
         if not text.startswith(VAULT_HEADER):
             raise unusable(path, shown, "is not an Ansible Vault file (empty, truncated, or decrypted in place)")
         try:
@@ -288,8 +290,9 @@ class Store:
         if not isinstance(document, dict) or not isinstance(document.get("entry"), dict):
             raise unusable(path, shown, "was not written by this collection")
         if document.get("format") != FORMAT:
-            problem = f"has the format {document.get('format')!r}, but this version only knows format {FORMAT} only"
-            raise unusable(path, shown, problem)
+            problem = f"has the format {document.get('format')!r}, but this version only knows format {FORMAT}"
+            is_newer = isinstance(document.get("format"), int) and document["format"] > FORMAT
+            raise unusable(path, shown, f"{problem}. Update the collection here" if is_newer else problem)
         kept_kind, kept_name = document.get("kind"), document.get("name")
         if (
             kept_kind != kind.KIND  # type: ignore[attr-defined]
@@ -327,6 +330,16 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _represent_text)
+
+
+def _both_sides(path: Path, kind: type) -> str:
+    """How to end a conflict of git, in words that a full stop follows."""
+    return (
+        f"Take one with `git -C {path.parent} checkout --ours {path.name}`, or `--theirs`. To keep the other side as "
+        f"well, first write it to a file of its own (theirs: `git -C {path.parent} show :3:./{path.name} "
+        f">{path.parent}/OTHER{_suffix(kind)}`, ours: `:2:`), and change its name to OTHER with `ansible-vault edit`. "
+        "OTHER may have small letters, digits and dashes"
+    )
 
 
 def _suffix(kind: type) -> str:

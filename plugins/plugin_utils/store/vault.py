@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.parsing.vault import VaultLib, match_encrypt_secret, parse_vaulttext_envelope
 
@@ -30,29 +31,34 @@ class NoSecretError(VaultError):
 class Vault:
     """Encrypts and decrypts with a list of ``(vault id, secret)`` pairs.
 
-    ``vault_id`` names the secret that new texts are encrypted with; without it, the first is used,
-    as `ansible-vault encrypt` does.
+    ``vault_id`` names the secret that new texts are encrypted with, ``identity`` the one without it: what Ansible's
+    setting vault_encrypt_identity says. Without either, secrets of several ids are not chosen from, as `ansible-vault
+    encrypt` does not: the first may be known to more people than may open the text.
     """
 
-    def __init__(self, secrets: list[tuple[str, Any]], vault_id: str | None = None) -> None:
+    def __init__(
+        self, secrets: list[tuple[str, Any]], vault_id: str | None = None, identity: str | None = None
+    ) -> None:
         self._secrets = secrets
         self._library = VaultLib(secrets)
         self._vault_id = vault_id
+        self._identity = identity
 
     @classmethod
     def of_this_run(cls, loader: Any, vault_id: str | None = None) -> Vault:
         """The vault of the running playbook; ``loader`` is an action plugin's ``self._loader``."""
+        identity = constants.DEFAULT_VAULT_ENCRYPT_IDENTITY
         try:
             from ansible.parsing.vault import VaultSecretsContext  # ansible-core 2.19 and newer
         except ImportError:
-            return cls(list(loader._vault.secrets or []), vault_id)
+            return cls(list(loader._vault.secrets or []), vault_id, identity)
         context = VaultSecretsContext.current(optional=True)
-        return cls(list(context.secrets if context else []), vault_id)
+        return cls(list(context.secrets if context else []), vault_id, identity)
 
     def encrypt(self, plain: bytes) -> bytes:
         """Vault text of ``plain``.
 
-        Raises VaultError when the run has no vault secret, or none of that id.
+        Raises VaultError when the run has no vault secret, none of the wanted id, or several and nothing chooses.
         """
         found_id, secret = self._choice()
         # The id "default" is how Ansible calls a secret that was given without an id: such files carry none.
@@ -85,16 +91,23 @@ class Vault:
         return bytes(self._library.encrypt(plain, secret=secret, vault_id=label))
 
     def _choice(self) -> tuple[str, Any]:
-        wanted = self._vault_id
+        wanted = self._vault_id or self._identity
         self.require_secrets()
+        ids = sorted({name for name, _secret in self._secrets})
+        if not wanted and len(ids) > 1:
+            raise VaultError(
+                f"This run has secrets of several vault IDs ({', '.join(ids)}), and nothing says which one encrypts "
+                "new entries. Set vault_id (in the role and the playbooks: provision_pelion_vault_id), or "
+                "vault_encrypt_identity in ansible.cfg."
+            )
         try:
             found_id, secret = match_encrypt_secret(self._secrets, encrypt_vault_id=wanted)
             return str(found_id), secret
         except AnsibleError as error:
-            known = ", ".join(sorted({name for name, _secret in self._secrets}))
+            setting = "vault_id" if self._vault_id else "vault_encrypt_identity"
             raise VaultError(
-                f"No vault secret with the id {wanted!r} was given to this run (it has: {known}). "
-                f"Give it with --vault-id {wanted}@SOURCE, or choose another vault_id."
+                f"No vault secret with the id {wanted!r} ({setting}) was given to this run (it has: {', '.join(ids)}). "
+                f"Give it with --vault-id {wanted}@SOURCE, or choose another {setting}."
             ) from error
 
     def _open(self, text: bytes) -> tuple[bytes, str | None, Any]:

@@ -194,3 +194,26 @@ def test_the_share_of_lost_questions() -> None:
     # Of one board little is known.
     assert _share_lost([1]) > 0.3
     assert _share_lost([]) == 0.5
+
+
+def test_a_flood_does_not_fill_the_memory() -> None:
+    knowledge = Knowledge([KIND], (6, 4), 20, lambda service: service.instance == "known")
+    hear(knowledge, Record(KIND, PTR, name(f"known.{KIND}")), sender="10.0.66.66")
+    hear(knowledge, POINTER, SERVER, TEXT, IPV4)
+    for number in range(200):
+        one, other = f"flood-{number}.{KIND}", f"flood-{number}.local."
+        there = [Record(KIND, PTR, name(one)), Record(one, SRV, bytes(6) + name(other))]
+        hear(knowledge, *there, Record(other, A, bytes(4)), sender="10.0.66.66")
+        hear(knowledge, Record(f"host-{number}.local.", A, bytes(4)), sender="10.0.66.66")
+        hear(knowledge, Record(HOST, A, bytes([10, 1, 0, number])), sender="10.0.66.66")
+        hear(knowledge, Record(HOST, AAAA, IPV6.data), sender=f"10.0.67.{number}")
+        hear(knowledge, Record(BOARD, TXT, b"\x05" + b"%05d" % number), sender=f"10.0.68.{number}")
+        assert max(len(knowledge.services), len(knowledge._hosts)) <= 20
+    services = {service.instance: service for service in knowledge.present()}
+    assert {"known", "mbed-linux-os-7"} <= services.keys()
+    board = services["mbed-linux-os-7"]
+    assert knowledge.is_complete(board)
+    assert len(knowledge.host(board).addresses) <= 64
+    assert max(len(senders) for senders in knowledge.host(board).addresses.values()) <= 64
+    assert len(board.texts) <= 64
+    assert board.text == b"\5mblos"

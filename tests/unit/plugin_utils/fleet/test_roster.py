@@ -46,6 +46,8 @@ def test_a_roster_names_boards_or_their_keys(entry: str) -> None:
 
 
 words = st.sampled_from(["bench-1", "bench-11", "other", KEY, "SHA256:" + "b" * 43, "SHA256:short"])
+
+
 entries = st.lists(words, max_size=3).map(" ".join)
 
 
