@@ -186,7 +186,14 @@ from ..plugin_utils.discovery.links import Link, chosen, links
 from ..plugin_utils.discovery.missing import missing_boards
 from ..plugin_utils.discovery.roster import Roster
 from ..plugin_utils.discovery.seen_boards import SeenBoards, usual_file
-from ..plugin_utils.discovery.ssh import ARGUMENTS, CONTROL_PATH, HOST_KEY_ARGUMENTS, HOST_KEY_NOTED, pinned
+from ..plugin_utils.discovery.ssh import (
+    ARGUMENTS,
+    CONTROL_PATH,
+    HOST_KEY_ARGUMENTS,
+    HOST_KEY_NOTED,
+    NO_TERMINAL,
+    pinned,
+)
 from ..plugin_utils.discovery.taken_names import OtherHost, TakenNames
 from ..plugin_utils.errors import PelionError
 from ..plugin_utils.libraries import require_libraries
@@ -210,7 +217,7 @@ CONNECTION = {
     "ansible_connection": "ssh",
     "ansible_user": "root",
     "ansible_shell_type": "sh",
-    "ansible_ssh_extra_args": ARGUMENTS,
+    "ansible_ssh_extra_args": f"{NO_TERMINAL} {ARGUMENTS}",
     "ansible_scp_extra_args": ARGUMENTS,
     "ansible_sftp_extra_args": ARGUMENTS,
     "ansible_control_path": CONTROL_PATH,

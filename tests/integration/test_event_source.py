@@ -126,7 +126,7 @@ def test_an_interface_that_comes_later_and_one_that_goes(street: Street, source:
 
 def test_a_named_interface_that_is_not_there_is_told_and_waited_for(street: Street, source: Source) -> None:
     source.start("interfaces=[usb0]")
-    source.wait(lambda: "There is no network interface 'usb0'" in source.errors)
+    source.wait(lambda: "There is currently no network interface 'usb0'" in source.errors)
     street.inhabit([board(1)])
     street.run("sh", "-c", "ip link add usb0 type veth peer name far7 && ip link set usb0 up && ip link set far7 up")
     street.run("ip", "address", "add", "fe80::7:1/64", "dev", "usb0", "nodad")

@@ -405,6 +405,8 @@ def test_the_documented_static_inventory_is_like_the_found_one(bench: Bench) -> 
     assert str(known_hosts) in " ".join(by_hand)
 
     def options(words: list[str]) -> set[str]:
-        return {word for word in words if "=" in word and not word.startswith(("Port=", "ControlPath="))}
+        return {
+            word for word in words if ("=" in word or word == "-T") and not word.startswith(("Port=", "ControlPath="))
+        }
 
     assert options(by_hand) == options(by_plugin)

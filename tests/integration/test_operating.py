@@ -48,7 +48,7 @@ def changed(play: Play) -> int:
     return sum(recap.changed for recap in play.recap.values())
 
 
-def test_a_run_ends_with_what_became_of_each_board(bench):
+def test_a_run_ends_with_what_became_of_each_board(bench: Bench) -> None:
     play = bench.play("provision", "-e", "report=reports")
     assert play.returncode == 0, play.output
     assert "3 boards: 3 changed" in play.stderr
@@ -62,7 +62,7 @@ def test_a_run_ends_with_what_became_of_each_board(bench):
     assert bench.report()["counts"] == {"ok": 3}
 
 
-def test_the_state_of_the_fleet_as_files(bench):
+def test_the_state_of_the_fleet_as_files(bench: Bench) -> None:
     name, *others = sorted(bench.addresses)
     silent, gone = others
     bench.lists({name: bench.addresses[name], silent: "127.0.0.9", "other": bench.addresses[name]})
@@ -92,7 +92,7 @@ def test_the_state_of_the_fleet_as_files(bench):
     assert (bench.directory / "reports/fleet.csv").read_text().count("\n") == 4
 
 
-def test_a_bench_that_is_switched_off_is_missing(bench):
+def test_a_bench_that_is_switched_off_is_missing(bench: Bench) -> None:
     bench.lists({})
     try:
         play = bench.play("status")
@@ -102,7 +102,7 @@ def test_a_bench_that_is_switched_off_is_missing(bench):
     assert "3 boards: 3 missing" in play.stderr
 
 
-def test_a_board_that_is_off_is_named_but_does_not_fail_the_run_of_the_others(bench):
+def test_a_board_that_is_off_is_named_but_does_not_fail_the_run_of_the_others(bench: Bench) -> None:
     here, *others = sorted(bench.addresses)
     bench.lists({here: bench.addresses[here]})
     try:
@@ -114,7 +114,7 @@ def test_a_board_that_is_off_is_named_but_does_not_fail_the_run_of_the_others(be
     assert bench.report("others")["absent"] == others
 
 
-def test_a_limit_means_the_same_to_every_playbook(bench):
+def test_a_limit_means_the_same_to_every_playbook(bench: Bench) -> None:
     """Under a limit there is no localhost: what runs once for the fleet runs then, too, for its boards."""
     one, other, third = sorted(bench.addresses)
     limited = {
@@ -192,7 +192,7 @@ def test_the_update_key_changes_by_a_rotation_of_a_whole_fleet_alone(bench: Benc
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("ansible-playbook")])
-def test_a_command_of_the_page(bench, command):
+def test_a_command_of_the_page(bench: Bench, command: str) -> None:
     """One after the other: tried, done, and done again, when nothing is left to do."""
     command = bench.named(command)
     board = next((name for name in bench.addresses if name in command), "")
@@ -231,7 +231,7 @@ def test_a_command_of_the_page(bench, command):
         assert board not in (bench.home / ".mbl-store/team/fleet.json").read_text()
 
 
-def test_every_playbook_is_on_the_page():
+def test_every_playbook_is_on_the_page() -> None:
     """But for what is on pages of their own: the README, docs/timer.md and docs/scaling.md."""
     elsewhere = {"provision", "provision_new", "merge_reports"}
     playbooks = {path.stem for path in (ROOT / "playbooks").glob("*.yml")} - elsewhere
@@ -240,7 +240,7 @@ def test_every_playbook_is_on_the_page():
     }
 
 
-def test_the_commands_for_those_who_come_from_mbl_cli(bench):
+def test_the_commands_for_those_who_come_from_mbl_cli(bench: Bench) -> None:
     page = (ROOT / "docs/coming-from-mbl-cli.md").read_text()
     blocks = re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     assert {line for block in blocks for line in block.splitlines()} <= set(COMMANDS)
@@ -254,7 +254,7 @@ def test_the_commands_for_those_who_come_from_mbl_cli(bench):
     assert answers.returncode == 0 and answers.stdout.count("\n42\n") == len(bench.addresses), answers.output
 
 
-def test_an_api_key_is_typed_unseen(bench):
+def test_an_api_key_is_typed_unseen(bench: Bench) -> None:
     key = bench.run("printenv PELION_API_KEY").stdout.strip()
     saved = bench.home / "typed/pelion.api-key.yml"
     command = (
@@ -290,12 +290,12 @@ def test_what_playbooks_save_has_the_vault_id_of_the_variables(bench: Bench) -> 
         assert entry.read_text().splitlines()[0] == "$ANSIBLE_VAULT;1.2;AES256;second"
 
 
-def test_a_store_is_not_put_into_the_collection(bench):
+def test_a_store_is_not_put_into_the_collection(bench: Bench) -> None:
     play = bench.play("list", "-e provision_pelion_team_store=team-store")
     assert play.returncode == 2 and "inventory_dir" in play.output, play.output
 
 
-def test_a_certificate_that_ends_is_an_exit_code(bench):
+def test_a_certificate_that_ends_is_an_exit_code(bench: Bench) -> None:
     play = bench.play("check_certificates", "-e", "days=100000")
     assert play.returncode == 2
     assert "The update certificate 'bench-update' ends in" in play.output
@@ -309,7 +309,7 @@ def test_a_certificate_that_ends_is_an_exit_code(bench):
     assert f"{silent} did not answer, so its certificates were not checked" in failed.output
 
 
-def test_a_canary_that_fails_is_the_last(bench):
+def test_a_canary_that_fails_is_the_last(bench: Bench) -> None:
     first, *others = sorted(bench.addresses)
     before = {name: bench.fleet.content(name) for name in bench.addresses}
     bench.fleet.on(first, "mv /opt/arm/pelion-provisioning-util /opt/arm/genuine")
@@ -323,13 +323,13 @@ def test_a_canary_that_fails_is_the_last(bench):
     assert outcomes == {first: "failed", **dict.fromkeys(others, "not_reached")}
 
 
-def test_a_certificate_that_devices_hold_is_not_retired(bench):
+def test_a_certificate_that_devices_hold_is_not_retired(bench: Bench) -> None:
     play = bench.play("rotate", "-e", "retire=bench-2027")
     assert play.returncode == 2
     assert "bench-2027 stays active, since" in play.output
 
 
-def test_a_certificate_goes_with_its_last_board(bench):
+def test_a_certificate_goes_with_its_last_board(bench: Bench) -> None:
     name = yaml.safe_load((bench.directory / "inventory/group_vars/mbl.yml").read_text())["provision_pelion_dev_cert"]
 
     def status() -> str | None:
@@ -353,7 +353,7 @@ def test_a_certificate_goes_with_its_last_board(bench):
     assert refused.returncode == 2 and "kept, inactive or removed" in refused.output
 
 
-def test_a_run_that_cannot_begin_tells_it_for_all(bench):
+def test_a_run_that_cannot_begin_tells_it_for_all(bench: Bench) -> None:
     play = bench.run(
         "env -u PELION_API_KEY -u MBED_CLOUD_SDK_API_KEY ansible-playbook -i inventory/ pelion.mbl.provision "
         "-e report=reports -e provision_pelion_user_store=/nonexistent"

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import pytest
 from fleet import ROOT, Fleet, Provision
 
 
@@ -135,3 +136,15 @@ def test_the_playbook_runs_from_the_installed_collection(
     )
     assert play.returncode == 0, play.output
     assert set(play.recap) == set(fleet.boards)
+
+
+@pytest.mark.parametrize("asked", ["-tt", "-F {home}/ssh_config"], ids=["ansible.cfg", "ssh_config"])
+def test_a_terminal_that_the_user_asks_for_does_not_hold_an_injection(
+    fleet: Fleet, provision: Provision, home: Path, asked: str
+) -> None:
+    """Long lines do not pass the terminal of a board's shell, which would be waited for without end."""
+    (home / "ssh_config").write_text("Host *\n  RequestTTY force\n")
+    arguments = f"{asked.format(home=home)} -o ControlMaster=no"
+    play = provision("--limit", fleet.boards[0], environment={"ANSIBLE_SSH_ARGS": arguments})
+    assert play.returncode == 0, play.output
+    assert play.recap[fleet.boards[0]].changed >= 1

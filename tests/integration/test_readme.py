@@ -38,7 +38,7 @@ NOT_HERE = {"make test"}
 PASSWORD = "a reader's vault password"
 
 
-def test_the_demo(tmp_path):
+def test_the_demo(tmp_path: Path) -> None:
     """In this clone, whose tools are there already."""
     assert "make demo" in COMMANDS
     ended = subprocess.run(["make", "demo"], cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT, check=False)
@@ -65,7 +65,7 @@ def reader(lab: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if not command.startswith("make")])
-def test_a_command(reader, lab, command):
+def test_a_command(reader: Path, lab: Fleet, command: str) -> None:
     """One after the other, as a reader would, in the lab instead of a bench; the password is typed at the prompt."""
     if command.startswith("export "):
         return  # in the lab, the key is another
@@ -103,6 +103,6 @@ def test_a_command(reader, lab, command):
         assert all(board in output for board in lab.boards)
 
 
-def test_all_commands_are_covered():
+def test_all_commands_are_covered() -> None:
     assert set(COMMANDS) >= NOT_HERE
     assert len(COMMANDS) == len(set(COMMANDS))

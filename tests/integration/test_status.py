@@ -9,14 +9,14 @@ import re
 from typing import Any
 
 import yaml
-from fleet import ROOT
+from fleet import ROOT, Fleet, Provision
 
 MODULE = ROOT / "plugins/modules/mbl_pelion_status.py"
 DOCUMENTED = yaml.safe_load(re.search(r'RETURN = r"""(.*?)"""', MODULE.read_text(), re.DOTALL)[1])
 TYPES = {"bool": bool, "str": str, "int": int, "dict": dict, "list": list}
 
 
-def ask(fleet, board: str, arguments: str = "") -> tuple[bool, dict[str, Any]]:
+def ask(fleet: Fleet, board: str, arguments: str = "") -> tuple[bool, dict[str, Any]]:
     """Whether it succeeded, and its result."""
     ended = fleet.run(
         "ansible", board, "-m", "pelion.mbl.mbl_pelion_status", "-a", arguments, environment={"ANSIBLE_NOCOLOR": "1"}
@@ -32,7 +32,7 @@ def assert_documented(result: dict[str, Any], fields: dict[str, Any]) -> None:
             assert_documented(value, fields[name]["contains"])
 
 
-def test_it_tells_what_is_documented(fleet, provision):
+def test_it_tells_what_is_documented(fleet: Fleet, provision: Provision) -> None:
     board = fleet.boards[0]
     _good, fresh = ask(fleet, board)
     assert fresh.pop("changed") is False
@@ -49,7 +49,7 @@ def test_it_tells_what_is_documented(fleet, provision):
     assert abs(whole["clock_drift"]) < 60
 
 
-def test_a_wait_that_is_in_vain_fails_and_tells_the_state(fleet):
+def test_a_wait_that_is_in_vain_fails_and_tells_the_state(fleet: Fleet) -> None:
     good, result = ask(fleet, fleet.boards[0], "wait_for=configured timeout=1")
     assert not good
     assert "The board is not configured after 1 seconds" in result["msg"]

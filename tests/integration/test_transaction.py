@@ -7,11 +7,13 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from fleet import Fleet, Play, Provision
 
 UTILITY = "/opt/arm/pelion-provisioning-util"
 
@@ -20,16 +22,19 @@ TIDY = ["dropbear", "hostname", "pal", "pelion-mbl.device", "pelion-mbl.record"]
 """What is in /config/user of a board that is provisioned and at rest."""
 
 
-def left_on(fleet, board: str) -> list[str]:
+Provisioned = tuple[str, Provision]
+
+
+def left_on(fleet: Fleet, board: str) -> list[str]:
     return fleet.on(board, "ls -A /config/user").split()
 
 
-def scratch_of(fleet, board: str) -> str:
+def scratch_of(fleet: Fleet, board: str) -> str:
     """What is in /scratch or mounted there but for the client's own directory."""
     return fleet.on(board, "ls -A /scratch | grep -vx firmware; grep scratch /proc/mounts", check=False)
 
 
-def replace_utility(fleet, board: str, on_provision: str) -> None:
+def replace_utility(fleet: Fleet, board: str, on_provision: str) -> None:
     """Let `--provision` do something else; `$genuine` is the utility. Boards have no chmod, so a copy becomes it."""
     script = f'#!/bin/sh\ngenuine=/opt/arm/genuine\n[ "$1" = --provision ] || exec $genuine "$@"\n{on_provision}\n'
     octal = "".join(f"\\{byte:03o}" for byte in script.encode())
@@ -37,7 +42,7 @@ def replace_utility(fleet, board: str, on_provision: str) -> None:
     fleet.on(board, f"cp -p /opt/arm/genuine {UTILITY} && printf '{octal}' >{UTILITY}")
 
 
-def wait_for(condition, seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
@@ -49,12 +54,12 @@ HOLD = "touch /tmp/at-work; while [ -e /tmp/at-work ]; do usleep 100000; done"
 
 
 @pytest.fixture
-def provisioned(fleet, provision):
+def provisioned(fleet: Fleet, provision: Provision) -> Provisioned:
     """The name of a board that holds credentials, and a function that gives it others."""
     assert provision().returncode == 0
     board = fleet.boards[0]
 
-    def provision_anew(*options: str):
+    def provision_anew(*options: str) -> Play:
         other = ["-e", "provision_pelion_update_resources=other", "-e", "provision_pelion_device_class=other"]
         return provision("--limit", board, *other, *options)
 
@@ -74,7 +79,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_a_failing_injection_leaves_the_old_set(fleet, provisioned, failure):
+def test_a_failing_injection_leaves_the_old_set(fleet: Fleet, provisioned: Provisioned, failure: str) -> None:
     board, provision_anew = provisioned
     before = fleet.content(board)
     replace_utility(fleet, board, FAILURES[failure])
@@ -92,7 +97,7 @@ def test_a_failing_injection_leaves_the_old_set(fleet, provisioned, failure):
     assert fleet.content(board) != before
 
 
-def test_a_failing_injection_of_a_fresh_board_leaves_it_fresh(fleet, provision):
+def test_a_failing_injection_of_a_fresh_board_leaves_it_fresh(fleet: Fleet, provision: Provision) -> None:
     board = fleet.boards[0]
     replace_utility(fleet, board, FAILURES["it fails after the first group"])
     play = provision("--limit", board)
@@ -103,7 +108,7 @@ def test_a_failing_injection_of_a_fresh_board_leaves_it_fresh(fleet, provision):
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_killed_run_is_undone_at_the_next_contact(fleet, provisioned, moment):
+def test_a_killed_run_is_undone_at_the_next_contact(fleet: Fleet, provisioned: Provisioned, moment: str) -> None:
     """Its mounts are still there, so the new set lies over the old one."""
     board, provision_anew = provisioned
     before = fleet.content(board)
@@ -129,7 +134,7 @@ def test_a_killed_run_is_undone_at_the_next_contact(fleet, provisioned, moment):
     assert provision_anew().recap[board].changed == 0
 
 
-def test_after_a_power_cut_the_board_itself_has_its_old_set(fleet, provisioned):
+def test_after_a_power_cut_the_board_itself_has_its_old_set(fleet: Fleet, provisioned: Provisioned) -> None:
     """Nobody's help is needed: it boots, and registers with what it held."""
     board, provision_anew = provisioned
     before, device_id = fleet.content(board), _device_id(fleet, board)
@@ -149,7 +154,9 @@ def test_after_a_power_cut_the_board_itself_has_its_old_set(fleet, provisioned):
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_controller_that_is_killed_leaves_one_whole_set(fleet, provisioned, home, moment):
+def test_a_controller_that_is_killed_leaves_one_whole_set(
+    fleet: Fleet, provisioned: Provisioned, home: Path, moment: str
+) -> None:
     """With all its processes, the connection's included, before or after the utility has done its work; KILLS times."""
     board, provision_anew = provisioned
     work = f"{HOLD}; exec $genuine --provision" if moment == "before" else f"$genuine --provision; {HOLD}"
@@ -185,7 +192,9 @@ def kill_at_home(home: Path) -> list[int]:
     return found
 
 
-def test_a_run_that_is_ended_from_outside_is_undone_and_its_utility_ended(fleet, provisioned):
+def test_a_run_that_is_ended_from_outside_is_undone_and_its_utility_ended(
+    fleet: Fleet, provisioned: Provisioned
+) -> None:
     board, provision_anew = provisioned
     before = fleet.content(board)
     replace_utility(fleet, board, "kill -TERM $PPID; sleep 3; exec $genuine --provision")
@@ -196,7 +205,7 @@ def test_a_run_that_is_ended_from_outside_is_undone_and_its_utility_ended(fleet,
     assert fleet.content(board) == before
 
 
-def test_a_question_does_not_disturb_an_injection(fleet, provisioned):
+def test_a_question_does_not_disturb_an_injection(fleet: Fleet, provisioned: Provisioned) -> None:
     board, provision_anew = provisioned
     replace_utility(fleet, board, f"{HOLD}; exec $genuine --provision")
     with ThreadPoolExecutor() as pool:
@@ -208,7 +217,9 @@ def test_a_question_does_not_disturb_an_injection(fleet, provisioned):
         assert injection.result().returncode == 0, injection.result().output
 
 
-def test_a_registration_from_before_does_not_count(fleet, provisioned, provision):
+def test_a_registration_from_before_does_not_count(
+    fleet: Fleet, provisioned: Provisioned, provision: Provision
+) -> None:
     """Its client hangs, without a word, so the last registration in its log is the old one."""
     board, _same = provisioned
     old = _device_id(fleet, board)
@@ -228,7 +239,7 @@ def test_a_registration_from_before_does_not_count(fleet, provisioned, provision
     assert _device_id(fleet, board) != old
 
 
-def test_a_full_disk_is_told_before_anything_is_changed(fleet, provisioned):
+def test_a_full_disk_is_told_before_anything_is_changed(fleet: Fleet, provisioned: Provisioned) -> None:
     board, provision_anew = provisioned
     before = fleet.content(board)
     fleet.on(
@@ -245,7 +256,9 @@ def test_a_full_disk_is_told_before_anything_is_changed(fleet, provisioned):
         fleet.on(board, "systemctl stop mbl-cloud-client; umount /config/user; rm -rf /tmp/user")
 
 
-def test_a_change_by_another_tool_is_seen_and_mended(fleet, provisioned, provision):
+def test_a_change_by_another_tool_is_seen_and_mended(
+    fleet: Fleet, provisioned: Provisioned, provision: Provision
+) -> None:
     board, _provision_anew = provisioned
     mine = fleet.content(board)
     fleet.on(board, "cp /config/user/pal/BACKUP/sB1fRsia /config/user/pal/BACKUP/YBGSQ1nq")
@@ -256,7 +269,7 @@ def test_a_change_by_another_tool_is_seen_and_mended(fleet, provisioned, provisi
     assert provision("--limit", board).recap[board].changed == 0
 
 
-def test_two_runs_at_once_do_not_mix(fleet, provisioned):
+def test_two_runs_at_once_do_not_mix(fleet: Fleet, provisioned: Provisioned) -> None:
     board, provision_anew = provisioned
     with ThreadPoolExecutor() as pool:
         plays = list(pool.map(lambda _unused: provision_anew(), range(2)))
@@ -264,7 +277,7 @@ def test_two_runs_at_once_do_not_mix(fleet, provisioned):
     assert provision_anew().recap[board].changed == 0
 
 
-def test_a_board_that_is_busy_is_waited_for_and_then_told(fleet, provision):
+def test_a_board_that_is_busy_is_waited_for_and_then_told(fleet: Fleet, provision: Provision) -> None:
     board = fleet.boards[0]
     fleet.on(
         board,
@@ -285,7 +298,9 @@ def test_a_board_that_is_busy_is_waited_for_and_then_told(fleet, provision):
         fleet.on(board, "kill $(cat /run/holder)")
 
 
-def test_a_bootstrapped_board_keeps_its_certificate_unless_told_otherwise(fleet, provisioned, provision, home):
+def test_a_bootstrapped_board_keeps_its_certificate_unless_told_otherwise(
+    fleet: Fleet, provisioned: Provisioned, provision: Provision, home: Path
+) -> None:
     board, _provision_anew = provisioned
     device_id = _device_id(fleet, board)
     before = fleet.content(board)
@@ -307,7 +322,9 @@ def test_a_bootstrapped_board_keeps_its_certificate_unless_told_otherwise(fleet,
     assert _device_id(fleet, board) != device_id
 
 
-def test_a_board_that_lost_its_registration_is_reconnected(fleet, provisioned, provision):
+def test_a_board_that_lost_its_registration_is_reconnected(
+    fleet: Fleet, provisioned: Provisioned, provision: Provision
+) -> None:
     board, _provision_anew = provisioned
     before = fleet.content(board)
     fleet.on(board, "killall mbl-cloud-client")
@@ -318,7 +335,7 @@ def test_a_board_that_lost_its_registration_is_reconnected(fleet, provisioned, p
     assert provision("--limit", board).recap[board].changed == 0
 
 
-def test_wrong_credentials_fail_as_in_the_field(fleet, provision):
+def test_wrong_credentials_fail_as_in_the_field(fleet: Fleet, provision: Provision) -> None:
     """The board's client cannot bootstrap with a certificate that the cloud has deleted."""
     board, other = fleet.boards[:2]
     assert provision("--limit", other).returncode == 0
@@ -332,5 +349,5 @@ def test_wrong_credentials_fail_as_in_the_field(fleet, provision):
     assert "did not register within 5 seconds" in play.output
 
 
-def _device_id(fleet, board: str) -> str:
+def _device_id(fleet: Fleet, board: str) -> str:
     return fleet.on(board, "grep 'Device Id' /var/log/mbl-cloud-client.log").splitlines()[-1].rpartition(" ")[2]

@@ -88,7 +88,7 @@ class Restart:
     @property
     def error(self) -> str | None:
         """What the client said, or that it died without a word."""
-        return self.log.error or (None if self.client_runs else "mbl-cloud-client has ended without a word")
+        return self.log.error or (None if self.client_runs else "mbl-cloud-client has ended without a message")
 
 
 Report = Mapping[str, list[str]]

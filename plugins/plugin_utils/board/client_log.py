@@ -16,12 +16,12 @@ _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}\b", re.ASCII)
 _DEVICE_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 _MEANINGS = {
-    "ConnectBootstrapFailed": "The bootstrap server refused the board: is its developer certificate still in the "
-    "account, and is it of this account?",
+    "ConnectBootstrapFailed": "The bootstrap server refused the board: does its developer certificate belong to this "
+    "account, and is it still there?",
     "ConnectNetworkError": "The server could not be reached: is the board's network up, and does a firewall let it "
     "connect to the server?",
-    "ConnectSecureConnectionFailed": "TLS failed: was the certificate deleted or is it of another account, is it "
-    "expired, or is something in between that answers instead of the server?",
+    "ConnectSecureConnectionFailed": "TLS failed: was the certificate deleted, has it expired, does it belong to "
+    "another account, or does something else answer in the server's place?",
     "ConnectDnsResolvingFailed": "The server's name could not be resolved: has the board a name server?",
 }
 """By name; the codes that go with the first three are 257, 261 and 266 (seen on mbed-cloud-client 4.1.0)."""
@@ -65,7 +65,10 @@ class ClientLog:
                 if value and _DEVICE_ID.fullmatch(value):
                     device_id = value
                 else:
-                    registered, error = False, f"it names a device ID that is none (32 hexadecimal digits): {value!r}"
+                    registered, error = (
+                        False,
+                        f"it names a device ID that is not valid (32 hexadecimal digits): {value!r}",
+                    )
             elif message == "Error occurred":
                 registered, error, code = False, value, None
             elif message == "Error code" and error and value and value.isdecimal():

@@ -30,9 +30,9 @@ class BoardError(PelionError):
         """For a reason of the board program. ``undone``: whether the board could put its old KCM back."""
         message = " ".join(Reason(reason, {"detail": detail}).message(BOARD_REASONS).split())
         if undone:
-            message += " The board's KCM is again as it was before."
+            message += " The board's KCM is as it was before."
         elif undone is False:
-            message += " The board's old KCM is whole on it; the next run puts it back."
+            message += " The board still has its old KCM, whole; the next run puts it back."
         changed = recovered or committed or undone is False
         return cls(
             message,

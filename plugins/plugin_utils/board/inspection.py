@@ -160,7 +160,7 @@ class Inspection:
                 found.append(("read-only", directory))
             elif not self._has_room(directory, room):
                 free = self.space[directory]["free_kb"]
-                found.append(("no-space", f"{directory} has {free} kB free, and {room} are needed"))
+                found.append(("no-space", f"{directory} has {free} kB free, but {room} kB are needed"))
         return found
 
     def _is_writable(self, directory: str) -> bool:
@@ -178,7 +178,7 @@ class Inspection:
         if self.interrupted:
             found.append("An injection was cut off on this board; a run without --check completes or undoes it.")
         if not self._is_writable(LOGS) or not self._has_room(LOGS, ROOM_FOR_A_LITTLE):
-            found.append(f"{LOGS} is full or read-only, so the client's log cannot tell whether the board registers.")
+            found.append(f"{LOGS} is full or read-only, so the client's log cannot show whether the board registers.")
         if abs(self.drift) > CLOCK_TOLERANCE.total_seconds():
             direction = "ahead of" if self.drift > 0 else "behind"
             found.append(
@@ -190,7 +190,9 @@ class Inspection:
                 if self.time > parse_time(held["not_after"]):
                     found.append(f"By the board's clock, the {title} certificate ended on {held['not_after']}.")
                 elif self.time < parse_time(held["not_before"]):
-                    found.append(f"By the board's clock, the {title} certificate begins on {held['not_before']} only.")
+                    found.append(
+                        f"By the board's clock, the {title} certificate is not valid before {held['not_before']}."
+                    )
         return found
 
     def describe(self) -> dict[str, Any]:

@@ -65,8 +65,8 @@ PROGRAM_REASONS: Mapping[str, Kind] = MappingProxyType(
             "pelion-provisioning-util refused the credentials: {detail}",
             common="pelion-provisioning-util refused the credentials.",
         ),
-        "check": Kind("The injection did not hold: {detail}", common="The injection did not hold."),
-        "unmount": Kind("The new set could not be put in the place of the old one: umount failed."),
+        "check": Kind("The board does not hold what was injected: {detail}", common="The injection did not hold."),
+        "unmount": Kind("The new set could not replace the old one: umount failed."),
         "swap": Kind(
             "The new set could not be put in the place of the old one.", "Check that /config/user is not read-only."
         ),
@@ -81,7 +81,7 @@ PROGRAM_REASONS: Mapping[str, Kind] = MappingProxyType(
             "left stopped.",
             "The sets are whole in /config/user: pal.before or pal.old is the one from before, pal.new the new one.",
         ),
-        "terminated": Kind("The work on this board was ended from outside.", "Run again."),
+        "terminated": Kind("The work on this board was interrupted from outside.", "Run again."),
     }
 )
 """Those that the board's program gives, by ``fail`` in board_program.sh."""
@@ -104,7 +104,7 @@ CONTROLLER_REASONS: Mapping[str, Kind] = MappingProxyType(
             "Storage cannot be written on these boards, so nothing was changed.",
         ),
         "utility-ended": Kind(
-            "pelion-provisioning-util did not run to its end: {detail}",
+            "pelion-provisioning-util did not finish: {detail}",
             common="pelion-provisioning-util did not run to its end.",
         ),
         "no-answer": Kind(
@@ -112,10 +112,9 @@ CONTROLLER_REASONS: Mapping[str, Kind] = MappingProxyType(
             "Check that it is an MBL board, and that its user is root.",
             "The /bin/sh of these boards did not run the program.",
         ),
-        "bad-answer": Kind("The board's answer makes no sense.", "Check that it is an MBL board."),
+        "bad-answer": Kind("The board's answer cannot be understood.", "Check that it is an MBL board."),
         "cut-off": Kind(
-            "The board's answer ended early. What was under way there is completed or undone by the board, now or at "
-            "the next run.",
+            "The board's answer ended early. The board completes or undoes what was under way, now or at the next run.",
             "Run again.",
         ),
     }
@@ -128,16 +127,16 @@ BOARD_REASONS: Mapping[str, Kind] = MappingProxyType({**PROGRAM_REASONS, **CONTR
 BOARD_WARNINGS: Mapping[tuple[str, str], Kind] = MappingProxyType(
     {
         ("inputs", "disk"): Kind(
-            "No memory could be mounted on the board, so the keys lay on its disk (/scratch) for a moment; they were "
-            "overwritten there, which flash memory may not honour."
+            "No memory could be mounted on the board, so the keys were on its disk (/scratch) for a moment. They "
+            "were overwritten there, but flash memory may keep old copies."
         ),
         ("inputs", "busy"): Kind(
-            "A process on the board sat in /scratch/provisioning-certs while the keys were there, so it may have read "
-            "them. It was emptied, and is unmounted as soon as that process ends."
+            "A process on the board was using /scratch/provisioning-certs while the keys were there, so it may have "
+            "read them. The directory was emptied, and is unmounted as soon as that process ends."
         ),
         ("way", "journal"): Kind(
-            "Nothing can be mounted over /config/user/pal on this board, so the credentials were replaced in place: "
-            "had the power failed meanwhile, the next run, not the board itself, would have put the old ones back."
+            "Nothing can be mounted over /config/user/pal on this board, so the credentials were replaced in place. "
+            "After a power cut during that time, the old ones would only have come back with the next run."
         ),
     }
 )

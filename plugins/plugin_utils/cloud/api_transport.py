@@ -33,11 +33,11 @@ else:
 LARGEST_ANSWER = 16 * 1024 * 1024
 
 _ADVICE: dict[str | int, str] = {
-    "account_limit_exceeded": "The account holds as many trusted certificates as it may: delete one that is "
-    "no longer needed, or use one that exists.",
+    "account_limit_exceeded": "The account has as many trusted certificates as it may have: delete one that is no "
+    "longer needed, or use an existing one.",
     401: "The API key is not valid at this host: check it, or make a new one in the portal.",
     403: "The API key, or the account's type, does not allow this: use a key with the rights for it.",
-    404: "If all calls to this host answer so, api_host is not a Pelion API.",
+    404: "If every call to this host fails like this, api_host is not a Pelion API.",
     429: "The service asks to slow down: try again later.",
 }
 
@@ -119,8 +119,8 @@ class ApiTransport:
     ) -> None:
         if not key or not key.isascii() or not key.isprintable() or " " in key:
             raise PelionError(
-                "The API key is empty or has characters that no key has (spaces, line ends, or outside of ASCII): "
-                "was all of it, and only it, copied?"
+                "The API key is empty or has characters that are not allowed in a key (spaces, line ends, "
+                "non-ASCII). Check that exactly the key was copied."
             )
         if timeout < 1 or not 0 <= retries <= 20:
             raise PelionError(
@@ -278,7 +278,7 @@ class ApiTransport:
             parts.append(f" [request_id {request_id}]")
         advice = _ADVICE.get(kind) or _ADVICE.get(status)
         if not advice and status >= 500:
-            advice = "The service has a problem: try again later, and report the request_id if it stays."
+            advice = "The service has a problem: try again later, and report the request_id if it persists."
         text = "".join(parts)
         return ApiError(
             f"{text}. {advice}" if advice else text,
@@ -308,8 +308,8 @@ class ApiTransport:
         untrusted = next((cause for cause in causes if isinstance(cause, ssl.SSLCertVerificationError)), None)
         if untrusted is not None:
             text = (
-                f"the host's TLS certificate is not trusted: {untrusted.verify_message}. If its CA is a private one, "
-                "give the CA's file as ca_path; otherwise somebody may be in between."
+                f"the host's TLS certificate is not trusted: {untrusted.verify_message}. If its CA is private, set "
+                "ca_path to the CA's file; otherwise somebody may be intercepting the connection."
             )
         elif isinstance(error, requests.exceptions.ProxyError):
             text = "the proxy that the environment names does not let it through. Check HTTPS_PROXY and NO_PROXY."
@@ -317,11 +317,10 @@ class ApiTransport:
             reason = next((cause.reason for cause in causes if isinstance(cause, ssl.SSLError)), None)
             text = f"TLS failed ({reason or 'no reason given'}). Is api_host's port one for https?"
         elif isinstance(error, (requests.Timeout, ReadTimeoutError)):
-            text = f"no whole answer within {self._timeout} s (api_timeout). Is the service reachable from here?"
+            text = f"no complete answer within {self._timeout} s (api_timeout). Is the service reachable from here?"
         elif isinstance(error, HTTPError):
             text = (
-                "the answer broke off before its end. Try again; if it stays so, look at what is between here and the "
-                "service."
+                "the answer was cut off. Try again; if it keeps happening, check what is between here and the service."
             )
         else:
             reasons = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]

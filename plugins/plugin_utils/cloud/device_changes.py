@@ -116,7 +116,8 @@ def change_devices(
     missing = [entry.id for entry in wanted if entry.id not in there]
     if missing:
         raise PelionError(
-            f"The Device Directory has no device {', '.join(missing)}. Devices enter it when they bootstrap.",
+            f"The Device Directory has no device {', '.join(missing)}. A device appears there when its board "
+            "bootstraps.",
             missing_ids=missing,
         )
     groups = None
@@ -154,7 +155,8 @@ def remove_devices(api: PelionApi, ids: Iterable[str], *, dry_run: bool = False)
     others = [device.id for device in devices if not device.developer]
     if others:
         raise PelionError(
-            f"Without developer certificate: {', '.join(others)}. The service deletes only devices that have one.",
+            f"These devices have no developer certificate: {', '.join(others)}. The service only deletes devices "
+            "that have one.",
             not_developer_ids=others,
         )
     changes = Changes()

@@ -113,7 +113,7 @@ def wait_for_state(api: PelionApi, ids: Iterable[str], state: str, timeout: floa
     raise NotInStateError(
         f"{len(missing)} of {len(order)} devices are not {state} after {timeout:g} s: "
         + ", ".join(f"{device_id} ({now or 'unknown to the cloud'})" for device_id, now in missing.items())
-        + ". Are they switched on, and do their networks reach the cloud?",
+        + ". Check that their boards are on, and that their networks reach the cloud.",
         devices=[describe_device(device) for device in seen.values()],
         not_in_state=missing,
     )

@@ -172,7 +172,7 @@ class PelionApi:
             if last == query.get("after"):
                 break
             query["after"] = last
-        raise ApiError(f"GET {self.url}{path}: the answer's pages have no end. Report this to the service.")
+        raise ApiError(f"GET {self.url}{path}: the list has no last page. Report this to the service's operator.")
 
     def _readable(
         self, what: str, entries: Iterable[dict[str, Any]], read: Callable[[Mapping[str, Any]], T]
@@ -183,8 +183,8 @@ class PelionApi:
             except ValueError as error:
                 named = [f"{name} {str(entry[name])[:100]!r}" for name in ("id", "name") if entry.get(name)]
                 text = (
-                    f"The cloud's {what} with {' and '.join(named) or 'neither id nor name'} is left out, for it is "
-                    f"not what the service documents: {error}."
+                    f"The cloud's {what} with {' and '.join(named) or 'neither id nor name'} is left out, since it "
+                    f"does not match the service's documentation: {error}."
                 )
                 if text not in self._warned:
                     self._warned.add(text)
@@ -195,7 +195,7 @@ class PelionApi:
             return read(answer)
         except ValueError as error:
             raise ApiError(
-                f"{method} {self.url}{path}: the answer is not what the service documents: {error}. "
+                f"{method} {self.url}{path}: the answer does not match the service's documentation: {error}. "
                 "Is api_host a Pelion API, and is there a proxy in between?",
                 undecided=True,
             ) from None
@@ -211,5 +211,5 @@ def _take_entries(page: Mapping[str, Any]) -> list[dict[str, Any]]:
 def require_id(text: str) -> str:
     """``text`` when it is an id (it becomes a part of a path); raises PelionError when it is none."""
     if not ID.fullmatch(text):
-        raise PelionError(f"An id has 32 hexadecimal digits (0-9, a-f); {text!r} is none.")
+        raise PelionError(f"An ID has 32 hexadecimal digits (0-9, a-f); {text!r} is not an ID.")
     return text

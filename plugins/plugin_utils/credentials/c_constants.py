@@ -87,7 +87,7 @@ class _Reader:
                 value, size = self._array(_type_name(kind.type), kind.dim, declaration.init)
             elif isinstance(kind, c_ast.PtrDecl):
                 if _type_name(kind.type) not in CHARACTERS:
-                    raise ValueError("a pointer to something else than char")
+                    raise ValueError("a pointer to something other than char")
                 value, size = self._array("char", None, declaration.init)
                 size = 4  # of a pointer, on the 32-bit devices that MBL runs on
             else:
@@ -129,7 +129,7 @@ class _Reader:
     def _octet(self, node: c_ast.Node, lowest: int) -> int:
         number = self._evaluator.number(node)
         if not lowest <= number <= 255:
-            raise ValueError("an element that is no byte (0 to 255)")
+            raise ValueError("an element that is not a byte (0 to 255)")
         return number % 256
 
     def _integer(self, kind: str, init: c_ast.Node) -> bytes:

@@ -95,7 +95,7 @@ class Evaluator:
         if node.op in ("/", "%") and right == 0:
             raise ValueError("a division by zero")
         if node.op in ("<<", ">>") and not 0 <= right < 64:
-            raise ValueError("a shift by more than the bits there are")
+            raise ValueError("a shift by more bits than the type has")
         if node.op not in _BINARY:
             raise ValueError("is not a constant number")
         return _bounded(int(_BINARY[node.op](left, right)))

@@ -36,7 +36,7 @@ class CSource:
     left_out: tuple[str, ...] = ()
 
 
-def read_c_file(path: Path) -> bytes:
+def read_small_file(path: Path) -> bytes:
     """The content of the file at ``path``. Raises CSourceError for what cannot be a C file."""
     try:
         # Without O_NONBLOCK, opening a pipe would wait for a writer.

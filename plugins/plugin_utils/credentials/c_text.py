@@ -15,7 +15,7 @@ MAX_BYTES = 128 * 1024
 def decode(text: bytes, source: str) -> str:
     """``text`` as one character per byte, with line ends as ``\\n``."""
     if len(text) > MAX_BYTES:
-        raise CSourceError(source, None, f"is larger than {MAX_BYTES // 1024} KiB, so no credentials file")
+        raise CSourceError(source, None, f"is larger than {MAX_BYTES // 1024} KiB, so it is not a credentials file")
     if text.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise CSourceError(source, None, "is UTF-16 text; save it as UTF-8")
     if b"\0" in text:

@@ -101,10 +101,13 @@ class DeveloperCredentials(Certified):
         ca = load_certificate(self.values[SERVER_CA])
         if ca.not_valid_after_utc <= now:
             end = f"{ca.not_valid_after_utc:%Y-%m-%d}"
-            notices.append(f"{SERVER_CA} of {self.source} ended on {end}; devices without a clock accept that.")
+            notices.append(f"{SERVER_CA} of {self.source} ended on {end}; boards without a clock accept that.")
         if ca.issuer != ca.subject:
             names = f"{ca.subject.rfc4514_string()!r}, by {ca.issuer.rfc4514_string()!r}"
-            notices.append(f"{SERVER_CA} of {self.source} is no root ({names}), so it cannot be seen if it is intact.")
+            notices.append(
+                f"{SERVER_CA} of {self.source} is not a root certificate ({names}), so it cannot be checked whether "
+                "it is intact."
+            )
         others = {
             f"the URI's aid {self._aid!r}": self._aid,
             f"{ACCOUNT_ID} {readable(self.values.get(ACCOUNT_ID, b''))!r}": readable(self.values.get(ACCOUNT_ID, b"")),

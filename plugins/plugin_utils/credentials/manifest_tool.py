@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..libraries import Absent, is_installed
 from .c_errors import CSourceError
-from .c_source import read_c_file
+from .c_source import read_small_file
 from .rules import load_certificate
 
 if TYPE_CHECKING or is_installed("cryptography"):
@@ -33,7 +33,7 @@ def find_signing_key(c_file: Path, certificate: bytes) -> tuple[Path, bytes] | N
     for name in SIGNING_KEYS:
         path = c_file.parent / name
         try:
-            content = read_c_file(path)
+            content = read_small_file(path)
             if load_pem_private_key(content, password=None).public_key() == public_key:
                 return path, content
         except (CSourceError, ValueError, TypeError, UnsupportedAlgorithm):

@@ -97,7 +97,7 @@ def validity_notices(
         raise CredentialError(field, source, "not expired", f"the certificate ended on {end:%Y-%m-%d %H:%M} UTC")
     if now < begin:
         return [
-            f"{field} of {source} is valid from {begin:%Y-%m-%d %H:%M} UTC only; is the clock of this machine right?"
+            f"{field} of {source} is not valid before {begin:%Y-%m-%d %H:%M} UTC; is the clock of this machine right?"
         ]
     if (end - now).days < warn_days:
         return [f"{field} of {source} ends in {(end - now).days} days, on {end:%Y-%m-%d}; renew it in time."]
@@ -113,7 +113,7 @@ def load_certificate(der: bytes) -> x509.Certificate:
         for part in ("subject", "issuer", "extensions", "signature_algorithm_oid", "not_valid_after_utc"):
             getattr(certificate, part)
     except Exception as error:  # damaged input meets many kinds: InvalidVersion, DuplicateExtension, ValueError, …
-        raise ValueError("is no X.509 certificate; its bytes are damaged") from error
+        raise ValueError("is not an X.509 certificate, or is damaged") from error
     return certificate
 
 
@@ -124,9 +124,9 @@ def load_private_key(der: bytes) -> ec.EllipticCurvePrivateKey:
         key = load_der_private_key(der, password=None)
     except Exception:  # as above
         # Without a cause: a parser's message may quote what it could not parse.
-        raise ValueError("is no private key in PKCS#8 or SEC1 form, or a damaged or encrypted one") from None
+        raise ValueError("is not a private key in PKCS#8 or SEC1 form, or is damaged or encrypted") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise ValueError("is no elliptic curve key on P-256, the one curve that devices take")
+        raise ValueError("is not an elliptic curve key on P-256, the only curve that boards accept")
     return key
 
 
@@ -158,7 +158,7 @@ def _require_der(der: bytes, what: str) -> None:
     if length != len(der):
         surplus = len(der) - length
         raise ValueError(
-            f"has {surplus} bytes too many after the {what}" if surplus > 0 else f"lacks its last {-surplus} bytes"
+            f"has {surplus} extra bytes after the {what}" if surplus > 0 else f"is cut off: its last {-surplus} bytes"
         )
 
 
@@ -213,7 +213,7 @@ def _self_signature_holds(value: bytes, values: Values) -> str | None:
     try:
         certificate.verify_directly_issued_by(certificate)
     except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
-        return "its own signature does not hold, so its bytes are damaged"
+        return "its own signature is not valid, so it is damaged"
     return None
 
 
@@ -221,7 +221,10 @@ def _self_signed(value: bytes, values: Values) -> str | None:
     certificate = load_certificate(value)
     if certificate.issuer == certificate.subject:
         return None
-    return "it is not self-signed, as the cloud's developer certificates are; its bytes are damaged, or it is another"
+    return (
+        "it is not self-signed, as the cloud's developer certificates are: it is damaged, or another kind of "
+        "certificate"
+    )
 
 
 def _for_clients(value: bytes, values: Values) -> str | None:
@@ -231,7 +234,7 @@ def _for_clients(value: bytes, values: Values) -> str | None:
         return None
     if ExtendedKeyUsageOID.CLIENT_AUTH in usage:
         return None
-    return "its extended key usage is without clientAuth"
+    return "its extended key usage does not include clientAuth"
 
 
 def _named_like_endpoint(value: bytes, values: Values) -> str | None:
@@ -255,7 +258,7 @@ def _bootstrap_uri(value: bytes, values: Values) -> str | None:
     try:
         uri = value.decode("ascii")
     except UnicodeDecodeError:
-        return "has characters that no URI has"
+        return "has characters that are not allowed in a URI"
     if not uri:
         return "is empty"
     if re.search(r"[\s\x00-\x1f\x7f]", uri):
@@ -263,7 +266,7 @@ def _bootstrap_uri(value: bytes, values: Values) -> str | None:
     if not re.match(r"coaps?://[^/?#]", uri):
         return f"is {uri!r}, but must begin with coap:// or coaps:// and a host name"
     if not re.search(r"[?&]aid=[^&]", uri):
-        return f"is {uri!r}, without ?aid=ACCOUNT, which tells the cloud whose device this is"
+        return f"is {uri!r}, without ?aid=ACCOUNT, which says whose device this is"
     return None
 
 

@@ -20,6 +20,10 @@ ARGUMENTS = (
     f"-o HostKeyAlias={{{{ inventory_hostname }}}} {{{{ {HOST_KEY_ARGUMENTS} }}}}"
 )
 
+NO_TERMINAL = "-T"
+"""For `ssh` alone. A user's configuration may ask for a terminal, through which a board's shell takes no line as long
+as those that hold the items: an injection would never end. Where Ansible itself wants one, it asks after this."""
+
 # Ansible tells shared connections apart by address, port and user alone, so a machine could announce a known board's
 # name at its own address and be taken for that board on a connection that was opened, and proven, under another name.
 # One that was opened without a check of the host key must not serve where it is checked, hence what Ansible's

@@ -38,7 +38,7 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
         # What stops a run before any board is asked, or decided for.
         "discovery": Kind("{text}"),
         "different-teams": Kind(
-            "Boards of this play wish for different stores or accounts: {first} for {one}, {second} for {other}.",
+            "The boards of this play use different stores or accounts: {first} for {one}, {second} for {other}.",
             "Run them one after the other with --limit, or in plays of their own.",
         ),
         # What is asked of a board without asking it.

@@ -48,7 +48,8 @@ def merge(sites: Mapping[str, Report | Silence], now: datetime, remembered: Mapp
     boards = _copies_told(boards)
     problems = [f"{site}: {problem}" for site, report in heard.items() for problem in report.problems]
     problems += [
-        f"{' and '.join(places)} each have a board called {name}. Give them different names with name_template of the "
+        f"{' and '.join(places)} each have a board called {name}. Give them different names with name_template "
+        "of the "
         "inventory source (such as 'north-{name}')."
         for name, places in where.items()
         if len(places) > 1

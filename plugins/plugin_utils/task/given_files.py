@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ansible.errors import AnsibleError
 
-from ..credentials.c_source import read_c_file
+from ..credentials.c_source import read_small_file
 from ..credentials.manifest_tool import find_signing_key
 from ..credentials.update_resources import UpdateResources
 from ..errors import PelionError
@@ -56,11 +56,12 @@ def read_given_file(action: Action, option: str, path: str) -> tuple[Path, bytes
         if not Path(path).is_absolute():
             places = [*(action._task.get_search_path() or []), action._loader.get_basedir(), str(Path().absolute())]
             text += (
-                f" Searched in files/ and beside: {', '.join(dict.fromkeys(places))}. An absolute path is found from "
+                f" Searched in files/ and next to it: {', '.join(dict.fromkeys(places))}. An absolute path is found "
+                "from "
                 "anywhere."
             )
         raise PelionError(text) from error
-    content = read_c_file(found)
+    content = read_small_file(found)
     if content.startswith(VAULT_HEADER):
         try:
             content = Vault.of_this_run(action._loader).decrypt(content)

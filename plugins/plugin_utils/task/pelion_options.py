@@ -75,7 +75,7 @@ def open_api(action: Action, arguments: dict[str, Any], stores: Stores) -> Pelio
 def connect(action: Action, arguments: dict[str, Any], key: ApiKey) -> PelionApi:
     """A client with ``key`` and the other options of ``arguments``."""
     if not arguments["validate_certs"]:
-        action.warn("validate_certs is false: whoever is between here and the API can read the API key.")
+        action.warn("validate_certs is false: anybody between here and the API can read the API key.")
     return PelionApi(
         key.host,
         key.key,

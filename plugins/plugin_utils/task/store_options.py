@@ -61,7 +61,10 @@ def open_stores(action: Action, arguments: dict[str, Any]) -> Stores:
             try:
                 write_places(home, places)
             except OSError as error:
-                action.warn(f"{home}/.mbl-stores.json cannot be written ({error.strerror}), so it notes no places.")
+                action.warn(
+                    f"{home}/.mbl-stores.json cannot be written ({error.strerror}), so the places of the stores are "
+                    "not saved."
+                )
 
     vault = Vault.of_this_run(action._loader, arguments["vault_id"])
     return Stores(

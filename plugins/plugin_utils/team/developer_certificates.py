@@ -94,8 +94,8 @@ class DeveloperCertificateKeeper:
         if not self._found.active:
             if not force:
                 raise PelionError(
-                    f"The developer certificate {self._name!r} is INACTIVE in the cloud, so that no device can "
-                    "bootstrap with it. Activate it with force: true, or use another name.",
+                    f"The developer certificate {self._name!r} is INACTIVE in the cloud, so no board can bootstrap "
+                    "with it. Activate it with force: true, or use another name.",
                     id=self._found.id,
                 )
             changes["status"] = "ACTIVE"
@@ -126,7 +126,7 @@ class DeveloperCertificateKeeper:
         outcome = self._compare()
         if self._found is None:
             raise PelionError(
-                f"There is no developer certificate {self._name!r} in the cloud that could be made inactive."
+                f"There is no developer certificate {self._name!r} in the cloud, so it cannot be made inactive."
             )
         outcome.source = "store" if self._stored else "cloud"
         changes = {"status": "INACTIVE"} if self._found.active else {}
@@ -151,7 +151,7 @@ class DeveloperCertificateKeeper:
             if devices and not force:
                 raise PelionError(
                     f"{devices} registered devices hold the developer certificate {self._name!r}: without it "
-                    "they cannot bootstrap again. Delete it all the same with force: true.",
+                    "they cannot bootstrap again. To delete it anyway, set force: true.",
                     id=self._found.id,
                     devices=devices,
                 )
@@ -179,8 +179,8 @@ class DeveloperCertificateKeeper:
         """What is stored for one account must not give way to what a key of another one finds."""
         if stored.account_id and stored.account_id != account_id:
             raise PelionError(
-                f"The stored developer certificate {self._name!r} is of the account {stored.account_id}, "
-                f"but the API key is of the account {account_id}. Use a key of the first, or another name or store."
+                f"The stored developer certificate {self._name!r} belongs to the account {stored.account_id}, but "
+                f"the API key to the account {account_id}. Use a key of the first account, or another name or store."
             )
 
     def _update(self, outcome: Outcome, found: DeveloperCertificate, changes: dict[str, str]) -> None:
@@ -205,7 +205,8 @@ class DeveloperCertificateKeeper:
     def _make(self, outcome: Outcome, description: str | None, create: bool) -> Outcome:
         if not create:
             raise PelionError(
-                f"There is no developer certificate {self._name!r} in the cloud, and create: false forbids to make it."
+                f"There is no developer certificate {self._name!r} in the cloud, and create is false, so it is not "
+                "made."
             )
         if self._stored:
             self._require_account(self._stored, self._api.account().id)
@@ -235,8 +236,8 @@ class DeveloperCertificateKeeper:
                 found = self._look_up()
                 if found is None:
                     raise PelionError(
-                        f"The name {self._name!r} is taken by a trusted certificate that is no developer certificate, "
-                        "or by one that was deleted just now. Use another name.",
+                        f"The name {self._name!r} is taken by a trusted certificate that is not a developer "
+                        "certificate, or by one that was just deleted. Use another name.",
                         **error.facts,
                     ) from error
                 return self._api.certificate_file(found.id), "cloud"  # another run was quicker
@@ -260,8 +261,8 @@ class DeveloperCertificateKeeper:
             if found:
                 return found
         raise PelionError(
-            f"{lost} Whether the developer certificate {self._name!r} was made is not known; "
-            "if it was, the next run finds it by its name.",
+            f"{lost} It is not known whether the developer certificate {self._name!r} was made; if it was, the next "
+            "run finds it by name.",
             **lost.facts,
         ) from lost
 

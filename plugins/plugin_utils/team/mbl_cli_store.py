@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..credentials.c_errors import CSourceError
-from ..credentials.c_source import read_c_file
+from ..credentials.c_source import read_small_file
 from ..credentials.developer_credentials import OPTIONAL, DeveloperCredentials
 from ..credentials.developer_credentials import REQUIRED as DEVELOPER_VALUES
 from ..credentials.rules import (
@@ -100,7 +100,7 @@ def read_mbl_cli_store(directory: Path) -> OldStore:
     Raises MblCliStoreError when there is none.
     """
     if not directory.is_dir():
-        raise MblCliStoreError(f"{directory} is no directory, so no store of mbl-cli.", path=str(directory))
+        raise MblCliStoreError(f"{directory} is not a directory, so it is not a store of mbl-cli.", path=str(directory))
     if not is_mbl_cli_store(directory):
         raise MblCliStoreError(
             f"{directory} is no store of mbl-cli: it has neither config.json nor credentials.", path=str(directory)
@@ -118,12 +118,12 @@ def _read_config(directory: Path) -> tuple[dict[str, Any], list[str]]:
     if not path.exists():
         return {}, []
     try:
-        config = json.loads(read_c_file(path))
+        config = json.loads(read_small_file(path))
     except (CSourceError, ValueError, RecursionError):
         config = None
     if isinstance(config, dict):
         return config, []
-    return {}, [f"{path} is damaged; the entries were found by their directories, and an API key was not."]
+    return {}, [f"{path} is damaged; the entries were found by their directories, but no API key was found."]
 
 
 def _listed(config: dict[str, Any]) -> dict[str, Path]:
@@ -175,7 +175,7 @@ def _read_values(path: Path) -> dict[str, bytes]:
         files = sorted(path.glob("*.bin"))
     except OSError as error:
         raise MblCliStoreError(f"{path} cannot be read: {error.strerror}.") from error
-    return {file.stem: read_c_file(file) for file in files}
+    return {file.stem: read_small_file(file) for file in files}
 
 
 def _require_all(names: tuple[str, ...], values: dict[str, bytes], path: Path) -> None:

@@ -54,7 +54,7 @@ def _take_over(old: OldEntry, team: Store, dry_run: bool) -> Takeover:
     if there is not None:
         if there.values == old.entry.values:
             return Takeover(old, "unchanged")
-        return Takeover(old, "refused", f"The team store has another entry {old.name!r} of that kind.")
+        return Takeover(old, "refused", f"The team store already has a different entry {old.name!r} of that kind.")
     if not dry_run:
         team.add(old.name, old.entry)
     else:

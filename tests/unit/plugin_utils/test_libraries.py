@@ -16,7 +16,7 @@ PLUGINS = [path.stem for path in (ROOT / "plugins/action").glob("*.py")]
 
 
 @pytest.fixture(params=["requests", "cryptography", "pycparser", "zeroconf"])
-def without(request, tmp_path):
+def without(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, dict[str, str]]:
     """An environment in which a library cannot be imported."""
     library = request.param
     (tmp_path / f"{library}.py").write_text(f"raise ModuleNotFoundError({library!r}, name={library!r})")
@@ -28,7 +28,7 @@ def without(request, tmp_path):
     }
 
 
-def test_every_plugin_can_be_imported_without_it(without):
+def test_every_plugin_can_be_imported_without_it(without: tuple[str, dict[str, str]]) -> None:
     _library, environment = without
     path = os.pathsep.join([environment["PYTHONPATH"], str(ROOT / ".build")])
     imports = "".join(f"import ansible_collections.pelion.mbl.plugins.action.{name}\n" for name in PLUGINS)
@@ -36,7 +36,7 @@ def test_every_plugin_can_be_imported_without_it(without):
     subprocess.run([sys.executable, "-c", imports], env={**environment, "PYTHONPATH": path}, check=True)
 
 
-def test_it_is_named_with_what_to_do(without, tmp_path):
+def test_it_is_named_with_what_to_do(without: tuple[str, dict[str, str]], tmp_path: Path) -> None:
     library, environment = without
     if library == "zeroconf":
         (tmp_path / "mbl_mdns.yml").write_text("plugin: pelion.mbl.mbl_mdns\n")

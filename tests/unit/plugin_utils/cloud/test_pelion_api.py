@@ -107,7 +107,7 @@ def test_a_list_that_is_none_is_one_clear_error(cloud: Cloud, edit: dict[str, An
     cloud.state.seed_devices(1, cloud.state.seed_certificates(1)[0])
     cloud.faults.add("edited", **edit)
     for ask in (lambda api: api.developer_certificates(), lambda api: list(api.devices({}))):
-        with pytest.raises(ApiError, match="not what the service documents"):
+        with pytest.raises(ApiError, match="does not match the service's documentation"):
             ask(api_of(cloud))
 
 
@@ -187,7 +187,7 @@ def test_times_of_any_precision_are_read(cloud: Cloud, text: str) -> None:
 )
 def test_other_answers_that_are_none(cloud: Cloud, call: str, edit: dict[str, Any]) -> None:
     cloud.faults.add("edited", **edit)
-    with pytest.raises(ApiError, match="not what the service documents"):
+    with pytest.raises(ApiError, match="does not match the service's documentation"):
         getattr(api_of(cloud), call)()
 
 
@@ -212,6 +212,6 @@ def test_pages_without_end_have_an_end(cloud: Cloud) -> None:
     page = api._transport.call("GET", "/v3/trusted-certificates") | {"has_more": True}
     cloud.faults.add("body", text=json.dumps(page))
     cloud.log.clear()
-    with pytest.raises(ApiError, match="no end"):
+    with pytest.raises(ApiError, match="no last page"):
         api.developer_certificates()
     assert calls(cloud).total() == 2

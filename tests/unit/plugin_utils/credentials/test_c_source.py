@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.c_errors import CSourceError
-from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.c_source import parse_c_source, read_c_file
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.c_source import parse_c_source, read_small_file
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.c_text import MAX_BYTES
 
 
@@ -114,8 +114,8 @@ def test_preprocessor_lines(text: str, expected: bytes) -> None:
         (b"#foo\n", 1, "unknown preprocessor line"),
         (b"int a = 1;\nint main(void) { return 0; }", 2, "only declarations"),
         (b"const uint8_t a[] = { 1 };\nconst uint8_t a[] = { 2 };", 2, "defined here and in line 1"),
-        (b"const uint8_t a[] = { 1,\n 256 };", 1, "no byte"),
-        (b"const uint8_t a[] = { -1 };", 1, "no byte"),
+        (b"const uint8_t a[] = { 1,\n 256 };", 1, "not a byte"),
+        (b"const uint8_t a[] = { -1 };", 1, "not a byte"),
         (b"const uint8_t a[] = { foo };", 1, "not a constant"),
         (b"const uint8_t a[] = { 1.5 };", 1, "whole number"),
         (b"const uint8_t a[] = { {1} };", 1, "not a constant"),
@@ -185,7 +185,7 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
         file.truncate(100 * 1024 * 1024)
     begin = time.process_time()
     with pytest.raises(CSourceError, match="larger than 128 KiB"):
-        parse_c_source(read_c_file(path), "huge.c")
+        parse_c_source(read_small_file(path), "huge.c")
     assert time.process_time() - begin < 1
 
 
@@ -193,9 +193,9 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe", Path("/dev/zero")):
         with pytest.raises(CSourceError, match=r"not a regular file|Is a directory"):
-            read_c_file(path)
+            read_small_file(path)
     with pytest.raises(CSourceError, match="No such file"):
-        read_c_file(tmp_path / "missing.c")
+        read_small_file(tmp_path / "missing.c")
 
 
 def test_errors_do_not_quote_the_file() -> None:

@@ -57,7 +57,7 @@ def test_of_several_changes_what_they_come_to_is_told(changes: str, told: list[s
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 3)), max_size=40))
-def test_each_change_is_told_once_and_in_time(steps) -> None:
+def test_each_change_is_told_once_and_in_time(steps: list[tuple[str, float]]) -> None:
     gathering, now, waiting = Gathering(1.0), 0.0, {}
     for name, pause in steps:
         now += pause

@@ -35,16 +35,16 @@ IPV4 = Record(HOST, A, bytes([10, 0, 0, 7]))
 IPV6 = Record(HOST, AAAA, bytes.fromhex("fe80000000000000000000000000000 7".replace(" ", "")))
 
 
-def hear(knowledge, *records, sender="10.0.0.7"):
+def hear(knowledge: Knowledge, *records: Record, sender: str = "10.0.0.7") -> bool:
     return knowledge.hear(LINK, sender, decode(message(list(records))))
 
 
 @pytest.fixture
-def knowledge():
+def knowledge() -> Knowledge:
     return Knowledge([KIND], (6, 4))
 
 
-def test_what_is_missing_is_asked_for_in_steps(knowledge):
+def test_what_is_missing_is_asked_for_in_steps(knowledge: Knowledge) -> None:
     hear(knowledge, POINTER)
     (service,) = knowledge.present()
     assert knowledge.missing(service) == [Question(BOARD, TXT), Question(BOARD, SRV)]
@@ -57,7 +57,7 @@ def test_what_is_missing_is_asked_for_in_steps(knowledge):
     assert knowledge.missing(service) == []
 
 
-def test_the_order_and_the_packets_do_not_matter(knowledge):
+def test_the_order_and_the_packets_do_not_matter(knowledge: Knowledge) -> None:
     for record in (IPV6, TEXT, IPV4, SERVER, POINTER):
         hear(knowledge, record)
     (service,) = knowledge.present()
@@ -65,12 +65,12 @@ def test_the_order_and_the_packets_do_not_matter(knowledge):
     assert service.server == (HOST, 22)
 
 
-def test_the_case_of_letters_does_not_matter(knowledge):
+def test_the_case_of_letters_does_not_matter(knowledge: Knowledge) -> None:
     hear(knowledge, POINTER, Record(BOARD.upper(), TXT, b"\5mblos"))
     assert len(list(knowledge.present())) == 1
 
 
-def test_links_are_kept_apart(knowledge):
+def test_links_are_kept_apart(knowledge: Knowledge) -> None:
     hear(knowledge, POINTER, SERVER)
     other = Link("eth1", 3, ())
     knowledge.hear(other, "10.1.0.7", decode(message([POINTER, IPV4])))
@@ -78,7 +78,7 @@ def test_links_are_kept_apart(knowledge):
     assert not any(knowledge.is_complete(service) for service in knowledge.present())
 
 
-def test_a_goodbye_counts_until_it_comes_back(knowledge):
+def test_a_goodbye_counts_until_it_comes_back(knowledge: Knowledge) -> None:
     hear(knowledge, POINTER, SERVER)
     hear(knowledge, Record(KIND, PTR, name(BOARD), ttl=0))
     assert list(knowledge.present()) == []
@@ -86,21 +86,21 @@ def test_a_goodbye_counts_until_it_comes_back(knowledge):
     assert len(list(knowledge.present())) == 1
 
 
-def test_an_address_is_taken_back(knowledge):
+def test_an_address_is_taken_back(knowledge: Knowledge) -> None:
     hear(knowledge, POINTER, SERVER, TEXT, IPV4)
     hear(knowledge, Record(HOST, A, IPV4.data, ttl=0))
     (service,) = knowledge.present()
     assert not knowledge.is_complete(service)
 
 
-def test_who_tells_something_else_than_before_has_changed_it(knowledge):
+def test_who_tells_something_else_than_before_has_changed_it(knowledge: Knowledge) -> None:
     hear(knowledge, POINTER, SERVER)
     hear(knowledge, Record(BOARD, SRV, bytes(4) + (23).to_bytes(2, "big") + name(HOST)))
     (service,) = knowledge.present()
     assert list(service.servers) == [(HOST, 23)]
 
 
-def test_what_two_tell_differently_is_kept_in_the_order_heard(knowledge):
+def test_what_two_tell_differently_is_kept_in_the_order_heard(knowledge: Knowledge) -> None:
     hear(knowledge, POINTER, SERVER)
     hear(knowledge, Record(BOARD, SRV, bytes(4) + (23).to_bytes(2, "big") + name(HOST)), sender="10.0.6.6")
     (service,) = knowledge.present()
@@ -108,7 +108,7 @@ def test_what_two_tell_differently_is_kept_in_the_order_heard(knowledge):
     assert service.server == (HOST, 22)
 
 
-def test_addresses_that_have_nothing_in_common_are_a_conflict(knowledge):
+def test_addresses_that_have_nothing_in_common_are_a_conflict(knowledge: Knowledge) -> None:
     hear(knowledge, POINTER, SERVER, IPV4, IPV6)
     (service,) = knowledge.present()
     hear(knowledge, IPV6, sender="fe80::7")
@@ -117,14 +117,14 @@ def test_addresses_that_have_nothing_in_common_are_a_conflict(knowledge):
     assert knowledge.host(service).in_conflict
 
 
-def test_other_services_are_none_of_ours(knowledge):
+def test_other_services_are_none_of_ours(knowledge: Knowledge) -> None:
     hear(knowledge, Record("_http._tcp.local.", PTR, name("x._http._tcp.local.")))
     hear(knowledge, Record("_http._tcp.local.", PTR, name(BOARD)))
     assert list(knowledge.present()) == []
 
 
 @pytest.mark.parametrize("flags", [0x0000, 0x8400 | 0x0800, 0x8400 | 0x0003])
-def test_what_is_no_good_answer_is_ignored(flags):
+def test_what_is_no_good_answer_is_ignored(flags: int) -> None:
     data = message([POINTER])
     assert decode(data)
     assert decode(data[:2] + flags.to_bytes(2, "big") + data[4:]) == []
@@ -132,7 +132,7 @@ def test_what_is_no_good_answer_is_ignored(flags):
 
 @UNHURRIED
 @given(st.binary(max_size=300), st.integers(0, 300), st.integers(0, 255))
-def test_any_bytes_can_be_heard(data, at, value):
+def test_any_bytes_can_be_heard(data: bytes, at: int, value: int) -> None:
     knowledge = Knowledge([KIND], (6, 4))
     good = bytearray(message([POINTER, SERVER, TEXT, IPV4, IPV6]))
     good[at % len(good)] = value
@@ -147,12 +147,12 @@ def test_any_bytes_can_be_heard(data, at, value):
 @example(["a." * 200])
 @example(["x" * 64])
 @example(["x" * 63] * 4)
-def test_any_name_can_be_asked_for_or_is_left_out(names):
+def test_any_name_can_be_asked_for_or_is_left_out(names: list[str]) -> None:
     packets = encode([Question(f"{each}.{KIND}", SRV) for each in names])
     assert all(len(packet) <= 1472 for packet in packets)
 
 
-def test_many_known_answers_make_several_packets_marked_as_such():
+def test_many_known_answers_make_several_packets_marked_as_such() -> None:
     known = [KnownAnswer(KIND, f"mbed-linux-os-{n}.{KIND}", 4500) for n in range(200)]
     packets = encode([Question(KIND, PTR)], known)
     queries = [frame_query(_in_a_frame(packet)) for packet in packets]
@@ -161,7 +161,7 @@ def test_many_known_answers_make_several_packets_marked_as_such():
     assert frozenset().union(*(query.known for query in queries)) == {answer.target for answer in known}
 
 
-def _in_a_frame(packet):
+def _in_a_frame(packet: bytes) -> bytes:
     from mdns.frames import frame
 
     return frame(packet, bytes(6), "10.0.0.1")
@@ -178,17 +178,17 @@ def _in_a_frame(packet):
         (b"\xffshort", {"short": None}),
     ],
 )
-def test_text_records(text, strings):
+def test_text_records(text: str, strings: list[bytes]) -> None:
     assert text_strings(text) == strings
 
 
 @UNHURRIED
 @given(st.binary(max_size=300))
-def test_any_text_record_can_be_read(text):
+def test_any_text_record_can_be_read(text: str) -> None:
     assert all(key and "=" not in key for key in text_strings(text))
 
 
-def test_the_share_of_lost_questions():
+def test_the_share_of_lost_questions() -> None:
     assert _share_lost([1] * 50) < 0.02
     assert 0.3 < _share_lost([1, 2] * 50) < 0.35
     # Of one board little is known.

@@ -17,7 +17,7 @@ UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]
 
 
 @pytest.mark.parametrize("name", ["mbed-linux-os-1", "bench.cam", "a", "7up", "x" * 63])
-def test_names_of_hosts(name):
+def test_names_of_hosts(name: str) -> None:
     assert is_host_name(name)
 
 
@@ -29,19 +29,19 @@ def test_names_of_hosts(name):
         *["True", "false", "Null", "yes", "1e5", "0b11", "1_000", "nan"],
     ],
 )
-def test_what_is_no_name_of_a_host(name):
+def test_what_is_no_name_of_a_host(name: str) -> None:
     assert not is_host_name(name)
 
 
 @UNHURRIED
 @given(st.ip_addresses().map(str) | st.integers(0, 2**32 - 1).map(str) | st.floats().map(str))
-def test_no_address_and_no_number_is_a_name(text):
+def test_no_address_and_no_number_is_a_name(text: str) -> None:
     assert not is_host_name(text)
 
 
 @UNHURRIED
 @given(st.text(st.characters(codec="ascii"), max_size=70))
-def test_a_name_is_a_text_to_all_that_read_it(text):
+def test_a_name_is_a_text_to_all_that_read_it(text: str) -> None:
     if is_host_name(text):
         with pytest.raises(ValueError, match=""):
             ipaddress.ip_address(text)

@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import ip_interface
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from mdns.responder import Board
 from mdns.street import board
 from mdns.virtual import VirtualWire
 
@@ -25,19 +28,19 @@ KINDS = ({}, {"waits": True}, {"how": "split"}, {"how": "pointer"})
 SEEDS = range(12)
 
 
-def mixed(count, **more):
+def mixed(count: int, **more: Any) -> list[Board]:
     return [board(number, **KINDS[number % 4], **more) for number in range(count)]
 
 
-def street(boards, seed=0):
+def street(boards: list[Board], seed: int = 0) -> VirtualWire:
     return VirtualWire(LINK, boards, lambda sender, data: Datagram(LINK, sender, data), seed)
 
 
 @pytest.fixture
-def seek(monkeypatch):
+def seek(monkeypatch: pytest.MonkeyPatch) -> Callable[..., SimpleNamespace]:
     """What a search on a wire found: how many boards, how many of these with both addresses, in how many seconds."""
 
-    def seek(wire, *, timeout=10.0, quiet=0.6):
+    def seek(wire: VirtualWire, *, timeout: float = 10.0, quiet: float = 0.6) -> SimpleNamespace:
         clock = SimpleNamespace(monotonic=lambda: wire.now, time=lambda: wire.now)
         monkeypatch.setattr(search_module, "time", clock)
         monkeypatch.setattr(knowledge_module, "time", clock)
@@ -51,7 +54,7 @@ def seek(monkeypatch):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_where_nothing_is_lost_the_search_ends_within_a_second(seek, seed):
+def test_where_nothing_is_lost_the_search_ends_within_a_second(seek: Callable[..., SimpleNamespace], seed: int) -> None:
     ended = seek(street(mixed(50), seed))
     assert ended.whole == 50
     assert ended.seconds < 1.0
@@ -60,18 +63,24 @@ def test_where_nothing_is_lost_the_search_ends_within_a_second(seek, seed):
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("loss", [0.05, 0.3])
 @pytest.mark.parametrize("one_shot", [True, False], ids=["one-shot", "group-only"])
-def test_all_are_found_though_questions_and_answers_get_lost(seek, one_shot, loss, seed):
+def test_all_are_found_though_questions_and_answers_get_lost(
+    seek: Callable[..., SimpleNamespace], one_shot: bool, loss: float, seed: int
+) -> None:
     assert seek(street(mixed(50, loss=loss, one_shot=one_shot), seed)).whole == 50
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_all_of_one_family_are_found_though_questions_and_answers_get_lost(seek, seed):
+def test_all_of_one_family_are_found_though_questions_and_answers_get_lost(
+    seek: Callable[..., SimpleNamespace], seed: int
+) -> None:
     assert seek(street(mixed(20, loss=0.2, ipv6=None), seed)).found == 20
 
 
 @pytest.mark.parametrize("pause", [0.3, 0.6, 0.9, 1.1])
 @pytest.mark.parametrize("one_shot", [True, False], ids=["one-shot", "group-only"])
-def test_a_search_right_after_another_finds_all(seek, one_shot, pause):
+def test_a_search_right_after_another_finds_all(
+    seek: Callable[..., SimpleNamespace], one_shot: bool, pause: float
+) -> None:
     wire = street(mixed(20, one_shot=one_shot))
     seek(wire)
     for _round in range(3):
@@ -79,11 +88,13 @@ def test_a_search_right_after_another_finds_all(seek, one_shot, pause):
         assert seek(wire).whole == 20
 
 
-def test_an_empty_street_is_left_before_the_time_is_over(seek):
+def test_an_empty_street_is_left_before_the_time_is_over(seek: Callable[..., SimpleNamespace]) -> None:
     assert seek(street([board(0, how="silent")]), timeout=60).seconds < 5
 
 
-def test_boards_that_have_addresses_of_a_silent_family_do_not_hold_the_search(seek):
+def test_boards_that_have_addresses_of_a_silent_family_do_not_hold_the_search(
+    seek: Callable[..., SimpleNamespace],
+) -> None:
     """As avahi does where it uses IPv4 only and announces both."""
     boards = [board(number, ipv6=None, more=[f"fe80::{number + 7:x}"]) for number in range(20)]
     ended = seek(street(boards))

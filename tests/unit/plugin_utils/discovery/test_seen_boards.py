@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,7 @@ def board(name: str, seen: datetime | None = NOW) -> Host:
     return Host(name, name, "", ("10.0.0.7",), 22, "eth0", {}, seen and seen.isoformat())
 
 
-def test_boards_are_remembered_until_they_were_away_too_long(tmp_path):
+def test_boards_are_remembered_until_they_were_away_too_long(tmp_path: Path) -> None:
     memory = SeenBoards(tmp_path / "deep/boards.json")
     assert memory.recall() == {}
     old, recent = NOW - KEPT - timedelta(days=1), NOW - KEPT + timedelta(days=1)
@@ -29,18 +30,18 @@ def test_boards_are_remembered_until_they_were_away_too_long(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "7", '{"a": 7}', '{"a": "never"}', "{"])
-def test_a_damaged_file_is_told(tmp_path, text):
+def test_a_damaged_file_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "boards.json").write_text(text)
     with pytest.raises(PelionError, match=r"boards\.json.*Remove it"):
         SeenBoards(tmp_path / "boards.json").recall()
 
 
-def test_names_in_the_file_are_checked(tmp_path):
+def test_names_in_the_file_are_checked(tmp_path: Path) -> None:
     (tmp_path / "boards.json").write_text(json.dumps({"-oProxyCommand=x": NOW.isoformat(), "ok": NOW.isoformat()}))
     assert set(SeenBoards(tmp_path / "boards.json").recall()) == {"ok"}
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path):
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(PelionError, match="cannot be"):
         SeenBoards(tmp_path / "file/boards.json").note([board("a")])

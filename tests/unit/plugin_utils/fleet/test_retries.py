@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,7 +81,7 @@ ACTIONS = st.lists(
 
 
 @given(ACTIONS)
-def test_each_board_that_is_not_in_order_is_due_some_time_and_no_other_is(actions) -> None:
+def test_each_board_that_is_not_in_order_is_due_some_time_and_no_other_is(actions: list[tuple[Any, ...]]) -> None:
     """A model that keeps only what matters: whose last attempt was not a success."""
     tries, now, open_boards, last_run = retries(), 0.0, set(), {}
     for number, (what, board, pause) in enumerate(actions):

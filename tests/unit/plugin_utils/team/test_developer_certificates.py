@@ -101,7 +101,7 @@ def test_the_store_alone_serves_offline(cloud: Cloud, store: Store) -> None:
 
 
 def test_create_false_never_creates(cloud: Cloud, store: Store) -> None:
-    with pytest.raises(PelionError, match="create: false"):
+    with pytest.raises(PelionError, match="create is false"):
         present(cloud, store, create=False)
     assert not names(cloud)
     assert not store.names(DeveloperCredentials)
@@ -110,7 +110,7 @@ def test_create_false_never_creates(cloud: Cloud, store: Store) -> None:
 def test_one_deleted_in_the_cloud_is_not_taken_for_good(cloud: Cloud, store: Store) -> None:
     old = present(cloud, store)
     cloud.state.delete_certificate(cloud.account_id, old.facts["id"])
-    with pytest.raises(PelionError, match="create: false"):
+    with pytest.raises(PelionError, match="create is false"):
         present(cloud, store, create=False)
     new = present(cloud, store)
     assert (new.changed, new.source) == (True, "made")
@@ -177,7 +177,7 @@ def test_one_that_ends_soon_is_warned_of(cloud: Cloud, store: Store) -> None:
 
 def test_a_name_of_a_ca_certificate_is_told(cloud: Cloud, store: Store) -> None:
     upload_ca(cloud, "bench")
-    with pytest.raises(PelionError, match="no developer certificate"):
+    with pytest.raises(PelionError, match="not a developer certificate"):
         present(cloud, store)
     keeper(cloud, store).absent(force=True)
     assert names(cloud) == ["bench"]

@@ -113,7 +113,7 @@ def test_what_cannot_be_known_is_told(old: Old) -> None:
         (rules.DEVICE_CERTIFICATE, b"0x0", "this is a template"),
         (rules.DEVICE_CERTIFICATE, b"", "is empty"),
         (rules.PRIVATE_KEY, key_der(a_key(number=7)), "does not belong"),
-        (rules.SERVER_CA, a_certificate()[:-5], "lacks its last 5 bytes"),
+        (rules.SERVER_CA, a_certificate()[:-5], "its last 5 bytes"),
         (rules.SERVER_URI, b"", "empty"),
         (rules.MEMORY_TOTAL_KB, b"much", "no whole number"),
         (rules.MEMORY_TOTAL_KB, b"99999999999", "no whole number"),
@@ -175,7 +175,7 @@ def test_a_moved_store(old: Old, tmp_path: Path) -> None:
 
 
 def test_no_directory(tmp_path: Path) -> None:
-    with pytest.raises(MblCliStoreError, match="no directory"):
+    with pytest.raises(MblCliStoreError, match="not a directory"):
         read_mbl_cli_store(tmp_path / "x")
 
 
@@ -223,7 +223,7 @@ def test_nothing_in_the_store_is_overwritten(old: Old, stores: tuple[Store, Stor
     old.add("bench", developer_values())
     outcome = taken(old, stores)
     assert not outcome.changed and outcome.api_key == "refused"
-    assert outcome.entries[0].reason == "The team store has another entry 'bench' of that kind."
+    assert outcome.entries[0].reason == "The team store already has a different entry 'bench' of that kind."
     assert team.read(DeveloperCredentials, "bench") == known
 
 

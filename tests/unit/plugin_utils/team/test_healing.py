@@ -92,7 +92,7 @@ class CloudAndClient(RuleBasedStateMachine):
     def present(self, name: str, description: str | None, force: bool, faults: list[Any]) -> None:
         error = self._attempt(lambda: self._keeper(name).present(description, force=force), name, faults)
         if name == CA_NAME:
-            assert "no developer certificate" in str(error)
+            assert "not a developer certificate" in str(error)
         elif error:
             assert "INACTIVE" in str(error)
             assert not force
@@ -108,7 +108,7 @@ class CloudAndClient(RuleBasedStateMachine):
     def inactive(self, name: str, faults: list[Any]) -> None:
         error = self._attempt(lambda: self._keeper(name).inactive(), name, faults)
         if error:
-            assert "no developer certificate" in str(error)
+            assert "developer certificate" in str(error)
             assert name == CA_NAME or name not in self._cloud_entries()
         else:
             assert self._cloud_entries()[name]["status"] == "INACTIVE"
