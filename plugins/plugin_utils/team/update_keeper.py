@@ -70,13 +70,13 @@ class Renewal:
         """Raises RecipeError for what would make another certificate at each run."""
         if self.before_days is not None and self.before_days >= valid_days:
             raise RecipeError(
-                f"renew_before_days is {self.before_days}, but a new certificate is valid for only only {valid_days} "
+                f"renew_before_days is {self.before_days}, but a new certificate is valid for only {valid_days} "
                 "days (valid_days), so each run would replace it."
             )
         if self.made_before is not None and self.made_before > now:
             raise RecipeError(
                 f"renew_if_made_before is {time_text(self.made_before)}, which is in the future (it is "
-                f"{time_text(now)} nownow): until then, each run would make another certificate."
+                f"{time_text(now)} now): until then, each run would make another certificate."
             )
 
     def is_ending(self, resources: UpdateResources, now: datetime) -> bool:
