@@ -251,7 +251,7 @@ def test_an_interface_that_is_not_there_is_a_failure_that_plays_can_see(bench: B
     [
         ("time_out: 3", "no option 'time_out'. Did you mean timeout?"),
         ("name_pattern: '['", "no regular expression"),
-        ("name_template: x", "lacks {name}"),
+        ("name_template: x", "does not contain {name}"),
         ("name_template: '{name}{strange}'", "cannot be filled in"),
         ("roster: ['a b c']", "roster's entry 'a b c'"),
         ("addresses: {mbed-linux-os-1: '-oProxyCommand=x'}", "neither an IP address nor a host name"),
