@@ -263,9 +263,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _boards(self, path: str, cache: bool) -> list[Host]:
         """What the user wrote down, and what is in the cache or on the network."""
         noted = by_hand.boards(self.get_option("addresses"))
-        memory = SeenBoards(self._seen_file())
+        seen_boards = SeenBoards(self._seen_file())
         try:
-            seen = memory.recall()
+            seen = seen_boards.recall()
         except PelionError as error:
             self.display.warning(str(error))
             seen = {}
@@ -291,7 +291,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         self._warn(selection.warnings)
         if not is_cached:
             self._keep(key, announcements, selection.boards)
-            self._remember(memory, selection.boards, selection.is_capped)
+            self._remember(seen_boards, selection.boards, selection.is_capped)
         by_name = {board.name.lower(): board for board in (*selection.boards, *noted)}
         if missing := missing_boards(by_name.values(), roster, seen):
             self._warn(
@@ -345,11 +345,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         if self.get_option("cache") and kept:
             self._cache[key] = kept
 
-    def _remember(self, memory: SeenBoards, boards: Iterable[Host], is_capped: bool) -> None:
+    def _remember(self, seen_boards: SeenBoards, boards: Iterable[Host], is_capped: bool) -> None:
         # In a flood of names nobody knows which ones are boards.
         if not is_capped:
             try:
-                memory.note(boards)
+                seen_boards.note(boards)
             except PelionError as error:
                 self.display.warning(str(error))
 
