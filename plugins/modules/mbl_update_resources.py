@@ -156,6 +156,7 @@ EXAMPLES = r"""
     name: gateway
     renew_if_made_before: "2026-11-24T15:00:00Z"
   run_once: true
+  register: gateway
 
 - name: Write what manifest-tool needs to sign an update
   pelion.mbl.mbl_update_resources:
@@ -167,7 +168,7 @@ EXAMPLES = r"""
   pelion.mbl.mbl_update_resources:
     name: gateway
     export_dir: ~/signing/gateway-former
-    fingerprint: 4bf5122f344554c5
+    fingerprint: '{{ gateway.former_certificates | last }}'
   run_once: true
 """
 

@@ -105,7 +105,8 @@ class Fleet:
             text=True,
             timeout=TIMEOUT,
             cwd=ROOT,
-            env={**os.environ, **(environment or {})},
+            # A worker of pytest-xdist says how wide its own lines are.
+            env={**{name: value for name, value in os.environ.items() if name != "COLUMNS"}, **(environment or {})},
             stdin=subprocess.DEVNULL,
             check=False,
         )

@@ -270,7 +270,7 @@ def test_a_certificate_is_renewed_at_once_but_once(user: User) -> None:
     assert len(exported.results[0]["exported"]) == 7
     kept = user.run({UPDATE: {"name": "gateway", "export_dir": "signing"}})
     assert kept.failed and "is not overwritten" in kept.results[0]["msg"]
-    for text, said in (("soon", "is no time"), ("2100-01-01", "in the future")):
+    for text, said in (("soon", "is not a time"), ("2100-01-01", "in the future")):
         refused = user.run({UPDATE: {"name": "gateway", "renew_if_made_before": text}})
         assert refused.failed and said in refused.results[0]["msg"]
 
