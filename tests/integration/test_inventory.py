@@ -250,7 +250,7 @@ def test_an_interface_that_is_not_there_is_a_failure_that_plays_can_see(bench: B
     ("option", "told"),
     [
         ("time_out: 3", "no option 'time_out'. Did you mean timeout?"),
-        ("name_pattern: '['", "no regular expression"),
+        ("name_pattern: '['", "not a regular expression"),
         ("name_template: x", "does not contain {name}"),
         ("name_template: '{name}{strange}'", "cannot be filled in"),
         ("roster: ['a b c']", "roster's entry 'a b c'"),
