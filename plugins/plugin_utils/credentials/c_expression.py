@@ -23,7 +23,7 @@ else:
 
 
 MAX_FOLLOWING_BRACKETS = 1000
-"""The parser's time grows with the square of how many brackets follow each other, as in ``x[1][1]``. Tools write none."""
+"""As in ``x[1][1]``, where the parser's time grows with their number's square. Tools write none."""
 
 _kept = threading.local()
 

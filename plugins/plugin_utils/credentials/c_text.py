@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 from .c_errors import CSourceError
@@ -71,6 +72,13 @@ def strip_comments(text: str, source: str) -> str:
 
     text = _join_spliced_lines(text)
     return _TOKEN.sub(replace, text)
+
+
+def as_read(text: str) -> str:
+    """A part of what ``strip_comments`` gave, for people: the characters of its literals, read as UTF-8."""
+    with contextlib.suppress(ValueError):
+        text = re.sub(r'"([^"]*)"', lambda match: f'"{unescape(match[1])}"', text)
+    return text.encode("latin-1").decode("utf-8", "replace")
 
 
 def _escaped(content: str) -> str:

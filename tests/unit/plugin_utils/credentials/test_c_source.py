@@ -244,6 +244,26 @@ def test_errors_do_not_quote_the_file() -> None:
     assert "s3cret" not in repr(parse_c_source(b'const char a[] = "s3cret";', "x.c"))
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            '"This sample is empty: put the file (credentials.c) in its place, then build; see \\"README\\"."',
+            '"This sample is empty: put the file (credentials.c) in its place, then build; see "README"."',
+        ),
+        ("Don't build this, it is a template.",) * 2,
+        ('"Für Muster"',) * 2,
+        ('"' + "?!" * 3000 + '"', '"' + "?!" * 149 + "?"),
+        ('"tab\\there \\x1b[31m" "and" more', '"tab here  [31m" "and" more'),
+        ('"no end\x1b[31m', '"no end [31m'),
+    ],
+)
+def test_what_a_template_says_is_readable(text: str, said: str) -> None:
+    with pytest.raises(CSourceError) as caught:
+        parse_c_source(f"#error {text}\n".encode(), "x.c")
+    assert str(caught.value) == f"x.c, line 1: the file is only a template, it says: {said}"
+
+
 def test_tells_what_it_left_out() -> None:
     source = parse_c_source(b"#ifdef FOO\nint a = 1;\n#elif BAR\n\n#endif\nint b = 2;", "x.c")
     assert source.left_out == ("lines 1 to 3 (#ifdef FOO)", "lines 3 to 5 (#elif BAR)")
