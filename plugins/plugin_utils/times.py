@@ -15,10 +15,10 @@ _TIME = re.compile(
 
 
 def parse_time(text: str) -> datetime:
-    """The moment that ``text`` names: RFC 3339 with any number of digits after the second, or a date alone.
+    """The moment that ``text`` names, in UTC: RFC 3339 with any number of digits after the second, or a date alone.
 
     Without a zone it is taken as UTC, and a date as its midnight. What is finer than a microsecond is cut off. Raises
-    ValueError.
+    ValueError, also for a moment that is outside the years 1 to 9999 in UTC.
     """
     match = _TIME.fullmatch(text.strip())
     if not match:
@@ -26,14 +26,21 @@ def parse_time(text: str) -> datetime:
     # Python 3.10 reads fractions of three and six digits only, and no Z.
     fraction = (match["fraction"] or "")[:6].ljust(6, "0")
     zone = match["zone"] or "Z"
-    return datetime.fromisoformat(
+    moment = datetime.fromisoformat(
         f"{match['date']}T{match['time'] or '00:00:00'}.{fraction}{'+00:00' if zone in 'Zz' else zone}"
     )
+    try:
+        return moment.astimezone(timezone.utc)
+    except OverflowError:
+        raise ValueError("is not a time in the years 1 to 9999") from None
 
 
 def time_text(moment: datetime | None) -> str | None:
     """``moment`` as all results give times, which is the cloud's way: 2018-02-14T15:24:14Z."""
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
+    if moment is None:
+        return None
+    # Not strftime, which gives years before 1000 fewer than four digits.
+    return moment.astimezone(timezone.utc).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def span_text(seconds: float) -> str:

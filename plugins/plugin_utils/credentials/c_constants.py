@@ -77,6 +77,7 @@ class _Reader:
 
     def __init__(self, source: str, constants: dict[str, CConstant]) -> None:
         self._source = source
+        self._room = MAX_BYTES
         self._evaluator = Evaluator(sizes=lambda name: constants[name].size if name in constants else None)
 
     def constant(self, declaration: c_ast.Decl) -> CConstant:
@@ -118,6 +119,7 @@ class _Reader:
         if declared is not None:
             if not len(content) <= declared <= MAX_BYTES:
                 raise ValueError(f"has {len(content)} bytes for an array of {declared}")
+            self._take_room(declared)
             content = content.ljust(declared, b"\0")
         if element in OCTETS:
             return content, len(content)
@@ -125,6 +127,12 @@ class _Reader:
         if b"\0" in text:
             raise ValueError("a string with a NUL character inside, where a device would cut it off")
         return text, len(content)
+
+    def _take_room(self, size: int) -> None:
+        """Where a file states sizes, a few letters can stand for many bytes."""
+        self._room -= size
+        if self._room < 0:
+            raise ValueError(f"the arrays up to here have more than {MAX_BYTES // 1024} KiB")
 
     def _octet(self, node: c_ast.Node, lowest: int) -> int:
         number = self._evaluator.number(node)

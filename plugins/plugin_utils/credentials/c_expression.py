@@ -22,6 +22,9 @@ else:
     c_ast = CParser = Absent()
 
 
+MAX_FOLLOWING_BRACKETS = 1000
+"""As in ``x[1][1]``, where the parser's time grows with their number's square. Tools write none."""
+
 _kept = threading.local()
 
 
@@ -34,6 +37,8 @@ def _parser() -> CParser:
 
 def parse(text: str, source: str) -> list[c_ast.Node]:
     """The declarations in ``text``, which is C without comments and preprocessor lines. Raises CSourceError."""
+    if len(re.findall(r"[\])]\s*[\[(]", text)) > MAX_FOLLOWING_BRACKETS:
+        raise CSourceError(source, None, f"has more than {MAX_FOLLOWING_BRACKETS} brackets that follow another")
     try:
         return _parser().parse(text, "c").ext or []
     except RecursionError:

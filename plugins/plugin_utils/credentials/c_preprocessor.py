@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from ..words import printable
 from .c_errors import LONGEST_QUOTE, CSourceError
 from .c_expression import Evaluator, parse
-from .c_text import strip_comments
+from .c_text import as_read, strip_comments
 
 MAX_DIRECTIVES = 1000
+
+LONGEST_MESSAGE = 300
+"""How many characters of an #error's text are shown. It is meant for people, and a sentence."""
 
 # Who puts these credentials into a device builds with these: MBED_CLOUD_DEV_UPDATE_* select the parts
 # of update_default_resources.c (manifest-tool 1.x), and with developer mode on, the template of
@@ -63,9 +66,8 @@ class _Preprocessor:
         elif not self.active:
             return
         elif name == "error":
-            raise CSourceError(
-                self.source, line, f"the file is only a template, it says: {printable(text, LONGEST_QUOTE)}"
-            )
+            said = printable(as_read(text), LONGEST_MESSAGE)
+            raise CSourceError(self.source, line, f"the file is only a template, it says: {said}")
         elif name == "define":
             self._define(line, text)
         elif name == "undef":

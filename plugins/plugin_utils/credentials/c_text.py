@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 from .c_errors import CSourceError
 
 # The largest file known is 15 kB. The bound keeps the parser within seconds.
 MAX_BYTES = 128 * 1024
+
+LONGEST_LITERAL = 4096
+"""The parser takes some 3 kB of memory for each character of a literal."""
 
 
 def decode(text: bytes, source: str) -> str:
@@ -45,7 +49,7 @@ def strip_comments(text: str, source: str) -> str:
 
     String literals come out with all but letters and digits as three-digit octal escapes. So they
     hold nothing that later steps could stumble over, and a literal's end also ends its last escape
-    when adjacent literals are joined (``"\\x1" "2"`` is two characters).
+    when adjacent literals are joined (``"\\x1" "2"`` is two characters). Long ones come out as several.
     """
 
     def replace(match: re.Match[str]) -> str:
@@ -63,10 +67,22 @@ def strip_comments(text: str, source: str) -> str:
         if content is None:
             # Fine where no parser looks: in an #error line, under #if 0. Else it is refused there.
             return match[0]
-        return '"' + "".join(c if c.isascii() and c.isalnum() else f"\\{ord(c):03o}" for c in content) + '"'
+        pieces = [content[at : at + LONGEST_LITERAL] for at in range(0, len(content), LONGEST_LITERAL)] or [""]
+        return " ".join(f'"{_escaped(piece)}"' for piece in pieces)
 
     text = _join_spliced_lines(text)
     return _TOKEN.sub(replace, text)
+
+
+def as_read(text: str) -> str:
+    """A part of what ``strip_comments`` gave, for people: the characters of its literals, read as UTF-8."""
+    with contextlib.suppress(ValueError):
+        text = re.sub(r'"([^"]*)"', lambda match: f'"{unescape(match[1])}"', text)
+    return text.encode("latin-1").decode("utf-8", "replace")
+
+
+def _escaped(content: str) -> str:
+    return "".join(c if c.isascii() and c.isalnum() else f"\\{ord(c):03o}" for c in content)
 
 
 def _join_spliced_lines(text: str) -> str:

@@ -8,6 +8,7 @@ import random
 import shutil
 import subprocess
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -151,32 +152,69 @@ def test_refuses_with_line_and_reason(text: bytes, line: int | None, reason: str
     assert caught.value.facts == {"source": "x.c", "line": line}
 
 
-@pytest.mark.parametrize(
-    "bomb",
-    [
-        b'"' * MAX_BYTES,
-        b'\\"' * (MAX_BYTES // 2),
-        b'"' + b'\\"' * (MAX_BYTES // 2 - 1),
-        b"/*" * (MAX_BYTES // 2),
-        b"/* */" * (MAX_BYTES // 5),
-        b"\\\n" * (MAX_BYTES // 2),
-        b"#if 1\n" * (MAX_BYTES // 6),
-        b"#if 1\n#endif\n" * (MAX_BYTES // 13),
-        b"'" * MAX_BYTES,
-        b"{" * MAX_BYTES,
-        b"int a = 1" + b"+1" * (MAX_BYTES // 2 - 10) + b";",
-        b"int a = " + b"-" * (MAX_BYTES - 20) + b"1;",
-        b"const uint8_t a[] = {" + b"1," * (MAX_BYTES // 2 - 20) + b"};",
-        b"const char a[] = " + b'"" ' * (MAX_BYTES // 3 - 10) + b";",
-        b"#define A (A+A)\n" * 900 + b"#if A\n#endif\n",
-    ],
-    ids=lambda bomb: bomb[:12].decode(),
-)
+BOMBS = [
+    b'"' * MAX_BYTES,
+    b'\\"' * (MAX_BYTES // 2),
+    b'"' + b'\\"' * (MAX_BYTES // 2 - 1),
+    b"/*" * (MAX_BYTES // 2),
+    b"/* */" * (MAX_BYTES // 5),
+    b"\\\n" * (MAX_BYTES // 2),
+    b"#if 1\n" * (MAX_BYTES // 6),
+    b"#if 1\n#endif\n" * (MAX_BYTES // 13),
+    b"'" * MAX_BYTES,
+    b"{" * MAX_BYTES,
+    b"int a = 1" + b"+1" * (MAX_BYTES // 2 - 10) + b";",
+    b"int a = " + b"-" * (MAX_BYTES - 20) + b"1;",
+    b"const uint8_t a[] = {" + b"1," * (MAX_BYTES // 2 - 20) + b"};",
+    b"const char a[] = " + b'"" ' * (MAX_BYTES // 3 - 10) + b";",
+    b"#define A (A+A)\n" * 900 + b"#if A\n#endif\n",
+    b"char x" + b"[1]" * (MAX_BYTES // 3 - 20) + b" = {1};",
+    b"char x" + b"[1]\n [1]" * (MAX_BYTES // 8 - 20) + b" = {1};",
+    b"char x" + b"()" * (MAX_BYTES // 2 - 20) + b";",
+    b"char x" + b"(int)" * (MAX_BYTES // 5 - 20) + b";",
+    b"char " + b"*" * (MAX_BYTES - 20) + b"x = 0;",
+    b"int a" + b",a" * (MAX_BYTES // 2 - 20) + b";",
+    b"int a = b" + b"[1]" * (MAX_BYTES // 3 - 20) + b";",
+    b"enum {" + b"a," * (MAX_BYTES // 2 - 20) + b"} x;",
+]
+LARGE = [
+    b"".join(b"char a%d[131072]={0};" % number for number in range(5600)),
+    b"".join(b'char a%d[131072]="";' % number for number in range(5800)),
+    b'char a[] = "' + b"?" * (MAX_BYTES - 20) + b'";',
+    b'char a[] = "' + b"\\1" * (MAX_BYTES // 2 - 20) + b'";',
+]
+
+
+@pytest.mark.parametrize("bomb", [*BOMBS, *LARGE], ids=lambda bomb: bomb[:12].decode())
 def test_nothing_takes_long(bomb: bytes) -> None:
     begin = time.process_time()
     with contextlib.suppress(CSourceError):
         parse_c_source(bomb[:MAX_BYTES], "x.c")
     assert time.process_time() - begin < 15
+
+
+@pytest.mark.parametrize("bomb", LARGE, ids=lambda bomb: bomb[:12].decode())
+def test_nothing_takes_much_memory(bomb: bytes) -> None:
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(CSourceError):
+            parse_c_source(bomb[:MAX_BYTES], "x.c")
+        assert tracemalloc.get_traced_memory()[1] < 64 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_a_file_with_many_large_arrays_is_refused_for() -> None:
+    line = b"char a%d[131072] = {0};\n"
+    with pytest.raises(CSourceError, match=r"^x\.c, line 2: a1: the arrays up to here have more than 128 KiB$"):
+        parse_c_source(line % 0 + line % 1, "x.c")
+    with pytest.raises(CSourceError, match=r"^x\.c: has more than 1000 brackets that follow another"):
+        parse_c_source(b"char x" + b"[1]" * 1002 + b";", "x.c")
+
+
+@pytest.mark.parametrize("prefix", ["", "u8"])
+def test_long_strings_are_read(prefix: str) -> None:
+    assert values(f'char a[] = {prefix}"{"?x" * 30000}" "y";') == {"a": b"?x" * 30000 + b"y"}
 
 
 def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
@@ -204,6 +242,26 @@ def test_errors_do_not_quote_the_file() -> None:
             parse_c_source(text, "x.c")
         assert "MIIB" not in str(caught.value) and "s3cret" not in str(caught.value)
     assert "s3cret" not in repr(parse_c_source(b'const char a[] = "s3cret";', "x.c"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            '"This sample is empty: put the file (credentials.c) in its place, then build; see \\"README\\"."',
+            '"This sample is empty: put the file (credentials.c) in its place, then build; see "README"."',
+        ),
+        ("Don't build this, it is a template.",) * 2,
+        ('"Für Muster"',) * 2,
+        ('"' + "?!" * 3000 + '"', '"' + "?!" * 149 + "?"),
+        ('"tab\\there \\x1b[31m" "and" more', '"tab here  [31m" "and" more'),
+        ('"no end\x1b[31m', '"no end [31m'),
+    ],
+)
+def test_what_a_template_says_is_readable(text: str, said: str) -> None:
+    with pytest.raises(CSourceError) as caught:
+        parse_c_source(f"#error {text}\n".encode(), "x.c")
+    assert str(caught.value) == f"x.c, line 1: the file is only a template, it says: {said}"
 
 
 def test_tells_what_it_left_out() -> None:
