@@ -94,7 +94,7 @@ def modules_named(file: Path) -> Iterator[str]:
 @pytest.mark.parametrize("file", sorted(EXTENSIONS.rglob("*.py")), ids=lambda file: str(file.relative_to(EXTENSIONS)))
 def test_an_extension_knows_neither_ansible_nor_the_rooms_that_act(file: Path) -> None:
     for imported in modules_named(file):
-        first, _, rest = imported.partition(".")
+        first, _dot, rest = imported.partition(".")
         if first == DOMAIN:
             assert rest.partition(".")[0] in OF_EXTENSIONS, imported
             assert HOUSE.joinpath(*rest.split(".")).with_suffix(".py").is_file(), imported
