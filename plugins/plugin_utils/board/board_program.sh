@@ -312,7 +312,7 @@ remember_device() {
     [ ${#id} = 32 ] || return
     seen="kcm=$(kcm_digest "$kcm")
 device_id=$id"
-    [ "$seen" != "$(cat "$device" 2>/dev/null)" ] || return
+    [ ! -f "$device" ] || [ "$seen" != "$(cat "$device")" ] || return
     { printf '%s\n' "$seen" >"$device.new" && sync && mv "$device.new" "$device"; } 2>/dev/null || rm -f "$device.new"
 }
 
@@ -380,7 +380,7 @@ end_stray_utilities() {
 ### What it reads: the items, in memory if the board can
 
 # The mount's source is our mark, so that a mount left by a killed run is known for ours.
-inputs_are_mounted() { grep -q "^$mark $inputs " /proc/mounts; }
+inputs_are_mounted() { grep -q "^$mark $(readlink -f "$inputs") " /proc/mounts; }
 
 make_inputs() {
     local made_inputs
@@ -429,12 +429,22 @@ drop_inputs() {
 
 ### Sets of items
 
+# Of the files $2, names or a pattern, in the directory $1. Anything else there, such as a pipe, might be read without
+# end.
+digests_in() (
+    cd "$1" 2>/dev/null || exit
+    names=$2
+    set --
+    for file in $names; do [ ! -f "$file" ] || set -- "$@" "$file"; done
+    [ $# = 0 ] || sha256sum "$@" 2>/dev/null
+)
+
 # The factory copy changes with each `--provision` and with nothing else. Where a working copy differs from it, that
 # counts too; but that of the bootstrap URI is the client's to change, once it has bootstrapped.
 kcm_digest() {
     local backup working line
-    backup=$(cd "$1/BACKUP" 2>/dev/null && sha256sum ./* 2>/dev/null)
-    working=$(cd "$1/WORKING" 2>/dev/null && sha256sum ./* 2>/dev/null)
+    backup=$(digests_in "$1/BACKUP" './*')
+    working=$(digests_in "$1/WORKING" './*')
     printf '%s' "${backup:+$backup
 }" | while read -r line; do
         printf '%s\n' "$line"
@@ -454,10 +464,7 @@ has_every_item() {
     done
 }
 
-item_digests() {
-    # shellcheck disable=SC2086
-    (cd "$1/BACKUP" 2>/dev/null && sha256sum $encrypted_files 2>/dev/null)
-}
+item_digests() { digests_in "$1/BACKUP" "$encrypted_files"; }
 
 # Whether `--provision` stored every item since $2, former digests: it encrypts with fresh randomness.
 differs_in_every_item() {
@@ -614,7 +621,7 @@ leftovers() {
     local path
     for path in "$beside" "$beside.part" "$old" "$before" "$before.part" "$discard" "$kcm.broken" "$record.new" \
         "$device.new" "$inputs/.$mark"; do
-        [ ! -e "$path" ] || return 0
+        [ ! -e "$path" ] && [ ! -L "$path" ] || return 0
     done
     inputs_are_mounted
 }
@@ -713,6 +720,15 @@ fail_of_utility() {
     fail "$1" "$(cat "$run/output")"
 }
 
+# What a link leads to is not ours. /scratch may be one, since nothing below it is taken for what it is not.
+refuse_links() {
+    local set path
+    [ ! -L "$inputs" ] || fail link "$inputs"
+    for set in "$kcm" "$beside" "$old" "$before" "$discard"; do
+        for path in "$set" "$set/WORKING" "$set/BACKUP"; do [ ! -L "$path" ] || fail link "$path"; done
+    done
+}
+
 ### What the controller calls
 
 begin() {
@@ -723,9 +739,7 @@ begin() {
     trap '' HUP PIPE
     trap 'fail terminated' INT TERM
     [ -d "${kcm%/*}" ] || fail no-mbl
-    for path in "$kcm" "$beside" "$old" "$before" "$discard"; do
-        [ ! -L "$path" ] || fail link "$path" # what it leads to is not ours
-    done
+    refuse_links
     take_lock
     recover
 }
@@ -762,7 +776,10 @@ inspect() {
         say kcm-digest "$(kcm_digest "$held")"
         for file in "$held"/WORKING/*; do [ ! -e "$file" ] || say item-file "${file##*/}"; done
         for name in $certificate_files; do
-            [ ! -f "$held/WORKING/$name" ] || od -v -b "$held/WORKING/$name" | while read -r _ octets; do
+            file=$held/WORKING/$name
+            # No certificate is that large, and the answer has to end.
+            [ -f "$file" ] && [ "$(stat -c %s "$file")" -le 65536 ] || continue
+            od -v -b "$file" | while read -r _ octets; do
                 say "content-$name" "$octets"
             done
         done

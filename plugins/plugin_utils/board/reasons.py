@@ -21,7 +21,7 @@ PROGRAM_REASONS: Mapping[str, Kind] = MappingProxyType(
         "link": Kind(
             "{detail} is a link on this board, so nothing was done.",
             "Find out who made it. Where it leads, move what is there to {detail} itself.",
-            "The KCM, or a copy of it, is a link on these boards, so nothing was done.",
+            "The KCM, a copy of it or the inputs' directory is a link on these boards, so nothing was done.",
         ),
         "no-scratch": Kind(
             "This board has no /scratch, where the utility reads its input.", "Check that it is an MBL board."

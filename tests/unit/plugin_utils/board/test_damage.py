@@ -72,6 +72,62 @@ def test_nothing_is_done_through_a_link(provisioned: BoardBox, name: str) -> Non
     assert after == before
 
 
+@pytest.mark.parametrize("copy", ["BACKUP", "WORKING"])
+def test_nothing_is_done_through_a_link_within_the_kcm(provisioned: BoardBox, copy: str) -> None:
+    place, elsewhere = provisioned.root / "config/user/pal" / copy, provisioned.root / "scratch/elsewhere"
+    place.rename(elsewhere)
+    place.symlink_to("/scratch/elsewhere")
+    before = {file.name: file.read_bytes() for file in elsewhere.iterdir()}
+    with pytest.raises(BoardError, match=f"/config/user/pal/{copy} is a link") as raised:
+        inject(provisioned.board(), SECOND)
+    assert raised.value.facts["changed"] is False
+    assert {file.name: file.read_bytes() for file in elsewhere.iterdir()} == before
+
+
+def test_a_record_is_not_written_through_a_link(provisioned: BoardBox) -> None:
+    """One that leads nowhere is not seen by who asks whether it exists."""
+    (provisioned.root / "config/user/pelion-mbl.record.new").symlink_to("/scratch/elsewhere")
+    inject(provisioned.board(), SECOND)
+    assert holds(provisioned.board().inspect(may_change=True), SECOND)
+    assert not (provisioned.root / "scratch/elsewhere").exists()
+    assert not (provisioned.root / "config/user/pelion-mbl.record").is_symlink()
+
+
+def test_no_key_stays_where_scratch_is_a_link(provisioned: BoardBox) -> None:
+    """The kernel lists a mount by the place that a link leads to."""
+    (provisioned.root / "scratch").rename(provisioned.root / "var/scratch")
+    (provisioned.root / "scratch").symlink_to("/var/scratch")
+    inject(provisioned.board(), SECOND)
+    assert holds(provisioned.board().inspect(may_change=True), SECOND)
+    assert "provisioning-certs" not in provisioned.run("cat /proc/mounts; ls /scratch")
+
+
+def test_no_key_is_put_where_a_link_leads(provisioned: BoardBox) -> None:
+    (provisioned.root / "scratch/elsewhere").mkdir()
+    (provisioned.root / "scratch/provisioning-certs").symlink_to("/scratch/elsewhere")
+    with pytest.raises(BoardError, match="/scratch/provisioning-certs is a link"):
+        inject(provisioned.board(), SECOND)
+    assert "elsewhere" not in provisioned.run("cat /proc/mounts")
+
+
+@pytest.mark.parametrize(
+    "place", ["pal/BACKUP/YBGSQ1nq", "pal/WORKING/more", "pal/BACKUP/4iiZZ2xW", "pelion-mbl.device"]
+)
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(provisioned: BoardBox, place: str) -> None:
+    pipe = provisioned.root / "config/user" / place
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe)
+    provisioned.board().inspect(may_change=True)
+    inject(provisioned.board(), SECOND)
+    assert holds(provisioned.board().inspect(may_change=True), SECOND)
+
+
+def test_an_endless_certificate_is_not_read_to_its_end(provisioned: BoardBox) -> None:
+    with (provisioned.root / "config/user/pal/WORKING/4iiZZ2xW").open("r+b") as file:
+        file.truncate(1 << 30)
+    assert not holds(provisioned.board().inspect(may_change=True), FIRST)
+
+
 def test_a_pipe_in_the_place_of_the_log_is_not_waited_for(provisioned: BoardBox) -> None:
     log = provisioned.root / "var/log/mbl-cloud-client.log"
     log.unlink()
