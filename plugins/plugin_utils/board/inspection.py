@@ -103,21 +103,16 @@ class Inspection:
         """The developer certificate that is proven to be the one it bootstrapped with.
 
         ``fingerprint`` and ``common_name``, each None where nothing proves it; None when it has not bootstrapped.
-        What it holds now proves nothing: another tool may have put it there later.
+        What proves it is the certificate that it got at its bootstrap. What it holds now, or what was recorded when
+        that was put there, does not: a client that has bootstrapped ignores another one.
         """
         if not self.bootstrapped:
             return None
         held = self.developer_certificate
         got = self.certificates.get(kcm.LWM2M_CERTIFICATE)
         name = got["common_name"] if got else None
-        # With other credentials injected by us the board bootstraps anew, so the record's are those it has used.
-        if self.provisioned_by == "pelion.mbl" or (self.record and held is None):
-            fingerprint = self.record.get("developer_certificate")
-            if held and held["fingerprint"] == fingerprint:
-                name = held["common_name"]
-        else:
-            fingerprint = held["fingerprint"] if held and name and held["common_name"] == name else None
-        return {"fingerprint": fingerprint, "common_name": name}
+        is_held = held and name and held["common_name"] == name
+        return {"fingerprint": held["fingerprint"] if held and is_held else None, "common_name": name}
 
     @property
     def device_id(self) -> str | None:

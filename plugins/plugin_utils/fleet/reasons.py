@@ -233,6 +233,7 @@ WORK_REASONS: Mapping[str, Kind] = MappingProxyType(
         "holds-other-certificate": Kind("it holds another {title} certificate"),
         "lacks-items": Kind("its KCM lacks {items}"),
         "status-not-good": Kind("its status is not good: {status}"),
+        "bootstrapped-with-other": Kind("it has bootstrapped with another developer certificate ({common_name})"),
         "not-in-store": Kind("the team store does not have its credentials yet"),
         "no-device-id": Kind("its device ID is not known"),
         "no-device": Kind("the Device Directory does not have its device {device_id}"),

@@ -11,6 +11,7 @@ from ..board.board import record_of
 from ..board.errors import BoardError
 from ..board.inspection import Inspection
 from ..board.items import Items
+from ..credentials.certified import describe_certificate
 from ..reasons import Reason
 from .reasons import FLEET_REASONS, coded
 from .wishes import KEEP_IDENTITY, REFUSE, WhenBootstrapped
@@ -51,11 +52,9 @@ def work_for(found: Inspection, items: Items, policy: WhenBootstrapped) -> Work:
     used = found.bootstrapped_with
     if used is None:
         return Work(reasons, bootstrap="not-yet")
-    wanted, held = record_of(items)["developer_certificate"], found.developer_certificate
-    if used["fingerprint"] == wanted:
-        return Work(reasons)
-    # Another tool puts a certificate on a board without making it bootstrap again, so there it may be of no effect.
-    if used["fingerprint"] is None and held and held["fingerprint"] == wanted and policy == REFUSE:
+    wanted = describe_certificate(items.developer_certificate)
+    named = used["common_name"] is not None and used["common_name"] == wanted["common_name"]
+    if named and used["fingerprint"] in (None, wanted["fingerprint"]):
         return Work(reasons)
     if policy == REFUSE:
         reason = Reason("bootstrapped", {"bootstrapped_with": used["common_name"] or "not known"})
@@ -84,4 +83,7 @@ def differences(found: Inspection, items: Items) -> list[Reason]:
         differing.append(Reason("lacks-items", {"items": found.missing_items}))
     if found.status_code not in (0, None):
         differing.append(Reason("status-not-good", {"status": found.status}))
+    used = (found.bootstrapped_with or {}).get("common_name")
+    if used and used != describe_certificate(items.developer_certificate)["common_name"]:
+        differing.append(Reason("bootstrapped-with-other", {"common_name": used}))
     return differing

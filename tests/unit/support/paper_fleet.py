@@ -19,6 +19,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.board.client_log import
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.api_answers import Device
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.certified import describe_certificate
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import DeveloperCredentials
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.decision import Decision, Fleet, decide
@@ -153,16 +154,18 @@ def _no_file(path: str) -> UpdateResources:
 
 def _board(items: Items) -> Inspection:
     record = record_of(items)
+    name = describe_certificate(items.developer_certificate)["common_name"]
     held = {
         kcm.DEVELOPER_CERTIFICATE: record["developer_certificate"],
         kcm.UPDATE_CERTIFICATE: record["update_certificate"],
+        kcm.LWM2M_CERTIFICATE: "of the cloud",
     }
     return Inspection(
         has_utility=True,
         files=tuple(kcm.file_name(name) for name in (*kcm.FACTORY_ITEMS, kcm.LWM2M_SERVER_URI)),
         certificates={
-            name: {"fingerprint": fingerprint, "common_name": "x", "account_id": None, "not_after": None}
-            for name, fingerprint in held.items()
+            item: {"fingerprint": fingerprint, "common_name": name, "account_id": None, "not_after": None}
+            for item, fingerprint in held.items()
         },
         kcm_digest="d1",
         record={**record, "kcm": "d1"},

@@ -67,10 +67,12 @@ GOT = {kcm.LWM2M_CERTIFICATE: described("first")}
 @pytest.mark.parametrize(
     "change, fingerprint, common_name",
     [
-        ({}, "of first", "first"),
-        # The record proves it, though the certificate is no longer there.
-        ({"certificates": {}}, "of first", None),
-        ({"certificates": GOT, "kcm_digest": "changed"}, "of first", "first"),
+        ({"certificates": {**HELD, **GOT}}, "of first", "first"),
+        # Our record says what was put there, which its client may have ignored.
+        ({}, None, None),
+        ({"certificates": {}}, None, None),
+        ({"certificates": GOT}, None, "first"),
+        ({"certificates": {**GOT, kcm.DEVELOPER_CERTIFICATE: described("other")}}, None, "first"),
         # Another tool put another one there: what the board got at its bootstrap tells whether it has used it.
         ({"kcm_digest": "changed", "certificates": {**HELD, **GOT}}, "of first", "first"),
         (

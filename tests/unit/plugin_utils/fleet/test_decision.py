@@ -24,6 +24,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import reco
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.client_log import ClientLog
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.certified import describe_certificate
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import DeveloperCredentials
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_certificate import derive_ids
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
@@ -74,16 +75,18 @@ def stored_items(store: Store, dev_cert: str = "bench", update: str = "update") 
 def board_with(items: Items, device_id: str | None, **changes: Any) -> Inspection:
     """A board that was provisioned with ``items`` and has registered as ``device_id``."""
     record = record_of(items)
+    name = describe_certificate(items.developer_certificate)["common_name"]
     held = {
         kcm.DEVELOPER_CERTIFICATE: record["developer_certificate"],
         kcm.UPDATE_CERTIFICATE: record["update_certificate"],
+        kcm.LWM2M_CERTIFICATE: "of the cloud",
     }
     board = Inspection(
         has_utility=True,
         files=tuple(kcm.file_name(name) for name in (*kcm.FACTORY_ITEMS, kcm.LWM2M_SERVER_URI)),
         certificates={
-            name: {"fingerprint": fingerprint, "common_name": "x", "account_id": None, "not_after": None}
-            for name, fingerprint in held.items()
+            item: {"fingerprint": fingerprint, "common_name": name, "account_id": None, "not_after": None}
+            for item, fingerprint in held.items()
         },
         kcm_digest="d1",
         record={**record, "kcm": "d1"},

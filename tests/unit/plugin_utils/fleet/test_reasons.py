@@ -211,6 +211,7 @@ WORK_CASES: dict[str, Callable[[], list[Reason]]] = {
     "holds-other-certificate": lambda: differences(HOLDER.board, ITEMS_HELD),
     "lacks-items": lambda: differing(files=differing_files()),
     "status-not-good": lambda: differing(status_code=1, status="Item does not exist"),
+    "bootstrapped-with-other": lambda: differences(HOLDER.board, ITEMS_HELD),
     "not-in-store": lambda: list(NOT_IN_STORE.reasons),
     "no-device-id": without_id,
     "no-device": lambda: reconnecting(devices={}),

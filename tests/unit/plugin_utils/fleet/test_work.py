@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from credential_samples import a_certificate
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import record_of
@@ -18,8 +19,9 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reasons import WO
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import KEEP_IDENTITY, NEW_IDENTITY, REFUSE
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.work import differences, work_for
 
-ITEMS_WANTED = Items({name: name.encode() for name in ITEMS})
-OTHER = Items({**ITEMS_WANTED.values, "MBED_CLOUD_DEV_BOOTSTRAP_DEVICE_CERTIFICATE": b"other"})
+CERTIFICATE = "MBED_CLOUD_DEV_BOOTSTRAP_DEVICE_CERTIFICATE"
+ITEMS_WANTED = Items({name: name.encode() for name in ITEMS} | {CERTIFICATE: a_certificate("wanted")})
+OTHER = Items(ITEMS_WANTED.values | {CERTIFICATE: a_certificate("other")})
 
 FRESH = Inspection(has_utility=True)
 GOOD = Inspection(
@@ -28,6 +30,7 @@ GOOD = Inspection(
     certificates={
         kcm.DEVELOPER_CERTIFICATE: describe_certificate(ITEMS_WANTED.developer_certificate),
         kcm.UPDATE_CERTIFICATE: describe_certificate(ITEMS_WANTED.update_certificate),
+        kcm.LWM2M_CERTIFICATE: describe_certificate(a_certificate("wanted")),
     },
     kcm_digest="d1",
     record=record_of(ITEMS_WANTED) | {"kcm": "d1"},
@@ -57,7 +60,7 @@ def test_a_fresh_board_is_injected() -> None:
         ({"record": {}}, "no-record"),
         ({"record": {**GOOD.record, "fingerprint": "0"}}, "other-injected"),
         ({"kcm_digest": "changed by another tool"}, "kcm-changed"),
-        ({"certificates": {kcm.DEVELOPER_CERTIFICATE: GOOD.developer_certificate}}, "lacks-certificate"),
+        ({"certificates": {**GOOD.certificates, kcm.UPDATE_CERTIFICATE: None}}, "lacks-certificate"),
         (
             {"certificates": {**GOOD.certificates, kcm.UPDATE_CERTIFICATE: describe_certificate(b"x")}},
             "holds-other-certificate",
@@ -92,10 +95,36 @@ def test_another_certificate_on_a_bootstrapped_board_follows_the_policy() -> Non
     assert work_for(GOOD, OTHER, NEW_IDENTITY).bootstrap == "new-identity"
 
 
-def test_a_lost_certificate_that_the_record_names_is_healed_under_the_same_identity() -> None:
+def of_the_cloud(common_name: str | None) -> Inspection:
+    """GOOD, but for what it got at its bootstrap."""
+    got = {} if common_name is None else {kcm.LWM2M_CERTIFICATE: describe_certificate(a_certificate(common_name))}
+    held = {name: held for name, held in GOOD.certificates.items() if name != kcm.LWM2M_CERTIFICATE}
+    return replace(GOOD, certificates={**held, **got})
+
+
+def test_a_board_that_ignores_the_certificate_that_it_holds_is_not_in_order() -> None:
+    """It had bootstrapped with another one when this one was put there, by whatever tool; the record says nothing."""
+    for board in (of_the_cloud("other"), replace(of_the_cloud("other"), record={})):
+        assert "bootstrapped-with-other" in {reason.code for reason in differences(board, ITEMS_WANTED)}
+        with pytest.raises(BoardError, match=r"already bootstrapped .*\(common name: other\)"):
+            work_for(board, ITEMS_WANTED, REFUSE)
+        assert work_for(board, ITEMS_WANTED, KEEP_IDENTITY).bootstrap == "keep-identity"
+        assert work_for(board, ITEMS_WANTED, NEW_IDENTITY).bootstrap == "new-identity"
+        assert work_for(board, OTHER, REFUSE).bootstrap == "as-is", "the one that it has used"
+
+
+def test_what_it_bootstrapped_with_is_not_taken_from_the_record() -> None:
+    unknown = of_the_cloud(None)
+    assert not work_for(unknown, ITEMS_WANTED, REFUSE).changes, "nothing says that it is not in order"
+    with pytest.raises(BoardError, match=r"\(common name: not known\)"):
+        work_for(replace(unknown, record={}), ITEMS_WANTED, REFUSE)
+    assert work_for(replace(unknown, record={}), ITEMS_WANTED, KEEP_IDENTITY).bootstrap == "keep-identity"
+
+
+def test_a_lost_certificate_is_healed_under_the_same_identity() -> None:
     lost = replace(
         GOOD,
-        certificates={kcm.UPDATE_CERTIFICATE: GOOD.update_certificate},
+        certificates={name: held for name, held in GOOD.certificates.items() if name != kcm.DEVELOPER_CERTIFICATE},
         files=without(kcm.DEVELOPER_CERTIFICATE),
         status_code=1,
         status="Item does not exist:mbed.BootstrapDeviceCert",
