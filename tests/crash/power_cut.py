@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Power cuts, numbered: what a disk holds when the power goes before each system call that writes.
 
-A disk is an image file with an ext4, mounted through a loop board. A command is stopped before every such call
+A disk is an image file with an ext4, mounted through a loop device. A command is stopped before every such call
 (stop_at_writes.c), and the image is copied: what the file system has not handed to its device by then is not in it.
 The copy, mounted, replays its journal as after a power cut.
 
@@ -88,7 +88,7 @@ class Disk:
             yield self.mount
 
     def image(self) -> bytes:
-        """What is on the board, compressed."""
+        """What is on the device, compressed."""
         return zlib.compress(self.content(), 1)
 
     def content(self) -> bytes:

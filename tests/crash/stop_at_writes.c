@@ -136,7 +136,7 @@ int main(int count, char **arguments) {
     if (stat(arguments[3], &status) != 0) {
         fail(arguments[3]);
     }
-    board = status.st_dev;
+    device = status.st_dev;
     pid_t command = fork();
     if (command == 0) {
         close(tell);
