@@ -146,7 +146,8 @@ def test_reads_what_manifest_tool_2_writes(tmp_path: Path, run: Callable[..., st
 def read_back(directory: Path, certificate: str, key: str | None = None) -> UpdateResources:
     key_pem = (directory / f"{key or certificate}.key.pem").read_bytes()
     text = (directory / "update_default_resources.c").read_bytes()
-    read = UpdateResources.from_c_source(text, "update_default_resources.c", private_key=key_pem)
+    read = replace(UpdateResources.from_c_source(text, "update_default_resources.c"), private_key=key_pem)
+    read.check()
     assert read.values["arm_uc_default_certificate"] == (directory / f"{certificate}.der").read_bytes()
     return read
 
