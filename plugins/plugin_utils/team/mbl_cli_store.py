@@ -28,7 +28,6 @@ from ..credentials.rules import (
     MEMORY_TOTAL_KB,
     METADATA,
     SERVER_URI,
-    UPDATE_CERTIFICATE,
     UPDATE_RULES,
     CredentialError,
     load_certificate,
@@ -232,8 +231,8 @@ def _repaired(values: dict[str, bytes], path: Path) -> tuple[dict[str, bytes], l
     ]
     if re.match(rb"coaps?://tcp-", values[SERVER_URI]):
         repairs.append(
-            f"{SERVER_URI} is {readable(values[SERVER_URI])!r}: mbl-cli may have taken it out of a comment, and nothing "
-            "proves what was there; compare with the portal"
+            f"{SERVER_URI} is {readable(values[SERVER_URI])!r}: mbl-cli may have taken it out of a comment, and "
+            "nothing proves what was there; compare with the portal"
         )
     doubtful = [key for key in METADATA if (values | right)[key] != DEFAULT_METADATA[key]]
     if doubtful:
