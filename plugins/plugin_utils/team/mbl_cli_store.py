@@ -109,7 +109,7 @@ def read_mbl_cli_store(directory: Path) -> OldStore:
         raise MblCliStoreError(f"{directory} is not a directory, so it is not a store of mbl-cli.", path=str(directory))
     if not is_mbl_cli_store(directory):
         raise MblCliStoreError(
-            f"{directory} is no store of mbl-cli: it has neither config.json nor credentials.", path=str(directory)
+            f"{directory} is not a store of mbl-cli: it has neither config.json nor credentials.", path=str(directory)
         )
     config, notices = _read_config(directory)
     # The list's paths are absolute, and wrong in a store that was moved; there, the directory's name tells.
@@ -198,7 +198,7 @@ def _read_values(path: Path) -> dict[str, bytes]:
 def _require_all(names: tuple[str, ...], values: dict[str, bytes], path: Path) -> None:
     missing = [name for name in names if name not in values]
     if missing:
-        raise MblCliStoreError(f"{path} lacks {', '.join(f'{name}.bin' for name in missing)}.")
+        raise MblCliStoreError(f"{path} does not have {', '.join(f'{name}.bin' for name in missing)}.")
 
 
 def _repaired(values: dict[str, bytes], path: Path) -> tuple[dict[str, bytes], list[str]]:
@@ -255,7 +255,7 @@ def _number(value: bytes, path: Path) -> bytes:
     try:
         return int(value, 0).to_bytes(4, "little")
     except (ValueError, OverflowError):
-        raise MblCliStoreError(f"{MEMORY_TOTAL_KB}.bin of {path} is no whole number.") from None
+        raise MblCliStoreError(f"{MEMORY_TOTAL_KB}.bin of {path} is not a whole number.") from None
 
 
 def _shown(key: str, value: bytes) -> str:

@@ -153,14 +153,14 @@ def read_back(directory: Path, certificate: str, key: str | None = None) -> Upda
 
 
 def profile(given: UpdateResources) -> list[object]:
-    """All of a certificate but its numbers."""
+    """All of a certificate but its numbers, and that ours are dated back."""
     certificate = given.certificate
     return [
         certificate.version,
         certificate.subject,
         certificate.issuer,
         certificate.signature_algorithm_oid,
-        certificate.not_valid_after_utc - certificate.not_valid_before_utc,
+        given.not_after - given.made_at,
         [
             (item.oid, item.critical, item.value if item.oid.dotted_string != "2.5.29.14" else len(item.value.digest))
             for item in certificate.extensions
