@@ -169,11 +169,8 @@ addresses:
   mbed-linux-os-77: 192.0.2.77
 """
 
-import hashlib
-import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -186,8 +183,9 @@ from ..plugin_utils.discovery import by_hand
 from ..plugin_utils.discovery.discover import discover
 from ..plugin_utils.discovery.hosts import Announcement, Host, Rules, select
 from ..plugin_utils.discovery.links import Link, chosen, links
+from ..plugin_utils.discovery.missing import missing_boards
 from ..plugin_utils.discovery.roster import Roster
-from ..plugin_utils.discovery.seen_boards import SeenBoards
+from ..plugin_utils.discovery.seen_boards import SeenBoards, usual_file
 from ..plugin_utils.discovery.ssh import (
     ARGUMENTS,
     CONTROL_PATH,
@@ -196,6 +194,7 @@ from ..plugin_utils.discovery.ssh import (
     NO_TERMINAL,
     pinned,
 )
+from ..plugin_utils.discovery.taken_names import OtherHost, TakenNames
 from ..plugin_utils.errors import PelionError
 from ..plugin_utils.libraries import require_libraries
 from ..plugin_utils.words import nearest
@@ -212,6 +211,8 @@ except ImportError:
 GROUP = "mbl"
 PROBLEM = "mbl_discovery_problem"
 VERSIONS = {"ipv4": 4, "ipv6": 6}
+SOUGHT = ("interfaces", "service_types", "txt", "hostnames", "name_pattern", "name_template")
+"""Options that say what is sought; sources that agree in them know of the same boards."""
 CONNECTION = {
     "ansible_connection": "ssh",
     "ansible_user": "root",
@@ -236,7 +237,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             require_libraries()
             boards = self._boards(path, cache)
             self._add_group()
-            self._look_around()
+            self._taken = self._taken_names()
             names = [name for board in boards if (name := self._add(board))]
             expected = self.get_option("expected")
             if len(names) < expected:
@@ -262,9 +263,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _boards(self, path: str, cache: bool) -> list[Host]:
         """What the user wrote down, and what is in the cache or on the network."""
         noted = by_hand.boards(self.get_option("addresses"))
-        memory = SeenBoards(self._seen_file())
+        seen_boards = SeenBoards(self._seen_file())
         try:
-            seen = memory.recall()
+            seen = seen_boards.recall()
         except PelionError as error:
             self.display.warning(str(error))
             seen = {}
@@ -290,9 +291,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         self._warn(selection.warnings)
         if not is_cached:
             self._keep(key, announcements, selection.boards)
-            self._remember(memory, selection.boards, selection.is_capped)
+            self._remember(seen_boards, selection.boards, selection.is_capped)
         by_name = {board.name.lower(): board for board in (*selection.boards, *noted)}
-        self._name_missing(by_name.values(), roster, seen)
+        if missing := missing_boards(by_name.values(), roster, seen):
+            self._warn(
+                [f"Boards that were not found: {', '.join(f'{name} ({why})' for name, why in missing.items())}."]
+            )
         return sorted(by_name.values(), key=lambda board: board.name)
 
     def _discover(
@@ -337,35 +341,23 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _keep(self, key: str, announcements: Iterable[Announcement], boards: Iterable[Host]) -> None:
         """Cache what makes the boards; that there were none is no knowledge to keep."""
         used = {(board.instance, board.interface) for board in boards}
-        kept = [asdict(each) for each in announcements if (each.instance, each.interface) in used]
+        kept = [each.to_plain() for each in announcements if (each.instance, each.interface) in used]
         if self.get_option("cache") and kept:
-            self._cache[key] = [{**plain, "addresses": list(plain["addresses"])} for plain in kept]
+            self._cache[key] = kept
 
-    def _remember(self, memory: SeenBoards, boards: Iterable[Host], is_capped: bool) -> None:
+    def _remember(self, seen_boards: SeenBoards, boards: Iterable[Host], is_capped: bool) -> None:
         # In a flood of names nobody knows which ones are boards.
         if not is_capped:
             try:
-                memory.note(boards)
+                seen_boards.note(boards)
             except PelionError as error:
                 self.display.warning(str(error))
-
-    def _name_missing(self, boards: Iterable[Host], roster: Roster, seen: Mapping[str, str]) -> None:
-        there = {name.lower() for board in boards for name in (board.name, board.instance)}
-        missing = {name: f"last seen {when}" for name, when in seen.items() if name.lower() not in there}
-        known = {name.lower() for name in missing} | there
-        missing |= {name: "of the roster" for name in roster.names if name not in known}
-        if missing:
-            told = ", ".join(f"{name} ({why})" for name, why in sorted(missing.items()))
-            self._warn([f"Boards that were not found: {told}."])
 
     def _seen_file(self) -> Path:
         if self.get_option("seen_file"):
             return Path(self.get_option("seen_file"))
         state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-        # Not by the source's path: who runs plays from a copy of the inventory has another one each time.
-        names = ("interfaces", "service_types", "txt", "hostnames", "name_pattern", "name_template")
-        wanted = json.dumps([self.get_option(name) for name in names])
-        return Path(state, "pelion-mbl", f"boards-{hashlib.sha256(wanted.encode()).hexdigest()[:16]}.json")
+        return usual_file(Path(state), [self.get_option(name) for name in SOUGHT])
 
     def _warn(self, texts: Iterable[str]) -> None:
         for text in texts:
@@ -392,9 +384,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _add(self, board: Host) -> str | None:
         """Add a board, unless its name means something else already; the name it has got."""
-        host = self._others.get(board.name.lower())
-        name = host.name if host else board.name
-        if name.lower() in self._taken or (host and not self._is_ours(host)):
+        name = self._taken.spelling_of(board.name)
+        if name is None:
             self._warn([f"Left out, because the name is that of a group or another host: {board.name}."])
             return None
         self.inventory.add_host(name, group=GROUP)
@@ -413,16 +404,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             return None
         return name
 
-    def _look_around(self) -> None:
-        """What other sources named, in small letters: an announcement must not lead it astray."""
-        self._others = {name.lower(): host for name, host in self.inventory.hosts.items()}
-        addresses = {
-            str(host.vars["ansible_host"]).lower()
-            for host in self._others.values()
-            if "ansible_host" in host.vars and not self._is_ours(host)
-        }
-        groups = {name.lower() for name in self.inventory.groups}
-        self._taken = {name.lower() for name in constants.LOCALHOST} | groups | addresses
+    def _taken_names(self) -> TakenNames:
+        """What other sources, and Ansible itself, have named so far."""
+        hosts = []
+        for name, host in self.inventory.hosts.items():
+            address = host.vars.get("ansible_host")
+            hosts.append(OtherHost(name, None if address is None else str(address), self._is_ours(host)))
+        return TakenNames(hosts, self.inventory.groups, constants.LOCALHOST)
 
     def _is_ours(self, host: Any) -> bool:
         """Whether a host that another source named is a board: it is in our group, or in the roster."""

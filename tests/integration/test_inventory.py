@@ -250,8 +250,8 @@ def test_an_interface_that_is_not_there_is_a_failure_that_plays_can_see(bench: B
     ("option", "told"),
     [
         ("time_out: 3", "no option 'time_out'. Did you mean timeout?"),
-        ("name_pattern: '['", "no regular expression"),
-        ("name_template: x", "lacks {name}"),
+        ("name_pattern: '['", "not a regular expression"),
+        ("name_template: x", "does not contain {name}"),
         ("name_template: '{name}{strange}'", "cannot be filled in"),
         ("roster: ['a b c']", "roster's entry 'a b c'"),
         ("addresses: {mbed-linux-os-1: '-oProxyCommand=x'}", "neither an IP address nor a host name"),
@@ -304,7 +304,7 @@ def test_a_damaged_memory_is_told_and_does_no_harm(bench: Bench, tmp_path: Path)
     bench.street.inhabit([board(1)])
     found, warnings = bench.list()
     assert found["mbl"]["hosts"] == ["mbed-linux-os-1"]
-    assert says(warnings, f"{memory}, which keeps the boards seen before, cannot be read")
+    assert says(warnings, f"{memory}, the list of boards that earlier runs found, cannot be read")
 
 
 def test_the_roster_adds_names_and_tells_who_is_missing(bench: Bench) -> None:

@@ -416,4 +416,4 @@ def test_a_store_of_mbl_cli_is_taken_over(user: User) -> None:
     assert shown["entry"]["values"]["MBED_CLOUD_DEV_MANUFACTURER"] == "dev_manufacturer"
     shutil.rmtree(user.team / "bench")
     nowhere = user.run({IMPORT: {"src": "nowhere"}})
-    assert nowhere.failed and "is not a store of mbl-cli" in nowhere.results[0]["msg"]
+    assert nowhere.failed and "not a store of mbl-cli" in nowhere.results[0]["msg"]

@@ -78,7 +78,7 @@ def test_a_full_account_is_told(fleet: Fleet, provision: Provision, home: Path, 
     finally:
         fleet.cloud.call("PATCH", f"/accounts/{account}", certificate_limit=50)
     assert play.returncode != 0
-    assert "account holds as many trusted certificates as it may" in play.output
+    assert "account has as many trusted certificates as it may have" in play.output
     assert untouched(fleet)
 
 

@@ -1,17 +1,20 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The order of the rooms of plugins/plugin_utils: each imports only rooms below it."""
+"""The order of the rooms of plugins/plugin_utils: each imports only rooms below it; and what extensions may import."""
 
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-PLUGINS = Path(__file__).parents[2] / "plugins"
+ROOT = Path(__file__).parents[2]
+PLUGINS = ROOT / "plugins"
 HOUSE = PLUGINS / "plugin_utils"
+EXTENSIONS = ROOT / "extensions"
 
 ORDER = ("task", "report", "fleet", "team", "cloud", "board", "credentials", "store", "discovery")
 """The uppermost first."""
@@ -21,6 +24,12 @@ ALONE = {"store", "discovery"}
 """Rooms that import no other room."""
 KNOWS_ANSIBLE = {"task", "store/vault.py"}
 """Rooms, and the one file elsewhere, that may import Ansible (see store/vault.py for why)."""
+DOMAIN = "pelion_mbl_domain"
+"""The house as extensions call it, which run without Ansible's way of finding collections."""
+OF_EXTENSIONS = {"discovery", "fleet", "report"} | FOR_ALL
+"""What they may import of it: nothing that reaches a board, the cloud or a store."""
+LIBRARIES = {"yaml"}
+"""What they may import beside the standard library."""
 
 FILES = sorted(HOUSE.rglob("*.py"))
 
@@ -72,21 +81,22 @@ def test_plugins_import_their_rooms_relatively(file: Path) -> None:
     )
 
 
-EXTENSIONS = PLUGINS.parent / "extensions"
+def modules_named(file: Path) -> Iterator[str]:
+    """The modules that ``file`` imports, all by their full names."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "an extension is in no package"
+            yield node.module or ""
 
 
 @pytest.mark.parametrize("file", sorted(EXTENSIONS.rglob("*.py")), ids=lambda file: str(file.relative_to(EXTENSIONS)))
-def test_an_extension_stands_above_the_rooms_and_knows_no_ansible(file: Path) -> None:
-    """It runs in ansible-rulebook, where there are no tasks; it imports the rooms as a package of its own."""
-    domain = "pelion_mbl_domain"
-    imported = [
-        node.module
-        for node in ast.walk(ast.parse(file.read_text()))
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level
-    ]
-    rooms = {module.split(".")[1] for module in imported if module.split(".")[0] == domain}
-    assert rooms and rooms <= {*ORDER, *FOR_ALL} - KNOWS_ANSIBLE
-    assert not any(module.split(".")[0] in ("ansible", "ansible_collections") for module in imported)
-    for module in imported:
-        if module.split(".")[0] == domain:
-            assert HOUSE.joinpath(*module.split(".")[1:]).with_suffix(".py").is_file(), module
+def test_an_extension_knows_neither_ansible_nor_the_rooms_that_act(file: Path) -> None:
+    for imported in modules_named(file):
+        first, _dot, rest = imported.partition(".")
+        if first == DOMAIN:
+            assert rest.partition(".")[0] in OF_EXTENSIONS, imported
+            assert HOUSE.joinpath(*rest.split(".")).with_suffix(".py").is_file(), imported
+        else:
+            assert first in sys.stdlib_module_names | LIBRARIES, imported

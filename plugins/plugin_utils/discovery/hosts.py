@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from ..errors import PelionError
 from ..words import some
@@ -38,9 +38,13 @@ class Announcement:
     sender: str
     last_seen: str
 
+    def to_plain(self) -> dict[str, object]:
+        """As values of JSON, which ``from_plain`` reads."""
+        return {**asdict(self), "addresses": list(self.addresses)}
+
     @classmethod
     def from_plain(cls, plain: Mapping[str, object]) -> Announcement:
-        """From what was kept as plain values, by whom ever. Raises ValueError when it is not of that form."""
+        """From plain values that anybody may have kept. Raises ValueError when they are not of that form."""
         try:
             found = cls(**{**plain, "addresses": tuple(plain["addresses"])})  # type: ignore[arg-type]
         except (TypeError, KeyError) as error:
@@ -96,7 +100,7 @@ class Rules:
             raise PelionError(f"name_pattern {self.name_pattern!r} is not a regular expression: {error}.") from error
         if "{name}" not in self.name_template:
             raise PelionError(
-                f"name_template {self.name_template!r} lacks {{name}}: all boards would have the same name."
+                f"name_template {self.name_template!r} does not contain {{name}}: all boards would have the same name."
             )
         try:
             is_name = is_host_name(self.full_name("n", "eth0"))

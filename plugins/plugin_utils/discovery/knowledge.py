@@ -67,7 +67,7 @@ class Service:
 
 
 @dataclass
-class Host:
+class KnownHost:
     """A host name on one link: its addresses, each with who told it, and the types of record that it says to lack."""
 
     addresses: dict[Address, set[str]] = field(default_factory=dict)
@@ -108,7 +108,7 @@ class Knowledge:
         self._most = most
         self._is_known = is_known
         self.services: dict[tuple[int, str], Service] = {}
-        self._hosts: dict[tuple[int, str], Host] = {}
+        self._hosts: dict[tuple[int, str], KnownHost] = {}
 
     def hear(self, link: Link, sender: str, records: Iterable[DNSRecord], *, asked: int = 0) -> list[Service]:
         """Take in what ``sender`` told on ``link``, after ``asked`` questions; what services are told of anew.
@@ -137,13 +137,13 @@ class Knowledge:
             elif isinstance(record, DNSAddress):
                 address = ip_address(record.address)
                 if RECORD_OF[address.version] == record.type:
-                    host = self._hosts.setdefault((link.index, record.key), Host())
+                    host = self._hosts.setdefault((link.index, record.key), KnownHost())
                     if record.ttl:
                         _add(host.addresses, address, sender)
                     else:
                         host.addresses.pop(address, None)
             elif isinstance(record, DNSNsec):
-                host = self._hosts.setdefault((link.index, record.key), Host())
+                host = self._hosts.setdefault((link.index, record.key), KnownHost())
                 host.lacking |= {A, AAAA} - set(record.rdtypes)
         if max(len(self.services), len(self._hosts)) > self._most:
             self._shrink()
@@ -170,11 +170,11 @@ class Knowledge:
         """The services that are there, in the order heard."""
         return (service for service in self.services.values() if not service.left)
 
-    def host(self, service: Service) -> Host:
+    def host(self, service: Service) -> KnownHost:
         """What is known of the host that ``service`` runs on."""
         if service.server is None:
-            return Host()
-        return self._hosts.get((service.link.index, service.server[0].lower()), Host())
+            return KnownHost()
+        return self._hosts.get((service.link.index, service.server[0].lower()), KnownHost())
 
     def has_any(self, link: Link, kind: int) -> bool:
         """Whether anybody on ``link`` told a record of type ``kind``; of addresses only."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import tempfile
@@ -18,6 +19,15 @@ from .names import is_host_name
 
 KEPT = timedelta(days=30)
 """A board that was not there for so long is forgotten."""
+
+
+def usual_file(state: Path, sought: object) -> Path:
+    """Where a user whose programs keep their state in ``state`` keeps the boards of all sources that seek the same;
+    ``sought`` is JSON-able. Not by the source's path: who runs plays from a copy of the inventory has another one each
+    time.
+    """
+    digest = hashlib.sha256(json.dumps(sought).encode()).hexdigest()
+    return state / "pelion-mbl" / f"boards-{digest[:16]}.json"
 
 
 class SeenBoards:
@@ -57,5 +67,5 @@ class SeenBoards:
                 raise
         except OSError as error:
             raise PelionError(
-                f"{self._file}, which keeps the boards seen before, cannot be written: {error}."
+                f"{self._file}, the list of boards that earlier runs found, cannot be written: {error}."
             ) from error

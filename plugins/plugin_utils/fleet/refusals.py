@@ -122,7 +122,7 @@ def update_unknown(members: Iterable[Member], stock: Stock) -> Refusals:
             yield member.name, holds_unknown_update(fingerprint, stock.team_store, stock.mbl_cli_store)
     if not unknown:
         return
-    (holder, fingerprint), *_ = unknown.items()
+    (holder, fingerprint), *_rest = unknown.items()
     known_names = set(stock.known_updates.values())
     for member in members:
         wish = member.wishes.update

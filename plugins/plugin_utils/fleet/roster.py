@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 KEY_PREFIX = "SHA256:"
 """Begins a host key's fingerprint, as `ssh-keygen -l` prints it; what begins otherwise is a name."""
@@ -46,9 +46,20 @@ def concerning(name: str, host_keys: Iterable[str], roster: Iterable[str]) -> tu
     pins = {entry: _pins_for(entry.split(), name) for entry in near}
     meant = [entry for entry, found in pins.items() if found is not None and (not found or found & keys)]
     by_name = [entry for entry in meant if not pins[entry]][:1]
+    meant = _covering(meant, pins, keys)
     if not meant:
         meant = [entry for entry in entries if KEY_PREFIX in entry and _asks_for_a_key(entry, name)][:1]
     return tuple(dict.fromkeys([*(by_name or meant or entries[:1]), *misspelt(entries)[:MISSPELT_TOLD]]))
+
+
+def _covering(entries: Iterable[str], pins: Mapping[str, set[str] | None], keys: set[str]) -> list[str]:
+    """Those of ``entries`` that add to the ``keys`` that the ones before them have among their ``pins``."""
+    covering, covered = [], set[str]()
+    for entry in entries:
+        if new := ((pins[entry] or set()) & keys) - covered:
+            covering.append(entry)
+            covered |= new
+    return covering
 
 
 def misspelt(roster: Iterable[str]) -> list[str]:

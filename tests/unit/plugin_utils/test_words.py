@@ -16,7 +16,7 @@ def test_a_printable_text_is_on_one_line(text: str) -> None:
 
 @given(st.lists(st.text("ab", min_size=1), max_size=30), st.integers(2, 12))
 def test_no_name_gets_lost(names: list[str], most: int) -> None:
-    told, _, more = some(names, most).partition(" and ")
+    told, _and, more = some(names, most).partition(" and ")
     shown = told.split(", ") if told else []
     assert shown == names[: len(shown)] and len(shown) <= most
     assert len(shown) + (int(more.removesuffix(" more")) if more else 0) == len(names)

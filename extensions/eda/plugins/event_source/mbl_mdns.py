@@ -214,7 +214,7 @@ def read_options(args: Mapping[str, Any]) -> dict[str, Any]:
     """The documented options, with their defaults. Raises PelionError for one that is not there or of another type."""
     for name in args.keys() - OPTIONS.keys():
         near = nearest(str(name), OPTIONS)
-        hint = f" Did you mean {near}?" if near else f" There are {', '.join(sorted(OPTIONS))}."
+        hint = f" Did you mean {near}?" if near else f" The options are {', '.join(sorted(OPTIONS))}."
         raise PelionError(f"The event source pelion.mbl.mbl_mdns has no option {name!r}.{hint}")
     return {name: _checked(name, args.get(name, option["default"]), option) for name, option in OPTIONS.items()}
 
@@ -231,8 +231,8 @@ def _checked(name: str, value: Any, option: Mapping[str, Any]) -> Any:
         is_good = bool(value) and set(value) <= set(option["choices"])
     if not is_good:
         wanted = f"{kind} of {' and '.join(option['choices'])}" if "choices" in option else kind
-        hint = " Give the variable that it comes from." if type(value).__name__.endswith("Undefined") else ""
-        raise PelionError(f"The event source pelion.mbl.mbl_mdns takes a {wanted} for {name}, not {value!r}.{hint}")
+        hint = " Define the variable that it comes from." if type(value).__name__.endswith("Undefined") else ""
+        raise PelionError(f"The event source pelion.mbl.mbl_mdns needs a {wanted} for {name}, not {value!r}.{hint}")
     return value
 
 
@@ -252,7 +252,7 @@ def place_for_reports() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _locked(directory: Path) -> Iterator[None]:
-    """Raises OSError when another has locked it, or it is no directory."""
+    """Raises OSError when another has locked it, or it is not a directory."""
     opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)

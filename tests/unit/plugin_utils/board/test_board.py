@@ -72,7 +72,7 @@ def test_a_report_becomes_a_board() -> None:
     [
         (lines(error="no-utility", done="yes"), "no-utility", "update the board's image"),
         (lines(error="locked", detail="77", done="yes"), "locked", "process 77"),
-        (lines(error="utility", detail="Failed", undone="yes", done="yes"), "utility", "again as it was before"),
+        (lines(error="utility", detail="Failed", undone="yes", done="yes"), "utility", "is as it was before"),
         (lines(utility_code="139", error="utility", undone="yes"), "utility-ended", "signal 11; with a full"),
         (lines(utility_timeout="9", utility_code="137", error="utility"), "utility-ended", "more than 9 seconds"),
         (lines(utility_code="1", error="utility", detail="Failed to store"), "utility", "refused the credentials"),

@@ -113,7 +113,7 @@ def test_a_failing_injection_leaves_the_old_set(
     before = box.content()
     script, reason = FAILURES[failure]
     box.utility(f"pal=/config/user/pal\n{script}")
-    with monkeypatch.context() as patches, pytest.raises(BoardError, match="again as it was before") as raised:
+    with monkeypatch.context() as patches, pytest.raises(BoardError, match="is as it was before") as raised:
         if failure == "it does not end":
             patches.setattr(f"{Board.__module__}.UTILITY_TIMEOUT", 2)
         inject(box.board(), SECOND)

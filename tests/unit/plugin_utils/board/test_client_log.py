@@ -57,7 +57,7 @@ def test_a_device_id_is_checked_where_it_is_read(value: str) -> None:
     log = ClientLog.of(lines("Client registered", f"Device Id: {value}"))
     assert log.device_id is None
     assert log.registered is False
-    assert "names a device ID that is none" in log.error
+    assert "names a device ID that is not valid" in log.error
 
 
 def test_lines_of_another_time_tell_no_state_but_when_it_registered() -> None:

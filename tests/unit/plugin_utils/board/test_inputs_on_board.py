@@ -27,7 +27,7 @@ def test_a_process_that_sits_in_them_keeps_the_mount_but_not_the_keys(box: Board
     )
     done = inject(box.board(), FIRST, "not-yet")
     assert done.registered
-    assert [warning for warning in done.warnings if "sat in /scratch/provisioning-certs" in warning]
+    assert [warning for warning in done.warnings if "was using /scratch/provisioning-certs" in warning]
     sleeper = "$(for p in /proc/[0-9]*; do read c <$p/comm; [ $c != sleep ] || [ ! -e $p/fd/3 ] || echo $p; done)"
     assert box.run(f"cat {sleeper}/cwd/*.bin {sleeper}/fd/3; readlink {sleeper}/cwd").strip().startswith("/")
     assert "scratch" not in box.run("cat /proc/mounts; ls /scratch")
@@ -40,7 +40,7 @@ def test_without_memory_they_lie_on_disk_for_the_moment_and_that_is_told(box: Bo
     box.reboot()
     done = inject(box.board(), FIRST, "not-yet")
     assert (done.registered, len(done.warnings)) == (True, 1)
-    assert "lay on its disk" in done.warnings[0]
+    assert "were on its disk" in done.warnings[0]
     assert box.run("ls /scratch") == ""
 
 

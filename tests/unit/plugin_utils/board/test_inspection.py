@@ -98,7 +98,7 @@ def test_what_it_bootstrapped_with_is_proven_or_unknown(
         ({"drift": 4000}, "1 hour and 6 minutes ahead of the controller's"),
         ({"drift": -90000}, "1 day and 1 hour behind the controller's"),
         ({"clock": 2_200_000_000}, "developer certificate ended on 2036"),
-        ({"clock": 1_000_000_000}, "developer certificate begins on 2026"),
+        ({"clock": 1_000_000_000}, "developer certificate is not valid before 2026"),
         ({"space": {"/var/log": {"free_kb": 0, "writable": True}}}, "/var/log is full"),
         ({"space": {"/var/log": {"free_kb": None, "writable": False}}}, "/var/log is full or read-only"),
     ],

@@ -111,7 +111,7 @@ def test_a_client_that_died_without_a_word_is_seen(registered: BoardBox) -> None
     registered.client("exit")
     done = inject(registered.board(), SECOND, timeout=60)
     assert (done.registered, done.client_runs) == (False, False)
-    assert "without a word" in done.error
+    assert "without a message" in done.error
 
 
 def test_an_error_that_was_overcome_is_none(registered: BoardBox) -> None:

@@ -20,12 +20,12 @@ def board(name: str, seen: datetime | None = NOW) -> Host:
 
 
 def test_boards_are_remembered_until_they_were_away_too_long(tmp_path: Path) -> None:
-    memory = SeenBoards(tmp_path / "deep/boards.json")
-    assert memory.recall() == {}
+    seen_boards = SeenBoards(tmp_path / "deep/boards.json")
+    assert seen_boards.recall() == {}
     old, recent = NOW - KEPT - timedelta(days=1), NOW - KEPT + timedelta(days=1)
-    memory.note([board("old", old), board("recent", recent), board("by-hand", None)])
-    memory.note([board("new")])
-    assert memory.recall() == {"recent": recent.isoformat(), "new": NOW.isoformat()}
+    seen_boards.note([board("old", old), board("recent", recent), board("by-hand", None)])
+    seen_boards.note([board("new")])
+    assert seen_boards.recall() == {"recent": recent.isoformat(), "new": NOW.isoformat()}
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["boards.json"]
 
 

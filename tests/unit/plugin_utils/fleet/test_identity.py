@@ -20,8 +20,8 @@ MEMORY = {
 }
 
 
-def met(*sightings: Sighting, there: str = "", memory: dict[str, Remembered] = MEMORY) -> Identities:
-    return Identities.of(sightings, memory, there.split())
+def met(*sightings: Sighting, there: str = "", memory: dict[str, Remembered] | None = None) -> Identities:
+    return Identities.of(sightings, MEMORY if memory is None else memory, there.split())
 
 
 def test_a_board_under_its_own_name_is_known_and_nothing_else() -> None:
