@@ -68,6 +68,8 @@ class ActionModule(Action):
                 self.warn(f"{entry.old.name!r} was not imported: {entry.reason}")
             for repair in entry.old.repairs if entry.result == "imported" else ():
                 self.warn(f"{entry.old.name!r}: {repair}.")
+            for notice in entry.old.notices if entry.result == "imported" else ():
+                self.warn(f"{entry.old.name!r}: {notice}")
             if entry.old.left_out and entry.result == "imported":
                 self.warn(
                     f"{entry.old.name!r}: left out, since pelion-provisioning-util does not use it: "
@@ -93,4 +95,5 @@ def _facts(takeover: Takeover) -> dict[str, Any]:
         "reason": takeover.reason,
         "repairs": list(old.repairs),
         "left_out": list(old.left_out),
+        "notices": list(old.notices),
     }

@@ -13,7 +13,8 @@ description:
   - Lists all developer certificates of the account with their validity and number of devices, matched with those in
     the team store. Downloads no private key.
   - Makes one call for each 1000 certificates and one for each 1000 devices with developer certificates.
-  - Needs an API key. For the store alone, there is M(pelion.mbl.pelion_store_info).
+  - Needs an API key. Without a vault secret, what the team store has is left out, with a warning.
+  - For the store alone, there is M(pelion.mbl.pelion_store_info).
 author:
   - The pelion.mbl contributors (@pelion)
 options: {}

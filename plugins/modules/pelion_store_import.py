@@ -95,6 +95,11 @@ entries:
       type: list
       elements: str
       sample: [arm_uc_default_psk]
+    notices:
+      description: What is wrong with the credentials themselves, such as a certificate that has ended.
+      type: list
+      elements: str
+      sample: []
 api_keys:
   description: By directory, what became of its API key, V(none), V(imported), V(unchanged) or V(refused).
   returned: success

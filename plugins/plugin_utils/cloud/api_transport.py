@@ -8,7 +8,8 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timezone
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 from ..errors import PelionError
 from ..libraries import Absent, is_installed
 from ..words import printable
+from .clock import clock_difference
 
 if TYPE_CHECKING or is_installed("requests"):
     import requests
@@ -104,7 +106,8 @@ class ApiTransport:
     serve); ``timeout`` is how many seconds one attempt may take from its begin to the end of its answer;
     ``retries`` is how often a GET or DELETE is repeated after a lost connection, 429 or 5xx. Other calls are
     repeated only when no connection came about, so that nothing is done twice. Proxies come from the
-    environment, but this machine itself is never asked through one.
+    environment, but this machine itself is never asked through one. ``warn`` is told once when the service's clock and
+    ours differ.
     """
 
     def __init__(
@@ -112,6 +115,7 @@ class ApiTransport:
         host: str,
         key: str,
         *,
+        warn: Callable[[str], None] | None = None,
         ca_path: str | None = None,
         validate_certs: bool = True,
         timeout: int = 30,
@@ -129,6 +133,7 @@ class ApiTransport:
         if ca_path:
             _require_ca_certificates(ca_path)
         self.url = api_url(host)
+        self._warn = warn
         self._key = key
         self._timeout = timeout
         # Attempts are repeated here and not by requests, which would not bound them, and would read an answer of any
@@ -172,6 +177,7 @@ class ApiTransport:
         while True:
             try:
                 response, content = self._attempt(method, path, query, body)
+                self._compare_clocks(response)
             except (requests.RequestException, HTTPError) as error:
                 try:
                     retry = retry.increment(method, path, error=_library_error(error))
@@ -184,6 +190,14 @@ class ApiTransport:
                 return self._answer(response, content, what, attempts=len(retry.history) + 1)
             retry = retry.increment(method, path, response=response.raw)
             retry.sleep(response.raw)
+
+    def _compare_clocks(self, response: requests.Response) -> None:
+        # An answer with an age was kept by something in between.
+        if not self._warn or "Age" in response.headers:
+            return
+        if difference := clock_difference(response.headers.get("Date"), datetime.now(timezone.utc)):
+            self._warn(difference)
+            self._warn = None
 
     def _attempt(self, method: str, path: str, *content: Mapping[str, Any] | None) -> tuple[requests.Response, bytes]:
         """The answer to one request, with its whole body. Raises RequestException, HTTPError or ApiError.

@@ -31,7 +31,7 @@ GROUPS = "/v3/device-groups/"
 class PelionApi:
     """A client of one account: ``host`` is the API's, ``key`` an API key of the account.
 
-    The options are those of ApiTransport: ca_path, validate_certs, timeout, retries. All methods raise
+    The options are those of ApiTransport: warn, ca_path, validate_certs, timeout, retries. All methods raise
     ApiError; an answer that is not what the service documents is one too. Only in lists, an entry that is not is
     left out, and told once to ``warn``. Use it in a ``with`` statement, which ends its connection.
     """
@@ -44,7 +44,7 @@ class PelionApi:
     MOST_PAGES = 1000
 
     def __init__(self, host: str, key: str, *, warn: Callable[[str], None] | None = None, **options: Any) -> None:
-        self._transport = ApiTransport(host, key, **options)
+        self._transport = ApiTransport(host, key, warn=warn, **options)
         self.url = self._transport.url
         self._warn = warn or (lambda message: None)
         self._warned: set[str] = set()

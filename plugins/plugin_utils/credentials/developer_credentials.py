@@ -210,5 +210,5 @@ def _what_it_is(found: list[str], missing: list[str], left_out: tuple[str, ...])
     if len(missing) == len(REQUIRED):
         reason = "holds no developer credentials (MBED_CLOUD_DEV_…)"
     else:
-        reason = f"lacks {', '.join(missing)}; download it again"
+        reason = f"does not have {', '.join(missing)}; download it again"
     return reason + (f". Left out by the preprocessor: {', '.join(left_out)}" if left_out else "")

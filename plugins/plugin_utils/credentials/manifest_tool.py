@@ -5,19 +5,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ..libraries import Absent, is_installed
 from .c_errors import CSourceError
 from .c_source import read_small_file
-from .rules import load_certificate
-
-if TYPE_CHECKING or is_installed("cryptography"):
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-else:
-    UnsupportedAlgorithm = load_pem_private_key = Absent()
-
+from .rules import CredentialError, load_certificate
+from .signing_key import signing_key
 
 SIGNING_KEYS = (".update-certificates/default.key.pem", ".manifest-dev-tool/dev.key.pem")
 """Of manifest-tool 1.x and of manifest-dev-tool 2.x, beside the C file."""
@@ -29,13 +21,11 @@ def find_signing_key(c_file: Path, certificate: bytes) -> tuple[Path, bytes] | N
 
     Raises ValueError for a certificate that cannot be read.
     """
-    public_key = load_certificate(certificate).public_key()
+    load_certificate(certificate)
     for name in SIGNING_KEYS:
         path = c_file.parent / name
         try:
-            content = read_small_file(path)
-            if load_pem_private_key(content, password=None).public_key() == public_key:
-                return path, content
-        except (CSourceError, ValueError, TypeError, UnsupportedAlgorithm):
+            return path, signing_key(read_small_file(path), str(path), certificate)
+        except (CSourceError, CredentialError):
             continue
     return None

@@ -156,7 +156,7 @@ def pem_bytes(text: str) -> bytes:
     """The bytes inside a single PEM block. Raises ValueError."""
     match = re.fullmatch(r"\s*-----BEGIN ([A-Z0-9 ]+)-----([A-Za-z0-9+/=\s]*)-----END \1-----\s*", text)
     if not match:
-        raise ValueError("is no PEM text")
+        raise ValueError("is not PEM text")
     return base64.b64decode("".join(match[2].split()), validate=True)
 
 
@@ -169,7 +169,7 @@ def _require_der(der: bytes, what: str) -> None:
     if der.lstrip().startswith(b"-----BEGIN"):
         raise ValueError("is PEM text, but devices take DER only")
     if der[0] != 0x30 or length_of(der) is None:
-        raise ValueError(f"is no DER {what}")
+        raise ValueError(f"is not a DER {what}")
     length = length_of(der) or 0
     if length != len(der):
         surplus = len(der) - length

@@ -33,6 +33,9 @@ else:
 # What manifest-tool 2.x gives. With a certificate that has ended, a board's client does not start.
 DEFAULT_VALID_DAYS = 7300
 MAX_VALID_DAYS = 36500
+DATED_BACK = timedelta(days=1)
+"""How long before it was made a certificate begins, so that clocks that are behind take it."""
+
 DEFAULT_SUBJECT = "CN=localhost"
 
 
@@ -139,7 +142,7 @@ def make_update_resources(recipe: Recipe, now: datetime | None = None) -> Update
         .issuer_name(recipe.name())
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now)
+        .not_valid_before(now - DATED_BACK)
         .not_valid_after(now + timedelta(days=recipe.valid_days))
     )
     for extension in extensions:
@@ -153,6 +156,7 @@ def make_update_resources(recipe: Recipe, now: datetime | None = None) -> Update
         },
         private_key_pem(key),
         source="the certificate made now",
+        made=now,
     )
 
 

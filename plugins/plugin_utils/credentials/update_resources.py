@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..libraries import Absent, is_installed
+from ..times import parse_time, time_text
 from .c_errors import CSourceError
 from .c_source import CSource, parse_c_source
 from .certified import Certified
@@ -44,6 +45,7 @@ class UpdateResources(Certified):
     ``private_key`` (PEM) signs updates; None when the team does not have it. ``former`` are the resources
     that this entry held before, the oldest first, themselves without former ones: boards that still carry an
     older certificate take only updates for its ids that its key signed. ``source`` is how errors call all this.
+    ``made`` is when the certificate was made, where it was made here: it is dated back.
     """
 
     KIND: ClassVar[str] = "update-resources"
@@ -52,9 +54,10 @@ class UpdateResources(Certified):
     private_key: bytes | None = field(default=None, repr=False)
     former: tuple[UpdateResources, ...] = field(default=(), repr=False)
     source: str = field(default="the update resources", compare=False)
+    made: datetime | None = field(default=None, compare=False)
 
     @classmethod
-    def from_c_source(cls, text: bytes, source: str, *, private_key: bytes | None = None) -> UpdateResources:
+    def from_c_source(cls, text: bytes, source: str) -> UpdateResources:
         """The resources in the C file ``text``, as any manifest-tool from 1.3 to 2.6 writes it.
 
         Raises CSourceError when it is no such file, CredentialError when a value breaks a rule other
@@ -65,7 +68,7 @@ class UpdateResources(Certified):
         if missing:
             raise CSourceError(source, None, _what_it_is(file, missing))
         values = {key: file.constants[key].value for key in REQUIRED}
-        resources = cls(values, private_key, source=source)
+        resources = cls(values, source=source)
         resources._require_rules()
         _require_consistent(file, resources)
         return resources
@@ -93,6 +96,11 @@ class UpdateResources(Certified):
         return self.values[UPDATE_CERTIFICATE]
 
     @property
+    def made_at(self) -> datetime:
+        """When the certificate was made, or begins where that is not known."""
+        return self.made or self.not_before
+
+    @property
     def vendor_id(self) -> uuid.UUID:
         return uuid.UUID(bytes=self.values[VENDOR_ID])
 
@@ -113,9 +121,11 @@ class UpdateResources(Certified):
     def succeeding(self, earlier: UpdateResources) -> UpdateResources:
         """These resources in the place of ``earlier``, with all that it held, keys included."""
         held = earlier.all_held
-        known = next((old.private_key for old in reversed(held) if old.der == self.der and old.private_key), None)
+        same = [old for old in held if old.der == self.der]
+        key = next((old.private_key for old in reversed(same) if old.private_key), self.private_key)
+        made = next((old.made for old in same if old.made), self.made)
         former = tuple(old for old in held if old.values != self.values)
-        return replace(self, private_key=known or self.private_key, former=former)
+        return replace(self, private_key=key, former=former, made=made)
 
     def to_document(self) -> dict[str, Any]:
         """Plain data for YAML: the certificate and keys as PEM, the ids as UUIDs."""
@@ -124,6 +134,8 @@ class UpdateResources(Certified):
             "class_id": str(self.class_id),
             "certificate": pem("CERTIFICATE", self.der),
         }
+        if self.made is not None:
+            document["made"] = time_text(self.made)
         if self.private_key is not None:
             document["private_key"] = self.private_key.decode("ascii")
         if self.former:
@@ -144,6 +156,8 @@ class UpdateResources(Certified):
             field_name = "private_key"
             key = document.get(field_name)
             private_key = None if key is None else key.encode("ascii")
+            field_name = "made"
+            made = parse_time(document[field_name]) if field_name in document else None
             field_name = "former"
             # Stores of the first days have former certificates without ids: the entry's own.
             ids = {"vendor_id": document["vendor_id"], "class_id": document["class_id"]}
@@ -153,7 +167,7 @@ class UpdateResources(Certified):
         except (ValueError, AttributeError, TypeError):
             raise CredentialError(field_name, source, "readable", "cannot be read") from None
         values = {UPDATE_CERTIFICATE: certificate, VENDOR_ID: vendor, CLASS_ID: device_class}
-        return cls(values, private_key, former, source)
+        return cls(values, private_key, former, source, made)
 
 
 def _require_consistent(file: CSource, resources: UpdateResources) -> None:

@@ -11,6 +11,7 @@ from ansible.errors import AnsibleError
 
 from ..credentials.c_source import read_small_file
 from ..credentials.manifest_tool import find_signing_key
+from ..credentials.signing_key import signing_key
 from ..credentials.update_resources import UpdateResources
 from ..errors import PelionError
 from ..store.vault import VAULT_HEADER, NoSecretError, Vault, VaultError
@@ -34,10 +35,10 @@ def read_update_resources(
     Raises as read_given_file does, and CredentialError.
     """
     found, text = read_given_file(action, options[0], src)
-    if private_key_src:
-        key = read_given_file(action, options[1], private_key_src)[1]
-        return GivenResources(UpdateResources.from_c_source(text, str(found), private_key=key))
     resources = UpdateResources.from_c_source(text, str(found))
+    if private_key_src:
+        path, content = read_given_file(action, options[1], private_key_src)
+        return GivenResources(replace(resources, private_key=signing_key(content, str(path), resources.der)))
     beside = find_signing_key(found, resources.der)
     return GivenResources(replace(resources, private_key=beside[1]), beside[0]) if beside else GivenResources(resources)
 

@@ -14,6 +14,7 @@ from ..cloud.devices import developer_devices
 from ..cloud.pelion_api import PelionApi
 from ..credentials.developer_credentials import DeveloperCredentials
 from ..store.store import Store
+from ..store.vault import NoSecretError
 from ..times import time_text
 from .developer_certificates import DEVICES_PER_CERTIFICATE, describe_developer
 
@@ -23,7 +24,7 @@ class CertificateOverview:
     """The developer certificates of an account, its devices that have one, and what the store holds.
 
     ``devices`` maps devices' ids to certificates' ids; ``stored`` maps names to entries; ``unreadable``
-    has an error for each entry that could not be read.
+    has an error for each entry that could not be read, or one for all of them where the run has no vault secret.
     """
 
     certificates: list[DeveloperCertificate]
@@ -35,7 +36,16 @@ class CertificateOverview:
     def take(cls, api: PelionApi, store: Store) -> CertificateOverview:
         """Makes a call for each 1000 certificates and one for each 1000 devices, and downloads no key."""
         overview = cls(api.developer_certificates(), developer_devices(api))
-        for found in store.entries(DeveloperCredentials):
+        try:
+            entries = store.entries(DeveloperCredentials)
+        except NoSecretError:
+            # What is in the cloud can be told all the same.
+            overview.unreadable.append(
+                f"This run has no vault secret, so the certificates were not compared with the team store "
+                f"{store.directory}: stored_as is null for all, and those that only the store has are not listed."
+            )
+            return overview
+        for found in entries:
             if found.entry is None or found.name is None:
                 overview.unreadable.append(str(found.error))
             else:

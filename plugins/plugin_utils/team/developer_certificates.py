@@ -196,10 +196,12 @@ class DeveloperCertificateKeeper:
         outcome.credentials = credentials
         outcome.facts = describe_developer(credentials)
         if credentials is not self._stored:
-            outcome.changed = True
             outcome.after["store"] = _stored_state(credentials)
-            if not self._dry_run:
-                self._store.write(self._name, credentials)
+            # A run for another board of the same play may have stored it by now.
+            if self._dry_run or self._store.write(self._name, credentials):
+                outcome.changed = True
+            else:
+                outcome.before["store"] = outcome.after["store"]
         return outcome
 
     def _make(self, outcome: Outcome, description: str | None, create: bool) -> Outcome:
@@ -214,10 +216,10 @@ class DeveloperCertificateKeeper:
                 f"The stored developer certificate {self._name!r} ({self._stored.fingerprint}) was deleted in the "
                 "cloud. A new one takes its place."
             )
-        outcome.changed = True
         outcome.source = "made"
         outcome.after["cloud"] = {"status": "ACTIVE", "description": description or ""}
         if self._dry_run:
+            outcome.changed = True
             outcome.after["store"] = {}
             outcome.facts = {"name": self._name}
             return outcome
@@ -226,6 +228,10 @@ class DeveloperCertificateKeeper:
         file, outcome.source = self._create(description)
         credentials = self._read(file)
         outcome.after["cloud"] |= {"id": file.id, "fingerprint": credentials.fingerprint}
+        if outcome.source == "made":
+            outcome.changed = True
+        else:
+            outcome.before["cloud"] = outcome.after["cloud"]
         return self._keep(outcome, credentials, file.account_id)
 
     def _create(self, description: str | None) -> tuple[CertificateFile, str]:

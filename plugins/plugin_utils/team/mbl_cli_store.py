@@ -28,8 +28,8 @@ from ..credentials.rules import (
     MEMORY_TOTAL_KB,
     METADATA,
     SERVER_URI,
-    UPDATE_CERTIFICATE,
     UPDATE_RULES,
+    CredentialError,
     load_certificate,
     readable,
     require,
@@ -57,6 +57,10 @@ DEFAULT_METADATA = dict(
     )
 )
 
+_UDP_URI = re.compile(rb"(coaps?://)udp-([^/:?#]+)(?::\d+)?")
+"""Behind the real URI, the portal writes others as comments, for UDP and TCP. mbl-cli does not know comments, and keeps
+the last."""
+
 DERIVED = ("arm_uc_default_fingerprint", "arm_uc_default_subject_key_identifier")
 """What follows from an update certificate, so that nothing is lost without it."""
 
@@ -69,7 +73,8 @@ class MblCliStoreError(PelionError):
 class OldEntry:
     """One certificate of the old store: what it is, or why it cannot be taken over (``problem``).
 
-    ``left_out`` are the names of values that no device is given, and that are therefore not taken over.
+    ``left_out`` are the names of values that no device is given, and that are therefore not taken over. ``notices``
+    tell what is wrong with the credentials themselves.
     """
 
     name: str
@@ -78,6 +83,7 @@ class OldEntry:
     repairs: tuple[str, ...] = ()
     problem: str | None = None
     left_out: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,7 @@ def read_mbl_cli_store(directory: Path) -> OldStore:
         raise MblCliStoreError(f"{directory} is not a directory, so it is not a store of mbl-cli.", path=str(directory))
     if not is_mbl_cli_store(directory):
         raise MblCliStoreError(
-            f"{directory} is no store of mbl-cli: it has neither config.json nor credentials.", path=str(directory)
+            f"{directory} is not a store of mbl-cli: it has neither config.json nor credentials.", path=str(directory)
         )
     config, notices = _read_config(directory)
     # The list's paths are absolute, and wrong in a store that was moved; there, the directory's name tells.
@@ -148,11 +154,11 @@ def _directories_with_values(directory: Path) -> list[Path]:
 def _read_entry(name: str, path: Path) -> OldEntry:
     try:
         values = _read_values(path)
-        if UPDATE_CERTIFICATE in values:
+        if any(name.startswith("arm_uc_") for name in values):
             _require_all(UPDATE_VALUES, values, path)
             entry = UpdateResources({key: values[key] for key in UPDATE_VALUES}, source=str(path))
             require(UPDATE_RULES, entry.values, str(path))
-            return OldEntry(name, path, entry, left_out=_left_out(values, UPDATE_VALUES))
+            return OldEntry(name, path, entry, left_out=_left_out(values, UPDATE_VALUES), notices=_notices(entry))
         _require_all(DEVELOPER_VALUES, values, path)
         left_out = _left_out(values, DEVELOPER_VALUES + OPTIONAL)
         values = {key: values[key] for key in DEVELOPER_VALUES + OPTIONAL if key in values}
@@ -163,7 +169,15 @@ def _read_entry(name: str, path: Path) -> OldEntry:
     except ValueError as error:
         return OldEntry(name, path, problem=f"{DEVICE_CERTIFICATE} of {path}: {error}.")
     credentials = DeveloperCredentials(values, name, source=str(path))
-    return OldEntry(name, path, credentials, tuple(repairs), left_out=left_out)
+    return OldEntry(name, path, credentials, tuple(repairs), left_out=left_out, notices=_notices(credentials))
+
+
+def _notices(entry: DeveloperCredentials | UpdateResources) -> tuple[str, ...]:
+    """What its certificates' times tell. One that has ended is taken over: boards may hold it."""
+    try:
+        return tuple(entry.check())
+    except CredentialError as error:
+        return (str(error),)
 
 
 def _left_out(values: dict[str, bytes], taken: tuple[str, ...]) -> tuple[str, ...]:
@@ -172,7 +186,10 @@ def _left_out(values: dict[str, bytes], taken: tuple[str, ...]) -> tuple[str, ..
 
 def _read_values(path: Path) -> dict[str, bytes]:
     try:
-        files = sorted(path.glob("*.bin"))
+        # Not with glob, which finds nothing where it may not look.
+        files = sorted(file for file in path.iterdir() if file.suffix == ".bin")
+    except FileNotFoundError:
+        raise MblCliStoreError(f"{path}, which config.json names, is not there.") from None
     except OSError as error:
         raise MblCliStoreError(f"{path} cannot be read: {error.strerror}.") from error
     return {file.stem: read_small_file(file) for file in files}
@@ -181,7 +198,7 @@ def _read_values(path: Path) -> dict[str, bytes]:
 def _require_all(names: tuple[str, ...], values: dict[str, bytes], path: Path) -> None:
     missing = [name for name in names if name not in values]
     if missing:
-        raise MblCliStoreError(f"{path} lacks {', '.join(f'{name}.bin' for name in missing)}.")
+        raise MblCliStoreError(f"{path} does not have {', '.join(f'{name}.bin' for name in missing)}.")
 
 
 def _repaired(values: dict[str, bytes], path: Path) -> tuple[dict[str, bytes], list[str]]:
@@ -189,22 +206,34 @@ def _repaired(values: dict[str, bytes], path: Path) -> tuple[dict[str, bytes], l
     subject = load_certificate(values[DEVICE_CERTIFICATE]).subject
     common_name = _only(subject, NameOID.COMMON_NAME)
     account = _only(subject, NameOID.ORGANIZATIONAL_UNIT_NAME)
-    right: dict[str, bytes] = {MEMORY_TOTAL_KB: _number(values[MEMORY_TOTAL_KB], path)}
+    right: dict[str, bytes] = {
+        MEMORY_TOTAL_KB: _number(values[MEMORY_TOTAL_KB], path),
+        SERVER_URI: _UDP_URI.sub(rb"\1\2:5684", values[SERVER_URI]),
+    }
     if common_name:
         right[ENDPOINT_NAME] = common_name
     if account:
         right[ACCOUNT_ID] = account
         right[SERVER_URI] = re.sub(
-            rb"(?<=[?&]aid=)[^&]*", lambda match: account if match[0] in account else match[0], values[SERVER_URI]
+            rb"(?<=[?&]aid=)[^&]*", lambda match: account if match[0] in account else match[0], right[SERVER_URI]
         )
     for key, default in DEFAULT_METADATA.items():
         if values[key] == default.strip(MBL_CLI_STRIPS):
             right[key] = default
+    out_of_comment = {SERVER_URI} if _UDP_URI.match(values[SERVER_URI]) else set()
     repairs = [
-        f"{key} was {readable(values[key])!r}, and is now {_shown(key, value)}"
+        f"{key} was {readable(values[key])!r}, "
+        + ("which mbl-cli took out of a comment, " if key in out_of_comment else "")
+        + f"and is now {_shown(key, value)}"
+        + ("; boards with MBL connect over TCP" if key in out_of_comment else "")
         for key, value in right.items()
         if key in values and values[key] != value
     ]
+    if re.match(rb"coaps?://tcp-", values[SERVER_URI]):
+        repairs.append(
+            f"{SERVER_URI} is {readable(values[SERVER_URI])!r}: mbl-cli may have taken it out of a comment, and "
+            "nothing proves what was there; compare with the portal"
+        )
     doubtful = [key for key in METADATA if (values | right)[key] != DEFAULT_METADATA[key]]
     if doubtful:
         repairs.append(
@@ -226,7 +255,7 @@ def _number(value: bytes, path: Path) -> bytes:
     try:
         return int(value, 0).to_bytes(4, "little")
     except (ValueError, OverflowError):
-        raise MblCliStoreError(f"{MEMORY_TOTAL_KB}.bin of {path} is no whole number.") from None
+        raise MblCliStoreError(f"{MEMORY_TOTAL_KB}.bin of {path} is not a whole number.") from None
 
 
 def _shown(key: str, value: bytes) -> str:

@@ -84,8 +84,8 @@ class Renewal:
         return self.before_days is not None and resources.not_after - now < timedelta(self.before_days)
 
     def is_too_old(self, resources: UpdateResources) -> bool:
-        """Whether it was made too long ago. A certificate's times have whole seconds."""
-        return self.made_before is not None and resources.not_before < self.made_before.replace(microsecond=0)
+        """Whether it was made too long ago. These times have whole seconds."""
+        return self.made_before is not None and resources.made_at < self.made_before.replace(microsecond=0)
 
     def is_due(self, resources: UpdateResources, now: datetime) -> bool:
         return self.is_ending(resources, now) or self.is_too_old(resources)

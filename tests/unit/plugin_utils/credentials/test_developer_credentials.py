@@ -82,7 +82,7 @@ BROKEN: list[tuple[str, Callable[[], bytes], str, str]] = [
     ("DEVICE_CERTIFICATE", lambda: a_certificate()[:-1], "DER X.509", "its last 1 bytes"),
     ("DEVICE_CERTIFICATE", lambda: a_certificate() + b"\0", "DER X.509", "1 extra bytes"),
     ("DEVICE_CERTIFICATE", lambda: b"\x30\x03\x02\x01\x00", "DER X.509", "not an X.509"),
-    ("DEVICE_CERTIFICATE", lambda: b"junk", "DER X.509", "no DER"),
+    ("DEVICE_CERTIFICATE", lambda: b"junk", "DER X.509", "is not a DER"),
     ("DEVICE_CERTIFICATE", lambda: a_certificate(key=a_key(ec.SECP384R1)), "P-256", "secp384r1"),
     ("DEVICE_CERTIFICATE", rsa_certificate, "P-256", "RSA"),
     ("DEVICE_CERTIFICATE", lambda: a_certificate(hash_=hashes.SHA384()), "SHA-256", "SHA384"),
@@ -227,7 +227,7 @@ def test_accounts_that_differ_are_told() -> None:
     [
         (c_source(update_values()), "holds update resources"),
         (b"int a = 1;", "holds no developer credentials"),
-        (c_source(developer_values(SERVER_CA=None)), f"lacks {rules.SERVER_CA}"),
+        (c_source(developer_values(SERVER_CA=None)), f"does not have {rules.SERVER_CA}"),
         (b"#ifdef FOO\n" + c_source(developer_values()) + b"#endif\n", "lines 1 to"),
     ],
 )

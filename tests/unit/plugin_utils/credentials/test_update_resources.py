@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -34,7 +35,7 @@ KEY = private_key_pem(a_key(number=2))
 
 
 def test_good_resources() -> None:
-    resources = UpdateResources.from_c_source(c_source(update_values()), "x.c", private_key=KEY)
+    resources = replace(UpdateResources.from_c_source(c_source(update_values()), "x.c"), private_key=KEY)
     assert dict(resources.values) == update_values()
     assert (resources.vendor_id, resources.class_id) == (VENDOR, CLASS)
     assert resources.not_after == NOW + timedelta(days=3000)
@@ -98,7 +99,7 @@ def test_files_that_hold_something_else(text: bytes, said: str) -> None:
 @pytest.mark.parametrize("key", [b"", b"junk", private_key_pem(a_key(number=3)), private_key_pem(a_key(ec.SECP384R1))])
 def test_a_key_that_is_not_the_certificates_is_refused(key: bytes) -> None:
     with pytest.raises(CredentialError, match=r"private_key of x.c: (is not a PEM|does not belong)"):
-        UpdateResources.from_c_source(c_source(update_values()), "x.c", private_key=key)
+        UpdateResources(update_values(), key, source="x.c").check(NOW)
 
 
 def test_documents() -> None:
@@ -138,6 +139,17 @@ def test_former_resources_keep_their_own_ids_with_or_without_key() -> None:
     assert read == last and read.former == (first, keyless) and read.all_held[-1].former == ()
 
 
+def test_when_it_was_made_is_known_although_it_is_dated_back() -> None:
+    resources = make_update_resources(Recipe(VENDOR, CLASS), NOW)
+    again = UpdateResources.from_document(yaml.safe_load(yaml.safe_dump(resources.to_document())), "x")
+    assert resources.made_at == again.made_at == NOW
+    given = UpdateResources(resources.values)
+    assert given.made_at == given.not_before == NOW - timedelta(days=1)
+    assert given.succeeding(again).made_at == NOW
+    with pytest.raises(CredentialError, match="made of x: cannot be read"):
+        UpdateResources.from_document({**resources.to_document(), "made": "soon"}, "x")
+
+
 def test_stores_of_the_first_days_are_read() -> None:
     """There, a former certificate has a key, and no ids but the entry's."""
     former, present = (make_update_resources(Recipe(VENDOR, CLASS), NOW) for _unused in range(2))
@@ -164,7 +176,9 @@ def test_profile_of_what_is_made() -> None:
     assert certificate.subject.rfc4514_string() == certificate.issuer.rfc4514_string() == "CN=example.com"
     assert isinstance(certificate.public_key(), ec.EllipticCurvePublicKey)
     assert certificate.signature_algorithm_oid._name == "ecdsa-with-SHA256"
-    assert (resources.not_before, resources.not_after) == (NOW, NOW + timedelta(days=90))
+    # Dated back, since boards' clocks and other controllers' may be behind.
+    assert (resources.not_before, resources.not_after) == (NOW - timedelta(days=1), NOW + timedelta(days=90))
+    assert resources.check(NOW - timedelta(hours=23), warn_days=30) == []
     usage, name, purpose, identifier = certificate.extensions
     assert not any(extension.critical for extension in certificate.extensions)
     assert usage.value.digital_signature and not usage.value.key_cert_sign and not usage.value.key_agreement

@@ -253,8 +253,8 @@ def test_a_file_is_not_renewed_silently(cloud: Cloud, store: Store, deciding: De
     have(cloud, store)
     given = store.read(UpdateResources, "update")
     wish = UpdateWish("update", src="old.c", renew_if_made_before="2999-01-01", replace=True)
-    made_before = time_text(given.not_before + timedelta(seconds=1))
-    time.sleep(max(0.0, (given.not_before + timedelta(seconds=1) - datetime.now(timezone.utc)).total_seconds()))
+    made_before = time_text(given.made_at + timedelta(seconds=1))
+    time.sleep(max(0.0, (given.made_at + timedelta(seconds=1) - datetime.now(timezone.utc)).total_seconds()))
     wish = replace(wish, renew_if_made_before=made_before)
     decision = deciding(fresh("a"), replace(WISHES, update=wish), src=given)
     assert codes(decision) == {"a": "update-not-renewed"}

@@ -10,6 +10,7 @@ from cloud_access import api_of, calls, store_at
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import DeveloperCredentials
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store.vault import Vault
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.certificate_overview import CertificateOverview
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.developer_certificates import DeveloperCertificateKeeper
 
@@ -53,6 +54,18 @@ def test_cloud_and_store_are_matched_by_certificate_not_by_name(cloud: Cloud, st
         ("remade", False, "remade"),
     ]
     assert [entry["devices"] for entry in entries] == [0, 0, 0, None, None]
+
+
+def test_the_clouds_certificates_are_listed_without_a_vault_secret(cloud: Cloud, store: Store) -> None:
+    without = Store(store.directory, Vault([]), shared=True)
+    assert CertificateOverview.take(api_of(cloud), without).unreadable == []
+    DeveloperCertificateKeeper(api_of(cloud), store, "kept").present()
+    DeveloperCertificateKeeper(api_of(cloud), store, "deleted").present()
+    api_of(cloud).delete_trusted_certificate(cloud.state.certificates_of(cloud.account_id)[1].id)
+    overview = CertificateOverview.take(api_of(cloud), without)
+    assert [(entry["name"], entry["stored_as"]) for entry in overview.describe()] == [("kept", None)]
+    (told,) = overview.unreadable
+    assert str(store.directory) in told and "no vault secret" in told and "stored_as" in told
 
 
 def test_a_damaged_entry_does_not_hide_the_others(cloud: Cloud, store: Store) -> None:

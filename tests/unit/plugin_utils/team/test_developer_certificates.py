@@ -265,7 +265,8 @@ def test_one_that_another_run_made_meanwhile_is_taken(cloud: Cloud, store: Store
     other = api_of(cloud)
     mine = after_its_look(keeper(cloud, store), lambda: other.create_developer_certificate("bench"))
     outcome = mine.present()
-    assert (outcome.changed, outcome.source) == (True, "cloud")
+    assert (outcome.changed, outcome.source) == (True, "cloud")  # it was not in the store
+    assert outcome.before["cloud"] == outcome.after["cloud"] and outcome.before["store"] is None
     assert calls(cloud)[CREATE] == 2  # ours was told that the name is taken
     assert names(cloud) == ["bench"]
 
@@ -282,6 +283,10 @@ def test_runs_at_once_make_one_certificate(cloud: Cloud, store: Store) -> None:
         outcomes = list(pool.map(run, range(4)))
     assert sorted(str(outcome.source) for outcome in outcomes) == ["cloud"] * 3 + ["made"]
     assert len({outcome.facts["fingerprint"] for outcome in outcomes}) == 1
+    # One of them made it. Another one may have been the first to store it.
+    assert 1 <= [outcome.changed for outcome in outcomes].count(True) <= 2
+    assert all(outcome.changed for outcome in outcomes if outcome.source == "made")
+    assert all(outcome.before == outcome.after for outcome in outcomes if not outcome.changed)
     assert names(cloud) == ["bench"]
     assert not present(cloud, store).changed
 

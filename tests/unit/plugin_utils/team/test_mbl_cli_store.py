@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -109,14 +111,14 @@ def test_what_cannot_be_known_is_told(old: Old) -> None:
 @pytest.mark.parametrize(
     ("variable", "content", "said"),
     [
-        (rules.PRIVATE_KEY, None, f"lacks {rules.PRIVATE_KEY}.bin"),
+        (rules.PRIVATE_KEY, None, f"does not have {rules.PRIVATE_KEY}.bin"),
         (rules.DEVICE_CERTIFICATE, b"0x0", "this is a template"),
         (rules.DEVICE_CERTIFICATE, b"", "is empty"),
         (rules.PRIVATE_KEY, key_der(a_key(number=7)), "does not belong"),
         (rules.SERVER_CA, a_certificate()[:-5], "its last 5 bytes"),
         (rules.SERVER_URI, b"", "empty"),
-        (rules.MEMORY_TOTAL_KB, b"much", "no whole number"),
-        (rules.MEMORY_TOTAL_KB, b"99999999999", "no whole number"),
+        (rules.MEMORY_TOTAL_KB, b"much", "not a whole number"),
+        (rules.MEMORY_TOTAL_KB, b"99999999999", "not a whole number"),
     ],
 )
 def test_what_cannot_be_repaired_is_refused(old: Old, variable: str, content: bytes | None, said: str) -> None:
@@ -171,7 +173,53 @@ def test_a_moved_store(old: Old, tmp_path: Path) -> None:
     assert entries["elsewhere"].path == tmp_path / "outside" and entries["elsewhere"].entry
     shutil.rmtree(tmp_path / "outside")
     entries = {entry.name: entry for entry in read_mbl_cli_store(moved).entries}
-    assert "lacks" in str(entries["elsewhere"].problem)
+    assert str(entries["elsewhere"].problem) == f"{tmp_path / 'outside'}, which config.json names, is not there."
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_directory_that_may_not_be_read_is_the_reason(old: Old) -> None:
+    old.add("bench", developer_values()).chmod(0)
+    assert "Permission denied" in str(only(old).problem)
+
+
+def test_an_incomplete_update_entry_is_refused_as_such(old: Old) -> None:
+    (old.add("update", update_values()) / f"{rules.UPDATE_CERTIFICATE}.bin").unlink()
+    assert str(only(old).problem).endswith(f"does not have {rules.UPDATE_CERTIFICATE}.bin.")
+
+
+URI = f"coaps://bootstrap.us-east-1.example.com:5684?aid={ACCOUNT}".encode()
+
+
+@pytest.mark.parametrize("port", [b"5684", b"443"])
+def test_a_uri_out_of_a_comment_is_put_right(old: Old, port: bytes) -> None:
+    commented = URI.replace(b"bootstrap.", b"udp-bootstrap.").replace(b"5684", port)
+    old.add("bench", developer_values(SERVER_URI=commented))
+    entry = only(old)
+    assert isinstance(entry.entry, DeveloperCredentials) and entry.entry.values[rules.SERVER_URI] == URI
+    assert [repair for repair in entry.repairs if rules.SERVER_URI in repair] == [
+        f"{rules.SERVER_URI} was {commented.decode()!r}, which mbl-cli took out of a comment, and is now "
+        f"{URI.decode()!r}; boards with MBL connect over TCP"
+    ]
+
+
+def test_a_uri_that_may_be_out_of_a_comment_is_told(old: Old) -> None:
+    chosen = URI.replace(b"bootstrap.", b"tcp-bootstrap.")
+    old.add("bench", developer_values(SERVER_URI=chosen))
+    entry = only(old)
+    assert isinstance(entry.entry, DeveloperCredentials) and entry.entry.values[rules.SERVER_URI] == chosen
+    assert any(f"{rules.SERVER_URI} is {chosen.decode()!r}" in repair for repair in entry.repairs)
+
+
+def test_what_has_ended_is_told(old: Old, stores: tuple[Store, Store]) -> None:
+    ended = a_certificate(end=NOW - timedelta(days=1))
+    old.add("bench", developer_values(DEVICE_CERTIFICATE=ended))
+    old.add("update", {**update_values(), rules.UPDATE_CERTIFICATE: ended})
+    old.add("good", developer_values())
+    entries = {entry.old.name: entry for entry in taken(old, stores).entries}
+    assert {entry.result for entry in entries.values()} == {"imported"}
+    for name in ("bench", "update"):
+        assert ["the certificate ended on 2026-11-22" in notice for notice in entries[name].old.notices] == [True]
+    assert entries["good"].old.notices == ()
 
 
 def test_no_directory(tmp_path: Path) -> None:

@@ -1,0 +1,52 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The private key that signs updates, out of the file that a user has it in."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ..libraries import Absent, is_installed
+from .rules import CredentialError, load_certificate
+
+if TYPE_CHECKING or is_installed("cryptography"):
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+else:
+    UnsupportedAlgorithm = load_pem_private_key = Absent()
+
+
+FIELD = "private_key"
+
+_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----[\x01-\x7f]{1,20000}?-----END \1-----")
+
+
+def signing_key(content: bytes, source: str, certificate: bytes) -> bytes:
+    """The private key of ``certificate`` (DER) in the file ``content``, as PEM of nothing but ASCII; ``source`` is how
+    errors call the file.
+
+    What other programs skip is left out: a byte order mark, and text beside the key. Raises CredentialError.
+    """
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise CredentialError(FIELD, source, "PEM", "is UTF-16 text; save it as UTF-8")
+    block = _BLOCK.search(content)
+    if block is None:
+        raise CredentialError(FIELD, source, "PEM", "is not a PEM private key")
+    if block[1] == b"ENCRYPTED PRIVATE KEY" or b"\nProc-Type: 4,ENCRYPTED" in block[0]:
+        raise CredentialError(
+            FIELD,
+            source,
+            "PEM",
+            "is encrypted with a passphrase. Take that off (openssl pkey -in FILE -out NEW), and protect the new file "
+            "with ansible-vault encrypt if it is to stay",
+        )
+    pem = content if content.isascii() else block[0] + b"\n"
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        # Without a cause: a parser's message may quote what it could not parse.
+        raise CredentialError(FIELD, source, "PEM", "is not a PEM private key, or is damaged") from None
+    if key.public_key() != load_certificate(certificate).public_key():
+        raise CredentialError(FIELD, source, "pair", "does not belong to the certificate")
+    return pem
