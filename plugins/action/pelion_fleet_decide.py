@@ -63,6 +63,7 @@ class ActionModule(FleetAction):
         return {
             "changed": False,
             "parts": {name: part.to_json() for name, part in decision.parts.items()},
+            "to_work_on": [] if arguments["only_look"] else [n for n, part in decision.parts.items() if not part.refused],
             "dev_certs": list(decision.dev_certs),
             "update_resources": [wish.arguments() for wish in decision.updates],
             "only_look": arguments["only_look"],

@@ -14,7 +14,7 @@ from ..reasons import Reason
 from ..times import time_text
 from .entries import CHANGED, GOOD, NOT_REACHED, OK, BoardReport, HeldCertificate, Report
 from .failure import Failure
-from .results import BoardFacts, Decided, Names, Reported
+from .results import BoardFacts, Decided, Names, Reported, results_of_boards
 
 
 @dataclass
@@ -84,6 +84,11 @@ class Run:
     def decided(self, result: Mapping[str, Any]) -> None:
         """A task that stands for the whole batch was done."""
         self.reported = Reported.from_json(result) or self.reported
+        for name, own in results_of_boards(result).items():
+            if own.get("failed") or own.get("unreachable"):
+                self.failed(name, own)
+            else:
+                self.succeeded(name, own)
         if decided := Decided.from_json(result):
             self._names.update(decided.names)
             self._absent.update(decided.absent)

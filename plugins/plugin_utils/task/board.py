@@ -7,6 +7,7 @@ from __future__ import annotations
 from ..board.board import Board
 from ..board.errors import BoardError
 from .action import Action
+from .turns import others_turn
 
 # Documented in plugins/doc_fragments/board.py.
 BOARD_ARGUMENTS = {
@@ -19,7 +20,8 @@ def board_of(action: Action, lock_timeout: int) -> Board:
 
     def run(program: str) -> str:
         # The program goes over standard input: it is in no argument list, log or file, on neither side.
-        answer = action._low_level_execute_command("/bin/sh", in_data=program.encode())
+        with others_turn():
+            answer = action._low_level_execute_command("/bin/sh", in_data=program.encode())
         if "mbl:" not in answer["stdout"]:
             raise BoardError.of("no-answer", str(answer["rc"]))
         return str(answer["stdout"])

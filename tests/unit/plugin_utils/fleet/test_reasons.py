@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from paper_fleet import KEY, WISHES, PaperFleet
 
-from ansible_collections.pelion.mbl.plugins.action.pelion_fleet_ask import unknown_variable, wishes_of
+from ansible_collections.pelion.mbl.plugins.plugin_utils.task.role_variables import unknown_variable, wishes_of
 from ansible_collections.pelion.mbl.plugins.action.pelion_fleet_check import ActionModule as Check
 from ansible_collections.pelion.mbl.plugins.action.pelion_fleet_decide import require_one_team
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
