@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.utils.display import Display
 
-from ..plugin_utils.task.at_once import HostsAtOnce, NotAtOnce
+from ..plugin_utils.task.at_once import HostsAtOnce, NotAtOnceError
 from ..plugin_utils.task.fleet_action import FleetAction
 
 TOLD_FIRST = 2.0
@@ -29,7 +29,7 @@ class ActionModule(FleetAction):
             return {"changed": False, "boards": {}, "one_by_one": [], "failed_boards": []}
         try:
             hosts = HostsAtOnce(self, self._task_vars)
-        except NotAtOnce as why:
+        except NotAtOnceError as why:
             self.warn(f"The boards are worked on one by one, as many at a time as Ansible's `forks` says, since {why}.")
             return {"changed": False, "boards": {}, "one_by_one": wanted, "failed_boards": []}
         parallel = max(1, arguments["parallel"])

@@ -3,9 +3,9 @@
 """One task for many hosts in one process: each host's own task, carried out by Ansible's executor in a thread.
 
 Ansible makes a process for each host and task, ``forks`` of them at a time. Boards are slow, and nearly all of that
-time is waiting. There is no public API for this, so all that is private is used in this file, and tests/versions tries
-it with each ansible-core. What it finds to be other than it knows raises NotAtOnce before any host is reached; the role
-then has Ansible do the work in its own way.
+time is waiting. There is no public API for this, so all that is private is used in this file, and tests/versions
+tries it with each ansible-core. What it finds to be other than it knows raises NotAtOnceError before any host is reached;
+the role then has Ansible do the work in its own way.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import inspect
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ansible.executor.process import worker as worker_process
@@ -36,14 +37,14 @@ _A_WHILE = 0.5
 """Seconds."""
 
 
-class NotAtOnce(Exception):
+class NotAtOnceError(Exception):
     """Why it cannot be done here, as the end of a sentence."""
 
 
 class HostsAtOnce:
     """The hosts that take part in the task of ``action`` (one with BYPASS_HOST_LOOP): all of the batch that are left.
 
-    Raises NotAtOnce.
+    Raises NotAtOnceError.
     """
 
     def __init__(self, action: ActionBase, task_vars: Mapping[str, Any]) -> None:
@@ -113,32 +114,31 @@ class HostsAtOnce:
                 variables[added] = self._task_vars[added]
         return _plain_result(self._execute(host, task, variables))
 
-    def _execute(self, host: Any, task: Task, variables: dict[str, Any]) -> Mapping[str, Any]:
+    def _execute(self, host: Any, task: Task, variables: dict[str, Any]) -> Result:
         worker = self._worker
         common = (worker._loader, worker._shared_loader_obj, worker._final_q, worker._variable_manager)
         if TaskContext is None:  # before 2.19
             executor = TaskExecutor(host, task, variables, worker._play_context, worker._new_stdin, *common)
-            return executor.run()
+            return dict(executor.run())
         if not hasattr(TaskContext, "create"):  # before 2.21
             with TaskContext(task):
-                return TaskExecutor(host, task, variables, worker._play_context, *common).run()
+                return dict(TaskExecutor(host, task, variables, worker._play_context, *common).run())
         with TaskContext.create(task=task, task_vars=variables, host_name=host.name):
             task.squash()
-            return TaskExecutor(host, worker._play_context, *common).run().as_result_dict()
+            return dict(TaskExecutor(host, worker._play_context, *common).run().as_result_dict())
 
 
 def _require_known_api(worker: Any) -> None:
-    parameters = tuple(inspect.signature(TaskExecutor).parameters)
-    common = ("loader", "shared_loader_obj", "final_q", "variable_manager")
     if TaskContext is None:
-        known = ("host", "task", "job_vars", "play_context", "new_stdin", *common)
+        own = ["host", "task", "job_vars", "play_context", "new_stdin"]
     elif not hasattr(TaskContext, "create"):
-        known = ("host", "task", "job_vars", "play_context", *common)
+        own = ["host", "task", "job_vars", "play_context"]
     else:
-        known = ("host", "play_context", *common)
+        own = ["host", "play_context"]
+    known = [*own, "loader", "shared_loader_obj", "final_q", "variable_manager"]
     attributes = ("_play_context", "_loader", "_shared_loader_obj", "_final_q", "_variable_manager")
-    if parameters != known or not all(hasattr(worker, name) for name in attributes):
-        raise NotAtOnce("this ansible-core is not known well enough")
+    if list(inspect.signature(TaskExecutor).parameters) != known or not all(map(partial(hasattr, worker), attributes)):
+        raise NotAtOnceError("this ansible-core is not known well enough")
 
 
 def _require_known_participants(task: Task) -> None:
@@ -147,9 +147,9 @@ def _require_known_participants(task: Task) -> None:
     while parent is not None:
         if isinstance(parent, Block):
             if parent.rescue or parent.always:
-                raise NotAtOnce("hosts that failed before may be in another part of the block around it")
+                raise NotAtOnceError("hosts that failed before may be in another part of the block around it")
         elif not getattr(parent, "statically_loaded", True) and (parent.when or parent.loop is not None):
-            raise NotAtOnce("it is included under a condition or in a loop")
+            raise NotAtOnceError("it is included under a condition or in a loop")
         parent = parent._parent
 
 

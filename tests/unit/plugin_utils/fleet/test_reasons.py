@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from paper_fleet import KEY, WISHES, PaperFleet
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.task.role_variables import unknown_variable, wishes_of
 from ansible_collections.pelion.mbl.plugins.action.pelion_fleet_check import ActionModule as Check
 from ansible_collections.pelion.mbl.plugins.action.pelion_fleet_decide import require_one_team
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
@@ -50,6 +49,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.work import NOT_I
 from ansible_collections.pelion.mbl.plugins.plugin_utils.reasons import Kind, Reason
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.task.injecting import bring_to
+from ansible_collections.pelion.mbl.plugins.plugin_utils.task.role_variables import unknown_variable, wishes_of
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.update_keeper import NotRenewableError
 
 CERTIFICATES = 2
