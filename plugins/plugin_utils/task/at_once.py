@@ -4,8 +4,8 @@
 
 Ansible makes a process for each host and task, ``forks`` of them at a time. Boards are slow, and nearly all of that
 time is waiting. There is no public API for this, so all that is private is used in this file, and tests/versions
-tries it with each ansible-core. What it finds to be other than it knows raises NotAtOnceError before any host is reached;
-the role then has Ansible do the work in its own way.
+tries it with each ansible-core. What it finds to be other than it knows raises NotAtOnceError before any host is
+reached; the role then has Ansible do the work in its own way.
 """
 
 from __future__ import annotations
