@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.pelion.mbl.plugins.action.pelion_fleet_ask import (
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import UpdateWish, Wishes
+from ansible_collections.pelion.mbl.plugins.plugin_utils.task.role_variables import (
     PREFIX,
     ROLE_VARIABLES,
     WISHES,
 )
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import UpdateWish, Wishes
 
 ROLE = Path(__file__).parents[2] / "roles/provision_pelion"
 OPTIONS = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]

@@ -44,7 +44,10 @@ def test_a_failure_that_a_task_returns_is_one() -> None:
     run.succeeded("a", {"changed": False})
     run.succeeded("b", {"changed": False, "failure": {"msg": "ssh: Connection refused", "unreachable": True}})
     report = run.report(NOW)
-    assert [(board.outcome, board.code) for board in report.boards] == [("ok", ""), ("unreachable", "connection-refused")]
+    assert [(board.outcome, board.code) for board in report.boards] == [
+        ("ok", ""),
+        ("unreachable", "connection-refused"),
+    ]
 
 
 def test_each_board_that_is_not_in_order_has_a_code() -> None:
