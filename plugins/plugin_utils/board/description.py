@@ -17,7 +17,7 @@ from .inspection import Description, Inspection
 @dataclass(frozen=True)
 class BoardStatus:
     """The fields mean what the module's documentation says. Times are texts such as 2026-01-31T12:00:00Z, by the
-    board's clock; ``clock_drift`` is in seconds; ``obstacles`` are texts for the user; ``host_keys`` are the fingerprints
+    board's clock; ``clock_drift`` is in seconds; ``obstacles`` are texts for the user; ``host_keys`` are fingerprints
     (``SHA256:…``) that ssh has proven, none where it has not."""
 
     configured: bool

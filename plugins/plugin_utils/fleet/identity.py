@@ -185,8 +185,8 @@ class Identities:
 def changed_keys(names: Sequence[str]) -> str:
     """What to tell users of boards whose host keys are not those that are remembered."""
     return (
-        "Their ssh host keys have changed since the team provisioned them, so they were flashed anew, or other machines "
-        f"answer in their places: {some(names, MOST_NAMED)}."
+        "Their ssh host keys have changed since the team provisioned them, so they were flashed anew, or other "
+        f"machines answer in their places: {some(names, MOST_NAMED)}."
     )
 
 

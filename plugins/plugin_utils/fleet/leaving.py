@@ -32,8 +32,8 @@ def leaving(
     shows: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> Leaving:
     """For the boards of those ``names``; ``says`` has the device IDs that boards say are their own, of boards that
-    leave and of others that are there, None of one that could not be asked; ``shows`` the host keys that ssh has proven of
-    boards that are there.
+    leave and of others that are there, None of one that could not be asked; ``shows`` the host keys that ssh has
+    proven of boards that are there.
 
     Raises PelionError for names that nobody has, and for boards that are there under another name.
     """
@@ -57,8 +57,8 @@ def leaving(
             ]
         if there:
             raise PelionError(
-                f"{name} is there: {there[0]}. Nothing was removed. If the board was renamed, run pelion.mbl.provision, "
-                "and the team knows it by its new name."
+                f"{name} is there: {there[0]}. Nothing was removed. If the board was renamed, run "
+                "pelion.mbl.provision, and the team knows it by its new name."
             )
         if proven:
             others = _with_device(proven, remembered, names)

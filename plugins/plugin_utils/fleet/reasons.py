@@ -276,7 +276,5 @@ def failure(reason: Reason, **facts: Any) -> PelionError:
 
 def coded(reason: Reason) -> dict[str, Any]:
     """The facts of an error by which scripts and reports know ``reason``; a ``text`` of it is the error's own."""
-    return {
-        "reason": reason.code,
-        "reason_facts": {name: fact for name, fact in reason.facts.items() if name != "text"},
-    }
+    facts = {name: fact for name, fact in reason.facts.items() if name != "text"}
+    return {"reason": reason.code, "reason_facts": facts}

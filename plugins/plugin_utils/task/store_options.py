@@ -40,8 +40,8 @@ class Stores:
 def open_stores(action: Action, arguments: dict[str, Any], *, only_read: bool = False) -> Stores:
     """The stores at the places that options, environment or ``~/.mbl-stores.json`` name.
 
-    A missing ``~/.mbl-stores.json`` is written with the first change of a store, and nothing before. A team store that
-    is ``only_read``, and is not where somebody said, is warned about, as are variables that were meant to be the role's.
+    A missing ``~/.mbl-stores.json`` is written with the first change of a store, and nothing before. Warns of a team
+    store that is ``only_read`` and not where somebody said, and of variables that were meant to be the role's.
     """
     # The role's own steps refuse the boards that have one.
     if not isinstance(action, FleetAction) and (problem := unknown_variable(action._task_vars)):
