@@ -53,6 +53,6 @@ class ActionModule(Action):
             time.sleep(PAUSE)
             found = board.inspect(may_change=False)
         for warning in found.warnings:
-            self.warn(warning)
+            self.warn(f"{self._task_vars['inventory_hostname']}: {warning}")
         keys = host_keys_of(self._connection, self._task_vars).fingerprints
         return {"changed": False, **BoardStatus.of(found, keys).to_json()}

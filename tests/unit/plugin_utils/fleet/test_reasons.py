@@ -178,6 +178,7 @@ CASES: dict[str, Callable[[], list[Reason]]] = {
     "no-new-bootstrap": lambda: proof(CLAIM, bootstrapped_timestamp=CLAIM.bootstrapped_at),
     "injected-not-registered": lambda: unregistered(NEWCOMER),
     "reconnected-not-registered": lambda: unregistered(HOLDER, reasons=(), reconnect=True),
+    "bad-answer": lambda: [odd_answer().problem],
     "store": lambda: refused(HOLDER, stock=BROKEN),
     "cloud": lambda: [reason_of(ApiError("The API did not answer."))],
     "credentials": lambda: [reason_of(CredentialError("URI", "bench", "scheme", "is not coaps"))],
@@ -300,11 +301,21 @@ def test_answers_and_parts_survive_the_way_from_task_to_task() -> None:
     unasked = Unasked(Reason("no-names"))
     assert answer_of(travelled(unasked.to_json())) == unasked
     assert answer_of({"failed": True, "msg": "unreachable"}) is None
+    assert odd_answer() == Unasked(Reason("bad-answer")), "and the others are decided for"
     for part in (
         Part(refused=Reason("no-names")),
         Part(dev_cert="bench", update_resources="u", reconnect=Reason("device-state", {"state": "bootstrapped"})),
     ):
         assert Part.from_json(travelled(part.to_json())) == part
+
+
+def odd_answer() -> Unasked:
+    """Of a board whose certificate ends at no time."""
+    held = {**(HOLDER.board.update_certificate or {}), "not_before": "2026-01-01T00:00:00Z", "not_after": "950-01-01"}
+    board = replace(HOLDER.board, certificates={**HOLDER.board.certificates, kcm.UPDATE_CERTIFICATE: held})
+    answer = answer_of(travelled(Answer(HOLDER.wishes, {}, board).to_json()))
+    assert isinstance(answer, Unasked)
+    return answer
 
 
 def travelled(document: dict[str, Any]) -> dict[str, Any]:
