@@ -25,7 +25,7 @@ class ActionModule(Action):
     }
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        team, names = open_stores(self, arguments).team, arguments["names"]
+        team, names = open_stores(self, arguments, only_read=True).team, arguments["names"]
         change = forget_host_keys if arguments["host_keys_only"] else forget
         before = read_fleet(team)
         inventory = set(self._task_vars.get("groups", {}).get("all", ()))

@@ -16,17 +16,18 @@ class ActionModule(Action):
         **STORE_ARGUMENTS,
         "leaving": {"type": "list", "elements": "str"},
         "says": {"type": "dict", "default": {}},
+        "shows": {"type": "dict", "default": {}},
     }
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        team = open_stores(self, arguments).team
+        team = open_stores(self, arguments, only_read=True).team
         remembered = read_fleet(team)
         boards = {name: plain(asdict(board)) for name, board in remembered.items()}
         result = {"changed": False, "team_store": str(team.directory), "boards": boards}
         if arguments["leaving"] is not None:
             says = {name: str(told) if told else None for name, told in arguments["says"].items()}
             inventory = self._task_vars.get("groups", {}).get("all", ())
-            found = leaving(arguments["leaving"], remembered, says, inventory)
+            found = leaving(arguments["leaving"], remembered, says, inventory, arguments["shows"])
             for note in found.notes:
                 self.warn(note)
             result["leaving"] = dict(found.devices)

@@ -35,7 +35,7 @@ class ActionModule(Action):
     }
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        stores = open_stores(self, arguments)
+        stores = open_stores(self, arguments, only_read=True)
         devices, certificates = None, []
         if arguments["verify"]:
             with open_api(self, arguments, stores) as api:

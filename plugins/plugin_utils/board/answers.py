@@ -121,7 +121,8 @@ def _ending(report: Report) -> str:
     """Why the utility did not run to its end, empty when it did."""
     if report["utility-timeout"]:
         return f"it took more than {report['utility-timeout'][0]} seconds and was killed"
-    return _fault(int(report["utility-code"][0])) if report["utility-code"] else ""
+    code = "".join(report["utility-code"][:1])
+    return _fault(int(code)) if re.fullmatch("[0-9]{1,5}", code) else ""
 
 
 def _fault(code: int) -> str:
@@ -157,7 +158,7 @@ def restart_of(report: Report, *, way: str | None) -> Restart:
 def inspection_of(report: Report, now: float) -> Inspection:
     """What an inspection found, at the controller's time ``now``.
 
-    Raises IndexError or ValueError for a strange answer.
+    Raises IndexError, ValueError or OverflowError for a strange answer.
     """
     clock = int(report["time"][0])
     if not 0 <= clock < 2**33:

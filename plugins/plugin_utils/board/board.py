@@ -38,7 +38,7 @@ class Board:
         report = self._call("inspect", {}, may_change=may_change)
         try:
             return inspection_of(report, self._now())
-        except (IndexError, ValueError) as error:
+        except (IndexError, ValueError, OverflowError) as error:
             raise BoardError.of("bad-answer") from error
 
     def inject(self, items: Items, *, found_digest: str | None, bootstrap: str, registration_timeout: int) -> Restart:

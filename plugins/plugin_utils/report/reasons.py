@@ -99,9 +99,9 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
         ),
         "not-provisioned": Kind("It is not provisioned: its utility does not call it configured.", _PROVISION),
         "renamed": Kind(
-            "The team knows it as {former}, which has the same device ID.",
+            "The team knows it as {former}, which has the same {shared}.",
             "Run pelion.mbl.provision: if its ssh host key is still the same, the team then knows it by its new name.",
-            "They have the device IDs of boards that the team knows under other names.",
+            "They have the ssh host keys or device IDs of boards that the team knows under other names.",
         ),
         "client-not-registered": Kind("Its client does not say that it is registered.", _PROVISION),
         "device-id-unknown": Kind("Its device ID is not known.", _PROVISION),

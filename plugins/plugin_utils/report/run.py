@@ -98,8 +98,10 @@ class Run:
                     seen.outcome = OK
 
     def succeeded(self, name: str, result: Mapping[str, Any]) -> None:
-        """A task was done on the board."""
-        if seen := self._see(name):
+        """A task was done on the board, or told why it was not."""
+        if isinstance(failure := result.get("failure"), Mapping):
+            self.failed(name, failure)
+        elif seen := self._see(name):
             if result.get("changed"):
                 seen.outcome = CHANGED
             elif seen.outcome == NOT_REACHED and not Decided.is_awaited_by(result):

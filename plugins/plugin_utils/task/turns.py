@@ -39,3 +39,8 @@ def others_turn() -> Iterator[None]:
         yield
     finally:
         turn.acquire()
+
+
+def takes_turns() -> bool:
+    """Whether this thread is one of several."""
+    return _here.turn is not None
