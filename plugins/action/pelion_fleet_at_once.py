@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import resource
 import time
 from typing import Any
 
@@ -12,6 +13,10 @@ from ..plugin_utils.task.fleet_action import FleetAction
 
 TOLD_FIRST = 2.0
 """Seconds after which it is said how far it is; then each time when twice as many have gone by."""
+
+FILES_FOR_A_BOARD = 10
+"""That Ansible's ssh plugin has open at a time: pipes to ssh, one for a password, and what starting a program takes."""
+OWN_FILES = 100
 
 
 class ActionModule(FleetAction):
@@ -32,9 +37,12 @@ class ActionModule(FleetAction):
         except NotAtOnceError as why:
             self.warn(f"The boards are worked on one by one, as many at a time as Ansible's `forks` says, since {why}.")
             return {"changed": False, "boards": {}, "one_by_one": wanted, "failed_boards": []}
-        parallel = max(1, arguments["parallel"])
+        parallel = max(1, min(arguments["parallel"], len(wanted)))
         if throttle := int(self._task.throttle or 0):
             parallel = min(parallel, throttle)
+        if (possible := most_with_files(parallel)) < parallel:
+            parallel = possible
+            self.warn(f"Only {parallel} boards are worked on at a time, since a process may not open more files here.")
         boards = dict(
             hosts.results(self._find_needle("tasks", arguments["task"]), wanted, parallel, self._progress(len(wanted)))
         )
@@ -59,3 +67,14 @@ class ActionModule(FleetAction):
 
 def _true(result: dict[str, Any]) -> set[str]:
     return {name for name, value in result.items() if value is True}
+
+
+def most_with_files(parallel: int) -> int:
+    """How many boards, ``parallel`` at the most, this process may have files for. Raises its own limit where it can."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = OWN_FILES + parallel * FILES_FOR_A_BOARD
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        return max(1, (soft - OWN_FILES) // FILES_FOR_A_BOARD)
+    return parallel

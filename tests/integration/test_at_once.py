@@ -209,6 +209,16 @@ def test_where_it_cannot_be_known_which_boards_take_part_each_has_a_task_of_its_
     assert re.findall(r"ok: \[(.*)\]", asked) == ["board-0", "board-3"] + ["board-6"] * (kind == "rescue")
 
 
+def test_where_few_files_may_be_open_fewer_boards_are_worked_on_at_a_time(bench: Bench) -> None:
+    command = bench.command([at_once(), write(bench.home, "together", "together")])
+    limited = ["sh", "-c", 'ulimit -n 140; exec "$@"', "sh", *command]
+    ended = subprocess.run(limited, env=bench.environment(), capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout
+    assert "Only 4 boards are worked on at a time" in ended.stdout + ended.stderr
+    reached = [result for result in bench.results("together")["boards"].values() if result.get("failed")]
+    assert {result["reason"] for result in reached} == {"no-answer"} and len(bench.calls()) == 8
+
+
 def test_an_interrupt_ends_it_and_what_it_called(bench: Bench) -> None:
     command = bench.command([at_once()])
     running = subprocess.Popen(
