@@ -162,8 +162,9 @@ class Store:
             raise StoreError(
                 f"The vault secret that a new entry would get (vault id {self._vault.chosen_id()!r}) opens none of the "
                 f"{tried} entries of the store {self.directory}, so nothing is written with it. Was it mistyped, or is "
-                "it another store's? With several vault IDs, vault_id chooses one. To use a second secret in a store, "
-                "write the entry with a secret that the store knows, then run `ansible-vault rekey` on that file.",
+                "it another store's? With several vault IDs, vault_id (in the role: provision_pelion_vault_id) chooses "
+                "one. To use a second secret in a store, write the entry with a secret that the store knows, then run "
+                "`ansible-vault rekey` on that file.",
                 path=str(self.directory),
             )
         self._vault.chosen_id()
