@@ -30,14 +30,15 @@ def leaving(
     says: Mapping[str, str | None],
     inventory: Collection[str] = (),
     shows: Mapping[str, Collection[str]] = MappingProxyType({}),
+    seen: Collection[str] = (),
 ) -> Leaving:
     """For the boards of those ``names``; ``says`` has the device IDs that boards say are their own, of boards that
     leave and of others that are there, None of one that could not be asked; ``shows`` the host keys that ssh has
-    proven of boards that are there.
+    proven of boards that are there; ``seen`` are the names of boards that this user's inventories would miss.
 
     Raises PelionError for names that nobody has, and for boards that are there under another name.
     """
-    unknown = unknown_names(remembered, names, inventory, remembered.keys() - set(inventory))
+    unknown = unknown_names(remembered, names, {*inventory, *seen}, {*remembered, *seen} - set(inventory))
     if unknown:
         hints = "".join(f" Did you mean {near}?" for near in unknown.values() if near)
         raise PelionError(

@@ -81,7 +81,7 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
         "not-asked": Kind("It was not asked.", "Run again without a limit that leaves it out."),
         # It is expected, and the inventory does not have it.
         "missing": Kind(
-            "It is not in the inventory; it was last seen at {last_seen}.",
+            "It is not in the inventory; it was last proven to be registered at {last_seen}.",
             "Switch it on and connect it. If it will not come back, run pelion.mbl.remove_gone with -e boards={board}.",
             "They are not in the inventory, though the team has provisioned them.",
         ),
