@@ -55,7 +55,8 @@ NEAR = 0.85
 """How like the prefix (0 to 1) a beginning is that was meant to be it."""
 ROLE_VARIABLES = {
     *WISHES,
-    *("team_store", "user_store", "vault_id", "api_host", "ca_path", "verify", "warn_days", "lock_timeout"),
+    *("team_store", "user_store", "vault_id", "api_host", "ca_path", "verify", "warn_days"),
+    *BOARD_ARGUMENTS,
 }
 """All of them; a test compares them with argument_specs.yml."""
 
@@ -74,7 +75,7 @@ class ActionModule(FleetAction):
         if isinstance(wishes, Reason):
             # Often that of all boards: the decision says it once.
             return {"changed": False, **Unasked(wishes).to_json()}
-        found = board_of(self, arguments["lock_timeout"]).inspect(may_change=not self.check_mode)
+        found = board_of(self, arguments).inspect(may_change=not self.check_mode)
         host_keys = host_keys_of(self._connection, self._task_vars)
         name = str(self._task_vars["inventory_hostname"])
         if wishes.roster is not None:
