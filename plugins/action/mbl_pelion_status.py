@@ -39,7 +39,7 @@ class ActionModule(Action):
             return {"changed": False, "failure": {"msg": str(error), "unreachable": True}}
 
     def _ask(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        board = board_of(self, arguments["lock_timeout"])
+        board = board_of(self, arguments)
         wanted, deadline = arguments["wait_for"], time.monotonic() + arguments["timeout"]
         found = board.inspect(may_change=False)
         while wanted and not getattr(found, wanted):

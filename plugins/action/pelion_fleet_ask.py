@@ -20,7 +20,7 @@ class ActionModule(FleetAction):
         if isinstance(variables, Reason):
             # Often that of all boards: the decision says it once.
             return {"changed": False, **Unasked(variables).to_json()}
-        found = board_of(self, variables.lock_timeout).inspect(may_change=not self.check_mode)
+        found = board_of(self, variables.board).inspect(may_change=not self.check_mode)
         host_keys = host_keys_of(self._connection, self._task_vars)
         name, wishes = str(self._task_vars["inventory_hostname"]), variables.wishes
         if wishes.roster is not None:

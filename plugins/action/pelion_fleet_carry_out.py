@@ -32,7 +32,7 @@ class ActionModule(FleetAction):
         work = NOT_IN_STORE if items is None else work_for(found, items, part.when_bootstrapped)
         if part.reconnect and not work.changes:
             work = replace(work, reconnect=True)
-        board = board_of(self, arguments["lock_timeout"])
+        board = board_of(self, arguments)
         result = bring_to(
             self, board, found, work, items, part.registration_timeout, (part.dev_cert, part.update_resources)
         )

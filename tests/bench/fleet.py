@@ -154,11 +154,11 @@ class Bench:
         """What a board is asked with, and what it is injected with, from the store of the plays before."""
         sent: list[str] = []
 
-        def capture(program: str) -> str:
+        def capture(program: str, _seconds: float) -> str:
             sent.append(program)
             raise BoardError("captured", reason="no-answer")
 
-        device = Board(capture, lock_timeout=60)
+        device = Board(capture, lock_timeout=60, board_timeout=300)
         store = Store(self._directory / ".mbl-store/team", Vault([("default", VaultSecret(PASSWORD.encode()))]))
         developer = store.read(DeveloperCredentials, store.names(DeveloperCredentials)[0])
         update = store.read(UpdateResources, store.names(UpdateResources)[0])

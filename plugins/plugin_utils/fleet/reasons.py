@@ -230,6 +230,7 @@ WORK_REASONS: Mapping[str, Kind] = MappingProxyType(
         "no-record": Kind("it has no record of what was injected"),
         "other-injected": Kind("other credentials were injected"),
         "kcm-changed": Kind("another tool has changed its KCM since"),
+        "damaged-items": Kind("copies of items in its KCM are damaged: {items}"),
         "lacks-certificate": Kind("it holds no {title} certificate"),
         "holds-other-certificate": Kind("it holds another {title} certificate"),
         "lacks-items": Kind("its KCM lacks {items}"),

@@ -97,6 +97,11 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
             _PROVISION,
             "They are not provisioned: they lack some of the credentials.",
         ),
+        "damaged": Kind(
+            "Copies of items in its KCM are damaged: {items}.",
+            _PROVISION,
+            "Copies of items in their KCM are damaged.",
+        ),
         "not-provisioned": Kind("It is not provisioned: its utility does not call it configured.", _PROVISION),
         "renamed": Kind(
             "The team knows it as {former}, which has the same {shared}.",

@@ -183,13 +183,13 @@ class _Judge:
     def _unprovisioned(self, answer: BoardStatus) -> Reason | None:
         if answer.interrupted:
             return Reason("interrupted")
-        if answer.configured:
-            return None
-        if kcm.is_empty(answer.missing_items):
+        if kcm.is_empty(answer.missing_items) and not answer.configured:
             return Reason("holds-no-credentials")
-        if answer.missing_items:
+        if answer.missing_items and not answer.configured:
             return Reason("lacks-credentials", {"items": ", ".join(answer.missing_items)})
-        return Reason("not-provisioned")
+        if answer.damaged_items:
+            return Reason("damaged", {"items": ", ".join(answer.damaged_items)})
+        return None if answer.configured else Reason("not-provisioned")
 
     def _copied(self, name: str) -> Reason | None:
         copy = self._identities.copies.get(name)

@@ -18,6 +18,7 @@ from ..reasons import Reason
 from ..team.developer_certificates import check_request
 from ..words import nearest
 from .action import plain
+from .board import BOARD_ARGUMENTS
 
 _KINDS: dict[Any, dict[str, Any]] = {
     str: {"type": "str"},
@@ -54,18 +55,17 @@ WISHES = _arguments(Wishes, {}) | _arguments(UpdateWish, VARIABLES)
 """Those that may differ from board to board, without their prefix: an argument spec."""
 TEAM = ("team_store", "user_store", "vault_id", "api_host", "ca_path", "verify")
 """Those that say which stores and which account; they have to be the same for all boards of a play."""
-ROLE_VARIABLES = {*WISHES, *TEAM, "warn_days", "lock_timeout", "parallel", "tell"}
+ROLE_VARIABLES = {*WISHES, *TEAM, *BOARD_ARGUMENTS, "warn_days", "parallel", "tell"}
 """All of them; a test compares them with argument_specs.yml."""
-_LOCK_TIMEOUT = 60
 
 
 @dataclass(frozen=True)
 class RoleVariables:
-    """What they say. ``team`` has the values of TEAM that are given; ``lock_timeout`` is in seconds."""
+    """What they say. ``team`` has the values of TEAM that are given, ``board`` those of BOARD_ARGUMENTS."""
 
     wishes: Wishes
     team: Mapping[str, Any]
-    lock_timeout: int
+    board: Mapping[str, int]
 
     @classmethod
     def read(cls, templar: Any, task_vars: Mapping[str, Any]) -> RoleVariables | Reason:
@@ -73,15 +73,15 @@ class RoleVariables:
         if problem := unknown_variable(task_vars):
             return problem
         try:
-            given = dict(_given(templar, task_vars, (*WISHES, *TEAM, "lock_timeout")))
+            given = dict(_given(templar, task_vars, (*WISHES, *TEAM, *BOARD_ARGUMENTS)))
+            board = _validated(BOARD_ARGUMENTS, {name: given.pop(name) for name in BOARD_ARGUMENTS if name in given})
         except PelionError as error:
             return Reason("wrong-variable", {"text": str(error)})
         team = {name: given.pop(name) for name in TEAM if name in given}
-        lock_timeout = given.pop("lock_timeout", _LOCK_TIMEOUT)
         wishes = wishes_of({name: value for name, value in given.items() if value != "" or not _may_be_empty(name)})
         if isinstance(wishes, Reason):
             return wishes
-        return cls(wishes, {name: value for name, value in team.items() if value != ""}, int(lock_timeout))
+        return cls(wishes, {name: value for name, value in team.items() if value != ""}, board)
 
 
 def _may_be_empty(name: str) -> bool:
@@ -130,13 +130,21 @@ def _misspelt_prefix(variables: Iterable[str]) -> Reason | None:
     return None
 
 
-def wishes_of(given: Mapping[str, Any]) -> Wishes | Reason:
-    """The wishes, or the reason for which they mean nothing."""
-    validator = ArgumentSpecValidator({PREFIX + name: argument for name, argument in WISHES.items()})
+def _validated(arguments: Mapping[str, dict[str, Any]], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values by ``arguments``, defaults included. Raises PelionError, by the names that people know them by."""
+    validator = ArgumentSpecValidator({PREFIX + name: argument for name, argument in arguments.items()})
     checked = validator.validate({PREFIX + name: value for name, value in given.items()})
     if checked.error_messages:
-        return Reason("wrong-variable", {"text": "; ".join(checked.error_messages)})
-    variables = {name.removeprefix(PREFIX): value for name, value in checked.validated_parameters.items()}
+        raise PelionError("; ".join(checked.error_messages))
+    return {name.removeprefix(PREFIX): value for name, value in checked.validated_parameters.items()}
+
+
+def wishes_of(given: Mapping[str, Any]) -> Wishes | Reason:
+    """The wishes, or the reason for which they mean nothing."""
+    try:
+        variables = _validated(WISHES, given)
+    except PelionError as error:
+        return Reason("wrong-variable", {"text": str(error)})
     if "roster" in given:
         # Whatever comes out empty, such as a template or a list without entries, admits nobody.
         variables["roster"] = [entry for entry in variables["roster"] or () if entry.strip()]

@@ -210,6 +210,7 @@ WORK_CASES: dict[str, Callable[[], list[Reason]]] = {
     "no-record": differing,
     "other-injected": lambda: differing(record={"fingerprint": "other"}),
     "kcm-changed": lambda: differing(**BY_ANOTHER),
+    "damaged-items": lambda: differing(damaged=("mbed.Manufacturer (BACKUP)",)),
     "lacks-certificate": differing,
     "holds-other-certificate": lambda: differences(HOLDER.board, ITEMS_HELD),
     "lacks-items": lambda: differing(files=differing_files()),

@@ -101,6 +101,8 @@ def test_what_is_not_a_status_is_refused_by_its_board(result: Any) -> None:
         (answer(interrupted=True), [device()], "interrupted", {}),
         (answer(configured=False, missing_items=ALL_ITEMS), [], "holds-no-credentials", {}),
         (answer(configured=False, missing_items=["a", "b"]), [], "lacks-credentials", {"items": "a, b"}),
+        (answer(damaged_items=["a (BACKUP)", "b (WORKING)"]), [], "damaged", {"items": "a (BACKUP), b (WORKING)"}),
+        (answer(configured=False, damaged_items=["a (WORKING)"]), [], "damaged", {"items": "a (WORKING)"}),
         (answer(configured=False), [], "not-provisioned", {}),
         (answer(device_id=None), [device()], "device-id-unknown", {}),
         (answer(), [], "device-gone", {}),
