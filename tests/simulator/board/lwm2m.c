@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <mbedtls/base64.h>
 #include <mbedtls/oid.h>
 #include <mbedtls/x509_crt.h>
 
@@ -421,6 +422,18 @@ static void value_of_query(const char *uri, const char *name, char value[NAME_SI
     }
 }
 
+// The value of a resource of object 10255, for which vendor and class the board takes updates.
+static void print_id(FILE *links, unsigned resource) {
+    struct bytes id;
+    unsigned char text[32];
+    size_t size;
+    if (read_item(KCM_CONFIG, resource == 3 ? "mbed.VendorId" : "mbed.ClassId", &id) &&
+        mbedtls_base64_encode(text, sizeof text, &size, id.data, id.size) == 0) {
+        fprintf(links, ";v=\"%s\"", (char *)text);
+    }
+    free(id.data);
+}
+
 // The objects and resources of a board, in link format: more than one block.
 static struct bytes objects(void) {
     static const struct {
@@ -433,6 +446,9 @@ static struct bytes objects(void) {
         fprintf(links, "%s</%u/0>", i == 0 ? "" : ",", ranges[i].object);
         for (unsigned resource = ranges[i].first; resource <= ranges[i].last; resource++) {
             fprintf(links, ",</%u/0/%u>", ranges[i].object, resource);
+            if (ranges[i].object == 10255 && (resource == 3 || resource == 4)) {
+                print_id(links, resource);
+            }
         }
     }
     fclose(links);

@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+import base64
+import re
+import uuid
+
 from aiocoap import CHANGED, CREATED, DELETE, DELETED, NOT_FOUND, POST, Message
 from aiocoap.numbers import Code
 from OpenSSL import SSL
@@ -57,6 +61,8 @@ class Registration:
         peer.tries("register")
         lifetime = _lifetime(request) or DEFAULT_LIFETIME
         device = self._state.register(peer.der, lifetime, queries(request).get("et", ""))
+        vendor, kind = (_told_id(request, path) for path in ("10255/0/3", "10255/0/4"))
+        device.vendor_id, device.device_class = str(vendor or ""), kind.hex if kind else ""
         peer.succeeded(device.id)
         peer.wait_at_most(lifetime + TIMEOUT)
         return CREATED, _location(device)
@@ -75,3 +81,12 @@ def _lifetime(request: Message) -> int | None:
 def _location(device: Device) -> tuple[str, ...]:
     # Arm's client takes the last segment for its id.
     return ("rd", device.account_id, device.id)
+
+
+def _told_id(request: Message, path: str) -> uuid.UUID | None:
+    """The value of a resource among the links that a device registers with."""
+    found = re.search(rb"</" + path.encode() + rb'>[^,]*;v="([A-Za-z0-9+/=]+)"', request.payload)
+    try:
+        return uuid.UUID(bytes=base64.b64decode(found[1], validate=True)) if found else None
+    except ValueError:
+        return None
