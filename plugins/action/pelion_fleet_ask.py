@@ -56,6 +56,7 @@ NEAR = 0.85
 ROLE_VARIABLES = {
     *WISHES,
     *("team_store", "user_store", "vault_id", "api_host", "ca_path", "verify", "warn_days", "lock_timeout"),
+    "longest_absence_days",
 }
 """All of them; a test compares them with argument_specs.yml."""
 

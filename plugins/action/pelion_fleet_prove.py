@@ -2,15 +2,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
+from ..plugin_utils.credentials.update_resources import UpdateResources
 from ..plugin_utils.errors import PelionError
 from ..plugin_utils.fleet.identity import Identities
 from ..plugin_utils.fleet.memory import read_fleet, remember
-from ..plugin_utils.fleet.proof import Claim, prove
+from ..plugin_utils.fleet.proof import Claim, Proof, prove, takes_updates
+from ..plugin_utils.store.store import Store
 from ..plugin_utils.task.fleet_action import FleetAction
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
+from ..plugin_utils.task.readiness_options import TERMS_ARGUMENTS, terms_of
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
+from ..plugin_utils.team.signers import Signers
 
 
 class ActionModule(FleetAction):
@@ -20,6 +26,7 @@ class ActionModule(FleetAction):
         **STORE_ARGUMENTS,
         "carried_out": {"type": "dict", "required": True},
         "verify": {"type": "bool", "default": True},
+        **TERMS_ARGUMENTS,
     }
 
     def take_step(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -32,11 +39,13 @@ class ActionModule(FleetAction):
         identities = Identities.of(
             (claim.sighting for claim in claims.values()), read_fleet(stores.team), self._task_vars["groups"]["all"]
         )
-        unproven = {name: copy.reason for name, copy in identities.copies.items()}
+        proof, ahead = Proof({name: copy.reason for name, copy in identities.copies.items()}), timedelta(0)
         if claims and arguments["verify"]:
             with open_api(self, arguments, stores) as api:
                 timeout = max(claim.timeout for claim in claims.values())
-                unproven = prove(api, list(claims.values()), timeout, identities)
+                proof = prove(api, list(claims.values()), timeout, identities)
+                ahead = api.ahead
+        unproven = proof.unproven
         proven = {
             name: identities.now(name, claim.dev_cert, claim.site)
             for name, claim in claims.items()
@@ -46,8 +55,22 @@ class ActionModule(FleetAction):
             remember(stores.team, proven, identities.former_names(proven))
         except PelionError as error:
             self.warn(str(error))
+        signers = self._signers(stores.team, {claims[name].update_resources for name in proven})
+        terms = terms_of(arguments, ahead)
         return {
             "changed": False,
             "proven": sorted(proven),
             "unproven": {name: reason.to_json() for name, reason in unproven.items()},
+            "takes_updates": {
+                name: takes_updates(claims[name], signers, proof.devices, terms).to_json() for name in proven
+            },
         }
+
+    def _signers(self, team: Store, names: Iterable[str]) -> Signers | None:
+        """What has just been put on boards was read a moment ago; who has removed it since is told by ``status``."""
+        try:
+            entries = {name: team.read(UpdateResources, name) for name in names}
+        except PelionError as error:
+            self.warn(str(error))
+            return None
+        return Signers.of((name, entry) for name, entry in entries.items() if entry)

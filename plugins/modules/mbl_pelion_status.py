@@ -200,4 +200,10 @@ missing_items:
   elements: str
   returned: success
   sample: [mbed.UpdateAuthCert]
+registered_since_injection:
+  description:
+    - Whether it is proven that the board has registered since its content was put there, so that the cloud has been
+      told the vendor and class IDs that it holds. C(false) where nothing proves it.
+  type: bool
+  returned: success
 """

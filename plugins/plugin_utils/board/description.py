@@ -41,6 +41,7 @@ class BoardStatus:
     update_certificate: Description | None = None
     provisioned_by: str | None = None
     missing_items: list[str] = field(default_factory=list)
+    registered_since_injection: bool = False
 
     @classmethod
     def of(cls, found: Inspection) -> BoardStatus:
@@ -67,6 +68,7 @@ class BoardStatus:
             update_certificate=found.update_certificate,
             provisioned_by=found.provisioned_by,
             missing_items=found.missing_items,
+            registered_since_injection=found.registered_since_injection,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -104,4 +106,5 @@ class BoardStatus:
             update_certificate=given.mapping_or_none("update_certificate"),
             provisioned_by=given.text_or_none("provisioned_by"),
             missing_items=given.texts("missing_items"),
+            registered_since_injection=given.flag("registered_since_injection"),
         )
