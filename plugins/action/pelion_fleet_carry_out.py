@@ -49,6 +49,9 @@ class ActionModule(FleetAction):
                 timeout=part.registration_timeout,
                 host_keys=host_keys_of(self._connection, self._task_vars).fingerprints,
                 site=part.site,
+                update_resources=part.update_resources,
+                update_certificate=(result["after"]["update_certificate"] or {}).get("fingerprint", ""),
+                drift=found.drift,
             )
             result["claim"] = claim.to_json()
         return result

@@ -233,4 +233,10 @@ damaged_items:
   elements: str
   returned: success
   sample: [mbed.Manufacturer (BACKUP)]
+registered_since_injection:
+  description:
+    - Whether it is proven that the board has registered since its content was put there, so that the cloud has been
+      told the vendor and class IDs that it holds. C(false) where nothing proves it.
+  type: bool
+  returned: success
 """

@@ -47,6 +47,16 @@ options:
     description: Whether to ask the cloud. Without, boards are taken at their word.
     type: bool
     default: true
+  warn_days:
+    description: A board with an update certificate that ends within so many days is not said to take updates.
+    type: int
+    default: 30
+  longest_absence_days:
+    description:
+      - For how many days at the most a board may be switched off or out of reach. An update certificate that ends
+        within so many days more than O(warn_days) is warned of, since the next one must reach each board before that.
+    type: int
+    default: 90
 extends_documentation_fragment:
   - pelion.mbl.attributes
   - pelion.mbl.attributes.info
@@ -85,6 +95,12 @@ proven:
   elements: str
   returned: success
   sample: [mbed-linux-os-9709]
+takes_updates:
+  description: Whether boards that are proven take updates, by board; if not, or if that is not
+    known, with the reason as a code with its facts.
+  type: dict
+  returned: success
+  sample: {mbed-linux-os-9709: {answer: "yes", reason: null, rotate_by: "2045-08-27T00:00:00Z"}}
 reason:
   description: Why the task failed, as a code for scripts, where it is of a known kind. The message says it in words.
   type: str

@@ -44,6 +44,7 @@ class BoardStatus:
     missing_items: list[str] = field(default_factory=list)
     host_keys: list[str] = field(default_factory=list)
     damaged_items: list[str] = field(default_factory=list)
+    registered_since_injection: bool = False
 
     @classmethod
     def of(cls, found: Inspection, host_keys: Iterable[str] = ()) -> BoardStatus:
@@ -72,6 +73,7 @@ class BoardStatus:
             missing_items=found.missing_items,
             host_keys=list(host_keys),
             damaged_items=list(found.damaged),
+            registered_since_injection=found.registered_since_injection,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -111,4 +113,5 @@ class BoardStatus:
             missing_items=given.texts("missing_items"),
             host_keys=given.texts("host_keys"),
             damaged_items=given.texts("damaged_items"),
+            registered_since_injection=given.flag("registered_since_injection"),
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..board.inspection import Inspection
+from ..fleet.readiness import Readiness
 from ..json_object import JsonObject
 from .entries import FORMATS, HeldCertificate, Report
 from .summary import table
@@ -65,6 +66,14 @@ def results_of_boards(result: Mapping[str, Any]) -> Mapping[str, Mapping[str, An
     except ValueError:
         return {}
     return {name: board for name, board in boards.items() if isinstance(board, Mapping)}
+
+
+def judged(result: Mapping[str, Any]) -> dict[str, Readiness]:
+    """The boards of which a task judged whether they take updates; none for any other result."""
+    try:
+        return {name: Readiness.from_json(found) for name, found in JsonObject(result).mapping("takes_updates").items()}
+    except ValueError:
+        return {}
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ WISHES = _arguments(Wishes, {}) | _arguments(UpdateWish, VARIABLES)
 """Those that may differ from board to board, without their prefix: an argument spec."""
 TEAM = ("team_store", "user_store", "vault_id", "api_host", "ca_path", "verify")
 """Those that say which stores and which account; they have to be the same for all boards of a play."""
-ROLE_VARIABLES = {*WISHES, *TEAM, *BOARD_ARGUMENTS, "warn_days", "parallel", "tell"}
+ROLE_VARIABLES = {*WISHES, *TEAM, *BOARD_ARGUMENTS, "warn_days", "longest_absence_days", "parallel", "tell"}
 """All of them; a test compares them with argument_specs.yml."""
 
 
