@@ -189,7 +189,7 @@ def test_a_board_is_known_by_its_host_key_whatever_its_client_says() -> None:
         remembered={"before": Remembered((KEY,), ID, "bench", "2026-11-01T00:00:00Z")},
         devices=[device()],
     )
-    report = status_report(fleet, NOW, playbook="status")
+    report = status_report(fleet, Terms(NOW), playbook="status")
     assert [(board.name, board.code, board.device_id) for board in report.boards] == [("today", "renamed", ID)]
     assert "the same ssh host key" in report.boards[0].reason
 
@@ -207,7 +207,7 @@ def test_boards_that_swapped_names_are_told_as_renamed() -> None:
         },
         devices=[device(), device(id="2" * 32)],
     )
-    told = {board.name: (board.code, board.facts) for board in status_report(fleet, NOW, playbook="status").boards}
+    told = {board.name: (board.code, board.facts) for board in status_report(fleet, Terms(NOW), playbook="status").boards}
     assert told == {
         "a": ("renamed", {"former": "b", "shared": "ssh host key"}),
         "b": ("renamed", {"former": "a", "shared": "ssh host key"}),
@@ -220,7 +220,7 @@ def test_a_board_with_another_host_key_is_not_the_remembered_one() -> None:
         remembered={"a": Remembered((KEY,), ID, "bench", "2026-11-01T00:00:00Z")},
         devices=[device()],
     )
-    report = status_report(fleet, NOW, playbook="status")
+    report = status_report(fleet, Terms(NOW), playbook="status")
     assert (report.boards[0].code, report.boards[0].device_id) == ("device-id-unknown", None)
     [warning] = report.warnings
     assert "host keys have changed" in warning and ": a." in warning
