@@ -207,7 +207,8 @@ def test_boards_that_swapped_names_are_told_as_renamed() -> None:
         },
         devices=[device(), device(id="2" * 32)],
     )
-    told = {board.name: (board.code, board.facts) for board in status_report(fleet, Terms(NOW), playbook="status").boards}
+    report = status_report(fleet, Terms(NOW), playbook="status")
+    told = {board.name: (board.code, board.facts) for board in report.boards}
     assert told == {
         "a": ("renamed", {"former": "b", "shared": "ssh host key"}),
         "b": ("renamed", {"former": "a", "shared": "ssh host key"}),
