@@ -37,7 +37,7 @@ seealso:
 EXAMPLES = r"""
 - name: Ask the board what it holds
   pelion.mbl.pelion_fleet_ask:
-  register: asked
+  register: answer
 """
 
 RETURN = r"""

@@ -50,16 +50,13 @@ seealso:
 """
 
 EXAMPLES = r"""
+# ask.yml has one task, pelion.mbl.pelion_fleet_ask. Where it cannot be done at once, the boards in asked.one_by_one are
+# left to that task, imported after this one.
 - name: Ask all boards what they hold
   pelion.mbl.pelion_fleet_at_once:
     task: ask.yml
   run_once: true
   register: asked
-
-- name: Ask the boards one by one where that cannot be done
-  ansible.builtin.import_tasks: ask.yml
-  run_once: '{{ not asked.one_by_one }}'
-  when: inventory_hostname in asked.one_by_one
 """
 
 RETURN = r"""

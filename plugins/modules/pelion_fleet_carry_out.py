@@ -46,7 +46,7 @@ EXAMPLES = r"""
 - name: Carry out the board's part
   pelion.mbl.pelion_fleet_carry_out:
     part: '{{ fleet.parts[inventory_hostname] }}'
-    found: '{{ asked.found }}'
+    found: '{{ asked.boards[inventory_hostname].found }}'
   when: inventory_hostname in fleet.parts
   register: carried_out
 """

@@ -72,7 +72,7 @@ EXAMPLES = r"""
   pelion.mbl.pelion_fleet_conclude:
     asked: '{{ asked.boards }}'
     parts: '{{ fleet.parts }}'
-    carried_out: '{{ carried_out.boards }}'
+    carried_out: "{{ dict(ansible_play_batch | zip(ansible_play_batch | map('extract', hostvars, 'carried_out'))) }}"
   run_once: true
   register: ended
 """

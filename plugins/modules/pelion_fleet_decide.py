@@ -62,7 +62,7 @@ seealso:
 EXAMPLES = r"""
 - name: Decide what each board gets
   pelion.mbl.pelion_fleet_decide:
-    asked: "{{ dict(ansible_play_batch | zip(ansible_play_batch | map('extract', hostvars, 'asked'))) }}"
+    asked: '{{ asked.boards }}'
   run_once: true
   register: fleet
 """

@@ -24,10 +24,13 @@ ORDER = [
     "pelion_dev_cert",
     # The role's steps, on fresh boards.
     "pelion_fleet_check",
+    "pelion_fleet_at_once",
     "pelion_fleet_ask",
     "pelion_fleet_decide",
     "pelion_fleet_carry_out",
     "pelion_fleet_conclude",
+    "pelion_fleet_tell",
+    "mbl_identify",
     "pelion_fleet_info",
     "pelion_fleet_name",
     "pelion_fleet_report",
@@ -98,6 +101,7 @@ def bench(own_lab: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Bench:
     bench = Bench(own_lab, tmp_path_factory.mktemp("bench"))
     pem = a_key(number=2).private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     files = {
+        "ask.yml": b"- name: Ask the board\n  pelion.mbl.pelion_fleet_ask:\n  register: answer\n",
         "devices.csv": bench.named("board,name\nmbed-linux-os-9709,gate\n").encode(),
         "update_default_resources.c": c_source(update_values()),
         ".update-certificates/default.key.pem": pem,

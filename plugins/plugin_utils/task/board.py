@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..board.board import Board
@@ -21,8 +21,13 @@ BOARD_ARGUMENTS = {
 
 
 def board_of(action: Action, arguments: Mapping[str, Any]) -> Board:
-    """The board that ``action`` runs for, by BOARD_ARGUMENTS of its ``arguments``. Each call of its ``run`` is one
-    exchange."""
+    """The board that ``action`` runs for, by BOARD_ARGUMENTS of its ``arguments``."""
+    return Board(exchange_of(action), **{name: arguments[name] for name in BOARD_ARGUMENTS})
+
+
+def exchange_of(action: Action) -> Callable[[str, float], str]:
+    """What sends a program to the shell of the board that ``action`` runs for, and returns what it printed. It is ended
+    after so many seconds. Raises BoardError."""
 
     def run(program: str, seconds: float) -> str:
         # The program goes over standard input: it is in no argument list, log or file, on neither side.
@@ -32,4 +37,4 @@ def board_of(action: Action, arguments: Mapping[str, Any]) -> Board:
             raise BoardError.of("no-answer", str(answer["rc"]))
         return str(answer["stdout"])
 
-    return Board(run, **{name: arguments[name] for name in BOARD_ARGUMENTS})
+    return run

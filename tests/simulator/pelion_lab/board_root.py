@@ -21,6 +21,8 @@ root::0:0:root:/home/root:/usr/lib/lab-login-shell
 avahi:*:999:999::/:/bin/false
 sshd:*:998:998::/run/sshd:/bin/false
 """
+LEDS = {"board:green:usr0": "none mmc0 [heartbeat] timer", "board:red:power": "[none] timer"}
+"""With their triggers, as the kernel shows them. They are files here, which keep what was written last."""
 CLOUD_NAMES = ("bootstrap.lab.pelion.test", "lwm2m.lab.pelion.test")
 
 
@@ -58,6 +60,10 @@ def make_root(
         "etc/avahi/avahi-daemon.conf": (BOARD / "avahi-daemon.conf").read_text(),
         "etc/avahi/services/ssh.service": (BOARD / "ssh.service").read_text(),
     }
+    for led, triggers in LEDS.items():
+        place = f"sys/class/leds/{led}"
+        (root / place).mkdir(parents=True)
+        files |= {f"{place}/trigger": triggers, f"{place}/brightness": "0", f"{place}/max_brightness": "255"}
     for name, content in files.items():
         (root / name).write_text(content)
     for program in (system / "opt/arm").iterdir():
