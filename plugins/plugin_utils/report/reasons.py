@@ -109,7 +109,7 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
         "device-not-registered": Kind("The Device Directory has its device as {state}.", _PROVISION),
         "device-suspended": Kind(
             "Somebody suspended its device in the Device Directory.",
-            "Let it connect again with the module pelion.mbl.pelion_device and suspended: false.",
+            "To let it connect again: ansible localhost -m pelion.mbl.pelion_device -a 'ids=ID suspended=false'",
         ),
         "certificate-ends": Kind(
             "Its {title} certificate ends on {not_after} (days left: {days}).",
