@@ -15,8 +15,8 @@ def known_update_certificates(store: Store, report: Callable[[str], None]) -> di
     """The names of the store's update resources by their certificates' fingerprints (SHA-256, hex), former ones
     included.
 
-    A certificate that one entry has and another had is told of the one that has it. Each entry is opened once;
-    ``report`` is told of those that cannot be read. Raises StoreError for a store that cannot be listed, and
+    A certificate that one entry has and another one had belongs to the one that has it. Each entry is opened once;
+    ``report`` gets the errors of those that cannot be read. Raises StoreError for a store that cannot be listed, and
     NoSecretError when the run has no vault secret for one that has entries.
     """
     current: dict[str, str] = {}
