@@ -59,11 +59,10 @@ class CallbackModule(CallbackBase):
         self._run.check_mode = bool(known.get("ansible_check_mode"))
         hosts = known.get("ansible_play_hosts_all", ())
         boards = [str(host) for host in hosts if host not in LOCAL]
+        for board in boards:
+            if address := variables._inventory.get_host(board).vars.get("ansible_host"):
+                self._run.addresses[board] = str(address)
         self._run.begin_batch(boards if _has_a_task_for_each(play.compile()) else ())
-
-    def v2_runner_on_start(self, host: Any, task: Any) -> None:
-        if address := host.vars.get("ansible_host"):
-            self._run.addresses[host.get_name()] = str(address)
 
     def v2_runner_on_ok(self, result: Any) -> None:
         made = self._made(result)
@@ -117,6 +116,7 @@ def _has_a_task_for_each(parts: Any) -> bool:
     return any(
         _has_a_task_for_each([*part.block, *part.rescue, *part.always])
         if isinstance(part, Block)
-        else not part.run_once and part.action not in C._ACTION_META
+        # What is a template is decided when it is the task's turn.
+        else part.run_once is not True and part.action not in C._ACTION_META
         for part in parts
     )

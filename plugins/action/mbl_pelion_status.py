@@ -14,6 +14,7 @@ from ..plugin_utils.errors import PelionError
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.board import BOARD_ARGUMENTS, board_of
 from ..plugin_utils.task.host_keys import host_keys_of
+from ..plugin_utils.task.turns import others_turn
 
 PAUSE = 2
 """Seconds between two exchanges with a board that is waited for."""
@@ -38,7 +39,7 @@ class ActionModule(Action):
             return {"changed": False, "failure": {"msg": str(error), "unreachable": True}}
 
     def _ask(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        board = board_of(self, arguments["lock_timeout"])
+        board = board_of(self, arguments)
         wanted, deadline = arguments["wait_for"], time.monotonic() + arguments["timeout"]
         found = board.inspect(may_change=False)
         while wanted and not getattr(found, wanted):
@@ -50,7 +51,8 @@ class ActionModule(Action):
                     reason=f"not-{wanted}",
                     **BoardStatus.of(found).to_json(),
                 )
-            time.sleep(PAUSE)
+            with others_turn():
+                time.sleep(PAUSE)
             found = board.inspect(may_change=False)
         for warning in found.warnings:
             self.warn(f"{self._task_vars['inventory_hostname']}: {warning}")

@@ -18,7 +18,8 @@ description:
   - It does not ask the cloud. For what the Device Directory says, give the device IDs of all boards in one call to
     M(pelion.mbl.pelion_device_info).
   - Warns when the board's clock is off by more than an hour, when a certificate is not valid by that clock (the client
-    itself goes by the time that a server gave it), and when the client cannot write its log.
+    itself goes by the time that a server gave it), when the client cannot write its log, and when a copy of an item in
+    the board's storage is damaged.
 options:
   wait_for:
     description:
@@ -223,4 +224,19 @@ failure:
   sample:
     msg: 'Failed to connect to the host via ssh: connect to host 192.0.2.7 port 22: Connection refused'
     unreachable: true
+damaged_items:
+  description:
+    - Items of which a copy is damaged, or missing while there is another one, and which copy. The client reads the one
+      in C(WORKING); the one in C(BACKUP) is for a factory reset. V(WORKING or BACKUP) means that they differ, and that
+      it cannot be told which one is right. An injection makes them anew, and provisioning injects because of them.
+  type: list
+  elements: str
+  returned: success
+  sample: [mbed.Manufacturer (BACKUP)]
+registered_since_injection:
+  description:
+    - Whether it is proven that the board has registered since its content was put there, so that the cloud has been
+      told the vendor and class IDs that it holds. C(false) where nothing proves it.
+  type: bool
+  returned: success
 """

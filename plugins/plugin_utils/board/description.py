@@ -43,6 +43,8 @@ class BoardStatus:
     provisioned_by: str | None = None
     missing_items: list[str] = field(default_factory=list)
     host_keys: list[str] = field(default_factory=list)
+    damaged_items: list[str] = field(default_factory=list)
+    registered_since_injection: bool = False
 
     @classmethod
     def of(cls, found: Inspection, host_keys: Iterable[str] = ()) -> BoardStatus:
@@ -70,6 +72,8 @@ class BoardStatus:
             provisioned_by=found.provisioned_by,
             missing_items=found.missing_items,
             host_keys=list(host_keys),
+            damaged_items=list(found.damaged),
+            registered_since_injection=found.registered_since_injection,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -108,4 +112,6 @@ class BoardStatus:
             provisioned_by=given.text_or_none("provisioned_by"),
             missing_items=given.texts("missing_items"),
             host_keys=given.texts("host_keys"),
+            damaged_items=given.texts("damaged_items"),
+            registered_since_injection=given.flag("registered_since_injection"),
         )

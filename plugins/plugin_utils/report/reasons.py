@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ..board.reasons import BOARD_REASONS
-from ..fleet.reasons import FLEET_REASONS
+from ..fleet.reasons import FLEET_REASONS, READINESS_REASONS
 from ..reasons import Kind
 
 _AGAIN = "run again; boards that are already in order are left as they are."
@@ -97,6 +97,11 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
             _PROVISION,
             "They are not provisioned: they lack some of the credentials.",
         ),
+        "damaged": Kind(
+            "Copies of items in its KCM are damaged: {items}.",
+            _PROVISION,
+            "Copies of items in their KCM are damaged.",
+        ),
         "not-provisioned": Kind("It is not provisioned: its utility does not call it configured.", _PROVISION),
         "renamed": Kind(
             "The team knows it as {former}, which has the same {shared}.",
@@ -110,16 +115,6 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
         "device-suspended": Kind(
             "Somebody suspended its device in the Device Directory.",
             "To let it connect again: ansible localhost -m pelion.mbl.pelion_device -a 'ids=ID suspended=false'",
-        ),
-        "certificate-ends": Kind(
-            "Its {title} certificate ends on {not_after} (days left: {days}).",
-            "Run pelion.mbl.rotate for the fleet.",
-            "Their {title} certificates end soon.",
-        ),
-        "certificate-ended": Kind(
-            "Its {title} certificate has ended ({not_after}).",
-            "Run pelion.mbl.rotate for the fleet.",
-            "Their {title} certificates have ended.",
         ),
         # Reports of format 1, which are read for the sites that still write them.
         "no-code": Kind(
@@ -136,6 +131,7 @@ In ``next_step``, ``board`` is the board's name, or several names with commas be
 TABLES: Mapping[str, Mapping[str, Kind]] = {
     "board": BOARD_REASONS,
     "fleet": FLEET_REASONS,
+    "updates": READINESS_REASONS,
     "report": REPORT_REASONS,
 }
 """Of all rooms, by the room. Where two have a code, the first one's words are taken."""

@@ -15,6 +15,7 @@ from ansible.plugins.action import ActionBase
 from ..errors import PelionError
 from ..libraries import require_libraries
 from .kept_results import keep
+from .turns import takes_turns
 
 API_KEY_VARIABLES = ("PELION_API_KEY", "MBED_CLOUD_SDK_API_KEY")
 
@@ -49,7 +50,8 @@ class Action(ActionBase):  # type: ignore[misc]  # Ansible has no types
         if self._warnings:
             result["warnings"] = result.get("warnings", []) + self._warnings
         cleaned: dict[str, Any] = without(validation._no_log_values, result)
-        keep((str(self._task_vars.get("inventory_hostname")), str(self._task._uuid)), cleaned)
+        if not takes_turns():  # else it is part of another task's result
+            keep((str(self._task_vars.get("inventory_hostname")), str(self._task._uuid)), cleaned)
         return cleaned
 
     @abstractmethod

@@ -28,6 +28,7 @@ FULL = Inspection(
     has_utility=False,
     files=(kcm.file_name(kcm.LWM2M_SERVER_URI),),
     certificates={kcm.DEVELOPER_CERTIFICATE: CERTIFICATE},
+    damaged=("mbed.Manufacturer (BACKUP)",),
     kcm_digest="d" * 64,
     record={"kcm": "d" * 64, "developer_certificate": "f" * 64},
     status_code=3,

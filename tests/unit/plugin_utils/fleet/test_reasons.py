@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from paper_fleet import KEY, WISHES, PaperFleet
 
-from ansible_collections.pelion.mbl.plugins.action.pelion_fleet_ask import unknown_variable, wishes_of
 from ansible_collections.pelion.mbl.plugins.action.pelion_fleet_check import ActionModule as Check
 from ansible_collections.pelion.mbl.plugins.action.pelion_fleet_decide import require_one_team
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
@@ -50,6 +49,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.work import NOT_I
 from ansible_collections.pelion.mbl.plugins.plugin_utils.reasons import Kind, Reason
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.task.injecting import bring_to
+from ansible_collections.pelion.mbl.plugins.plugin_utils.task.role_variables import unknown_variable, wishes_of
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.update_keeper import NotRenewableError
 
 CERTIFICATES = 2
@@ -101,7 +101,7 @@ def proof(claim: Claim, *others: Claim, **device: Any) -> list[Reason]:
         developer_certificates=lambda: [SimpleNamespace(name=str(n), id=str(n) * 32) for n in (1, 2)],
         devices=lambda query: [Device.from_answer(answer)] if device else [],
     )
-    return list(prove(api, (claim, *others), 0).values())
+    return list(prove(api, (claim, *others), 0).unproven.values())
 
 
 def unregistered(board: Member, **work: Any) -> list[Reason]:
@@ -210,6 +210,7 @@ WORK_CASES: dict[str, Callable[[], list[Reason]]] = {
     "no-record": differing,
     "other-injected": lambda: differing(record={"fingerprint": "other"}),
     "kcm-changed": lambda: differing(**BY_ANOTHER),
+    "damaged-items": lambda: differing(damaged=("mbed.Manufacturer (BACKUP)",)),
     "lacks-certificate": differing,
     "holds-other-certificate": lambda: differences(HOLDER.board, ITEMS_HELD),
     "lacks-items": lambda: differing(files=differing_files()),
