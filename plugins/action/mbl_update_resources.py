@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ class ActionModule(Action):
             "source": outcome.source,
             "exported": exported,
             **outcome.facts,
-            "diff": {"before": outcome.before, "after": outcome.after},
+            "diff": {"before": _shown(outcome.before), "after": _shown(outcome.after)},
         }
 
     def _given(self, arguments: dict[str, Any]) -> GivenResources | None:
@@ -93,6 +94,11 @@ class ActionModule(Action):
         return SigningFiles(
             directory, arguments["vendor_domain"], arguments["device_class"], fingerprint=arguments["fingerprint"]
         )
+
+
+def _shown(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """For a diff that people read: without what is not known before it is made."""
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def _ids(arguments: dict[str, Any]) -> tuple[uuid.UUID, uuid.UUID] | None:

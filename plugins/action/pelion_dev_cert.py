@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..plugin_utils.task.action import Action
@@ -34,7 +35,7 @@ class ActionModule(Action):
             self.warn(notice)
         result = {"changed": outcome.changed, "source": outcome.source, **outcome.facts}
         if self.diff_mode:
-            result["diff"] = {"before": outcome.before, "after": outcome.after}
+            result["diff"] = {"before": _shown(outcome.before), "after": _shown(outcome.after)}
         return result
 
     def _outcome(self, arguments: dict[str, Any]) -> Outcome:
@@ -51,3 +52,11 @@ class ActionModule(Action):
             if state == "inactive":
                 return keeper.inactive(arguments["description"])
             return keeper.present(arguments["description"], create=arguments["create"], force=arguments["force"])
+
+
+def _shown(state: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Any]:
+    """What cloud and store have, for a diff that people read."""
+    return {
+        place: "none" if held is None else {name: value for name, value in held.items() if value} or "a new one"
+        for place, held in state.items()
+    }

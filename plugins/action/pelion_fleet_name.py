@@ -98,4 +98,4 @@ def _done(board: str, before: Mapping[str, Any], after: Mapping[str, Any], plann
     """What became of a device, for people."""
     now = ", ".join(f"{key} {value!r}" for key, value in after.items() if value != before.get(key))
     whose = f"{board}: its device" if board else "device"
-    return f"{whose} {after['id']} {'would have' if planned else 'now has'} {now}."
+    return f"{whose} {after['id']} {'would have the' if planned else 'now has the'} {now}."

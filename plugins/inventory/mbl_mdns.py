@@ -15,6 +15,8 @@ description:
     every Mbed Linux OS (MBL) board does, over IPv4 and IPv6.
   - It asks at once and repeatedly, in the two ways that multicast DNS has, until it is unlikely that a board missed
     every question. A board whose answer got lost, or that answered somebody else a moment ago, is found, too.
+  - The name of the source's file must end with C(mbl_mdns.yml) or C(mbl_mdns.yaml); Ansible reads no other one with
+    this plugin.
   - A board's inventory name is the instance name that it advertises, for instance V(mbed-linux-os-9709). When boards on
     several network interfaces have one name and no address in common, each is a host of its own, named
     V(NAME-INTERFACE), and a warning says so.

@@ -10,7 +10,7 @@ module: mbl_update_resources
 short_description: Make sure of update resources in the team store
 version_added: 0.1.0
 description:
-  - Update resources are what lets a board accept updates, an update certificate and the ids of its vendor and
+  - Update resources are what lets a board accept updates, an update certificate and the IDs of its vendor and
     its device class. They are what the manifest tool writes to C(update_default_resources.c).
   - Takes them from such a file, or makes them as the manifest tool does, and keeps them in the team store for
     M(pelion.mbl.mbl_kcm_inject), with the private key that signs updates.
@@ -52,20 +52,20 @@ options:
     type: str
   vendor_domain:
     description:
-      - A domain of the vendor, such as V(example.com), of which the vendor id is derived as by manifest-tool 1.x's
+      - A domain of the vendor, such as V(example.com), from which the vendor ID is derived as by manifest-tool 1.x's
         C(init -d).
       - Refused when the entry has other ids, as with O(vendor_id).
     type: str
   device_class:
     description:
-      - The name of the device class, of which, with the vendor id, the class id is derived as by manifest-tool 1.x's
+      - The name of the device class, from which, with the vendor ID, the class ID is derived as by manifest-tool 1.x's
         C(init -m).
     type: str
   vendor_id:
-    description: The vendor id, a UUID.
+    description: The vendor ID, a UUID.
     type: str
   class_id:
-    description: The class id, a UUID.
+    description: The class ID, a UUID.
     type: str
   subject:
     description:
@@ -85,7 +85,7 @@ options:
     default: false
   renew_before_days:
     description:
-      - Make a new certificate under the same ids when the one in the store ends in fewer days than this.
+      - Make a new certificate under the same IDs when the one in the store ends in fewer days than this.
         The boards then need it injected before the old one ends.
       - Without it, no certificate is followed by another, and one that has ended is an error.
         A board whose update certificate has ended does not start its client.
@@ -93,7 +93,7 @@ options:
     type: int
   renew_if_made_before:
     description:
-      - Make a new certificate under the same ids when the one in the store was made before this moment, such as
+      - Make a new certificate under the same IDs when the one in the store was made before this moment, such as
         V(2026-11-24) or V(2026-11-24T15:00:00Z). Without a zone it is in UTC, and it cannot be in the future.
       - This is how to renew at once, because a key may be in wrong hands or somebody left the team. A second
         run with the same moment changes nothing, because the certificate is younger then.
@@ -184,12 +184,12 @@ source:
   type: str
   sample: store
 vendor_id:
-  description: The vendor id.
+  description: The vendor ID.
   returned: when O(state=present)
   type: str
   sample: cfbff0d1-9375-5685-968c-48ce8b15ae17
 class_id:
-  description: The class id.
+  description: The class ID.
   returned: when O(state=present)
   type: str
   sample: dddd16dc-89ba-57bf-821b-db7f8a06c389

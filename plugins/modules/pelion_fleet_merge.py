@@ -56,7 +56,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 report:
-  description: What C(fleet.json) holds; its form is described by C(docs/fleet-report.schema.json) of the collection.
+  description:
+    - What C(fleet.json) holds. Its form is
+      L(described as a JSON schema,https://github.com/pelion/mbl/blob/main/docs/fleet-report.schema.json).
   type: dict
   returned: success
   contains:

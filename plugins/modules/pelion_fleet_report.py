@@ -82,7 +82,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 report:
-  description: What C(fleet.json) holds; its form is described by C(docs/fleet-report.schema.json) of the collection.
+  description:
+    - What C(fleet.json) holds. Its form is
+      L(described as a JSON schema,https://github.com/pelion/mbl/blob/main/docs/fleet-report.schema.json).
   type: dict
   returned: success
   contains:
@@ -107,7 +109,8 @@ report:
       sample: {ok: 20}
     boards:
       description:
-        - The boards. For each that is not in order, C(code) says why; C(docs/reasons.md) lists all codes.
+        - The boards. For each that is not in order, C(code) says why, see
+          L(all codes,https://github.com/pelion/mbl/blob/main/docs/reasons.md).
         - C(takes_updates) says whether the board takes updates, and if not, why.
       type: list
       elements: dict

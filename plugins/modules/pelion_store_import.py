@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pelion_store_import
-short_description: Take over a store that mbl-cli filled
+short_description: Import a store of mbl-cli
 version_added: 0.1.0
 description:
   - Takes developer certificates, update certificates and the API key of a store of mbl-cli 2.0 over into the team
@@ -15,9 +15,9 @@ description:
   - mbl-cli damaged values that it took out of C files. They are fixed where the certificate proves the right
     value, or where only one value was possible. What was fixed is reported, and so is what cannot be known.
   - An entry that breaks a rule, and so could not bring a board to the cloud, is refused with the reason.
-  - Neither is an entry of the stores overwritten, nor is the old store changed. It holds private keys in clear, so
+  - No entry of the stores is overwritten, and the old store is not changed. It holds unencrypted private keys, so
     remove it afterwards.
-  - Runs on the controller; it needs neither a device nor the cloud.
+  - Runs on the controller; it needs neither a board nor the cloud.
 author:
   - The pelion.mbl contributors (@pelion)
 options:
@@ -91,7 +91,7 @@ entries:
       sample: ["MBED_CLOUD_DEV_MANUFACTURER was 'dev_manufacture', and is now 'dev_manufacturer'"]
     left_out:
       description:
-        - Names of values that were not taken over, because no device is given them, such as an update pre-shared key.
+        - Names of values that were not taken over, because no board gets them, such as an update pre-shared key.
       type: list
       elements: str
       sample: [arm_uc_default_psk]

@@ -124,12 +124,12 @@ entries:
       type: str
       sample: coaps://bootstrap.us-east-1.mbedcloud.com:5684?aid=0151d3b9a5c70000000000010010013b
     vendor_id:
-      description: The vendor id.
+      description: The vendor ID.
       returned: for update resources
       type: str
       sample: cfbff0d1-9375-5685-968c-48ce8b15ae17
     class_id:
-      description: The class id.
+      description: The class ID.
       returned: for update resources
       type: str
       sample: dddd16dc-89ba-57bf-821b-db7f8a06c389

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Times as text: read as RFC 3339 and its relatives write them, told in one way."""
+"""Times as text: read as RFC 3339 and its relatives write them, written in one way."""
 
 from __future__ import annotations
 

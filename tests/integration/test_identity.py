@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fleet import ROOT, Fleet, Play
+from fleet import LAB, ROOT, Fleet, Play
 
 Playing = Callable[..., Play]
 
@@ -123,7 +123,7 @@ def test_a_renamed_board_is_the_same_board(fleet: Fleet, home: Path, play: Playi
     assert f"The team knows it as {former}" in told.output
     refused = play("remove_gone", "-e", f"boards={former}")
     assert refused.returncode == 2, refused.output
-    assert f"{former} is there: {today} says" in refused.output
+    assert f"{former} is there: {today} has its ssh host key" in refused.output
     assert len(fleet.cloud.call("GET", "/state")["devices"]) == 3
     renamed = play("provision", "-e", "provision_pelion_new_boards=refuse")
     assert renamed.returncode == 0, renamed.output
@@ -138,6 +138,21 @@ def test_a_renamed_board_is_the_same_board(fleet: Fleet, home: Path, play: Playi
     misspelt = play("remove_gone", "-e", f"boards={former}1")
     assert misspelt.returncode == 2, misspelt.output
     assert "Did you mean" not in misspelt.output
+
+
+def test_a_board_that_was_removed_is_missed_no_longer(fleet: Fleet, home: Path, play: Playing) -> None:
+    gone = fleet.boards[2]
+    power = [LAB, "power", "--state", fleet.state, gone]
+    subprocess.run([*power, "off"], check=True)
+    try:
+        assert f"not found: {gone}" in play("list").output
+        removed = play("remove_gone", "-e", f"boards={gone}")
+        assert removed.returncode == 0, removed.output
+        assert f"{gone}: is no longer expected; device " in removed.output
+        assert gone not in play("list").output
+    finally:
+        subprocess.run([*power, "on"], check=True)
+    assert play("provision").returncode == 0
 
 
 def test_a_copied_board_is_not_in_order(fleet: Fleet, home: Path, play: Playing) -> None:

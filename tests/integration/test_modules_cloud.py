@@ -205,7 +205,7 @@ def test_a_fleet_is_named_by_its_boards_or_by_a_table(cloud: Cloud, controller: 
     plain = controller.run({"pelion.mbl.pelion_fleet_name": {"boards": [{"board": "one"}]}})
     assert not plain.changed and "still called 'gate'" in plain.results[0]["done"][0]
     asked = controller.run({"pelion.mbl.pelion_fleet_name": {"boards": [{"board": "one", "name": "porch"}]}})
-    assert asked.results[0]["done"] == [f"one: its device {one} now has name 'porch'."]
+    assert asked.results[0]["done"] == [f"one: its device {one} now has the name 'porch'."]
     table.write_text("board\nunknown\n")
     refused = controller.run({"pelion.mbl.pelion_fleet_name": {"src": str(table)}})
     assert refused.failed and "board 'unknown'" in refused.msg

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import tempfile
 from pathlib import Path
@@ -33,6 +34,25 @@ def test_the_second_run_changes_nothing_and_costs_one_exchange(fleet: Fleet, pro
         assert after_second[board][0] - after_first[board][0] <= 1, "ssh connections of the second run"
         assert after_second[board][1] - after_first[board][1] == 1, "exchanges of the second run"
         assert fleet.content(board) == content[board]
+
+
+def test_names_that_are_vaulted_stand_in_the_report_of_the_second_run(
+    fleet: Fleet, provision: Provision, home: Path
+) -> None:
+    """Since ansible-core 2.22, callbacks are shown `$REDACTED$` instead."""
+    names = {"provision_pelion_site": "north", "provision_pelion_update_resources": "vaulted-update"}
+    encrypt = ["ansible-vault", "encrypt_string", "--vault-password-file", home / "vault-password"]
+    vaulted = [fleet.run(*encrypt, value, "--name", name).stdout for name, value in names.items()]
+    (home / "vaulted.yml").write_text("\n".join(vaulted))
+    options = ("-e", f"@{home / 'vaulted.yml'}", "-e", f"report={home / 'report'}")
+    for outcome in ("changed", "ok"):
+        play = provision(*options)
+        assert play.returncode == 0, play.output
+        files = {path.name: path.read_text() for path in (home / "report").iterdir()}
+        assert len(files) == 4 and not [name for name, text in files.items() if "REDACTED" in text]
+        boards = json.loads(files["fleet.json"])["boards"]
+        assert {(board["site"], board["outcome"]) for board in boards} == {("north", outcome)}
+        assert all(len(board["update_certificate"]["fingerprint"]) == 64 for board in boards)
 
 
 def test_each_board_is_registered_under_the_certificate_of_the_store(

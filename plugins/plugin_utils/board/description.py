@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is told of a board that was asked how it is: the result of pelion.mbl.mbl_pelion_status."""
+"""What is reported of a board that was asked how it is: the result of pelion.mbl.mbl_pelion_status."""
 
 from __future__ import annotations
 

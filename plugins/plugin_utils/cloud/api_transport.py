@@ -106,8 +106,8 @@ class ApiTransport:
     serve); ``timeout`` is how many seconds one attempt may take from its begin to the end of its answer;
     ``retries`` is how often a GET or DELETE is repeated after a lost connection, 429 or 5xx. Other calls are
     repeated only when no connection came about, so that nothing is done twice. Proxies come from the
-    environment, but this machine itself is never asked through one. ``warn`` is told once when the service's clock and
-    ours differ.
+    environment, but this machine itself is never asked through one. ``warn`` is called once when the service's clock
+    and ours differ.
     """
 
     def __init__(

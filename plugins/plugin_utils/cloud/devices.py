@@ -44,7 +44,7 @@ def find_devices(
 
     An id that the directory does not have is left out; of ``ids``, ``names`` and ``serial_numbers``, one may be given.
     Makes one call for each 1000 devices found, at least one for about 100 ids or for 4000 characters of names or
-    serial numbers. Raises PelionError for an id that is none.
+    serial numbers. Raises PelionError for text that is not an ID.
     """
     wanted_ids, wanted_names, wanted_serials = _list(ids), _list(names), _list(serial_numbers)
     wanted_states = _list(states)

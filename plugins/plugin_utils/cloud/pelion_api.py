@@ -34,7 +34,7 @@ class PelionApi:
 
     The options are those of ApiTransport: warn, ca_path, validate_certs, timeout, retries. All methods raise
     ApiError; an answer that is not what the service documents is one too. Only in lists, an entry that is not is
-    left out, and told once to ``warn``. Use it in a ``with`` statement, which ends its connection.
+    left out, and named once to ``warn``. Use it in a ``with`` statement, which ends its connection.
     """
 
     DEFAULT_HOST = "https://api.us-east-1.mbedcloud.com"
@@ -215,7 +215,7 @@ def _take_entries(page: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def require_id(text: str) -> str:
-    """``text`` when it is an id (it becomes a part of a path); raises PelionError when it is none."""
+    """``text`` when it is an id (it becomes a part of a path); raises PelionError when it is not."""
     if not ID.fullmatch(text):
         raise PelionError(f"An ID has 32 hexadecimal digits (0-9, a-f); {text!r} is not an ID.")
     return text

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with a C file, told without its content."""
+"""What is wrong with a C file, without quoting its content."""
 
 from __future__ import annotations
 

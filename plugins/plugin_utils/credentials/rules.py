@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What credentials must fulfil before a device may get them.
+"""What credentials must fulfil before a board may get them.
 
-A device's own tool stores nearly anything and deletes the old values first; what is wrong then shows
+A board's own tool stores nearly anything and deletes the old values first; what is wrong then shows
 as a board that never connects. So everything that the tool's status check, the cloud client or the
 cloud would refuse later is refused here first, by the two tables at the end.
 
@@ -167,7 +167,7 @@ def _require_der(der: bytes, what: str) -> None:
     if not der.strip(b"\x000x"):
         raise ValueError(f"holds only zeros: this is a template, not a {what}")
     if der.lstrip().startswith(b"-----BEGIN"):
-        raise ValueError("is PEM text, but devices take DER only")
+        raise ValueError("is PEM text, but boards accept DER only")
     if der[0] != 0x30 or length_of(der) is None:
         raise ValueError(f"is not a DER {what}")
     length = length_of(der) or 0
@@ -200,14 +200,14 @@ def _on_p256(value: bytes, values: Values) -> str | None:
     if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
         return None
     kind = key.curve.name if isinstance(key, ec.EllipticCurvePublicKey) else type(key).__name__.lstrip("_")
-    return f"its key is {kind}, but devices take elliptic curve keys on P-256 only"
+    return f"its key is {kind}, but boards accept only elliptic curve keys on P-256"
 
 
 def _signed_with_sha256(value: bytes, values: Values) -> str | None:
     algorithm = load_certificate(value).signature_algorithm_oid
     if algorithm == SignatureAlgorithmOID.ECDSA_WITH_SHA256:
         return None
-    return f"it is signed with {algorithm._name}, but devices take ecdsa-with-SHA256 only"
+    return f"it is signed with {algorithm._name}, but boards accept only ecdsa-with-SHA256"
 
 
 def _self_signature_holds(value: bytes, values: Values) -> str | None:
@@ -287,7 +287,7 @@ def _not_empty(value: bytes, values: Values) -> str | None:
 
 
 def _four_bytes(value: bytes, values: Values) -> str | None:
-    return None if len(value) == 4 else f"has {len(value)} bytes instead of the 4 of a whole number"
+    return None if len(value) == 4 else f"has {len(value)} bytes, but a whole number has 4"
 
 
 def _sixteen_bytes(value: bytes, values: Values) -> str | None:

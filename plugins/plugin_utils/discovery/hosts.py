@@ -142,7 +142,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Selection:
-    """``boards``, and ``warnings`` on what is none, or was left out; ``is_capped`` when there were too many."""
+    """``boards``, and ``warnings`` about what is not one, or was left out; ``is_capped`` when there were too many."""
 
     boards: tuple[Host, ...]
     warnings: tuple[str, ...]

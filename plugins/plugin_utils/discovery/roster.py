@@ -29,7 +29,7 @@ class Roster:
     def parse(cls, entries: Iterable[str]) -> Roster:
         """From entries `NAME`, `SHA256:…` or `NAME SHA256:…` (as `ssh-keygen -l` prints them).
 
-        Raises PelionError for what is none of these.
+        Raises PelionError for anything else.
         """
         names: set[str] = set()
         pins: dict[str, set[str]] = {}

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the fleet's devices are called in the Device Directory, as a table says it or a mapping."""
+"""What the fleet's devices are called in the Device Directory, by a table or a mapping."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def device_notes(
     namings: Iterable[Naming], known: Mapping[str, Remembered], devices: Iterable[Device] = ()
 ) -> list[DeviceNotes]:
     """What the directory should have, for boards that the team remembers (``known``) and the ``devices`` with the
-    serial numbers of ``namings``. Raises PelionError that names all that cannot be told."""
+    serial numbers of ``namings``. Raises PelionError that names all rows whose device is not clear."""
     by_serial: dict[str, list[Device]] = {}
     for device in devices:
         by_serial.setdefault(device.serial_number or "", []).append(device)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 _MOST_DOUBLINGS = 30
-"""A pause is at its longest well before, and a larger number is none that a float can hold."""
+"""A pause is at its longest well before, and a float cannot hold a much larger number."""
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def _covering(entries: Iterable[str], pins: Mapping[str, set[str] | None], keys:
 
 
 def misspelt(roster: Iterable[str]) -> list[str]:
-    """Entries that can match nothing: a fingerprint that is none."""
+    """Entries that can match nothing: they begin like a fingerprint and are not one."""
     words = (word for entry in roster if KEY_PREFIX in entry for word in entry.split())
     return [word for word in words if word.startswith(KEY_PREFIX) and not _is_fingerprint(word)]
 

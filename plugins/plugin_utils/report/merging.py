@@ -72,7 +72,7 @@ def merge(sites: Mapping[str, Report | Silence], now: datetime, remembered: Mapp
 
 
 def _copies_told(boards: Sequence[BoardReport]) -> list[BoardReport]:
-    """``boards``, those that have one device with one of another site told as copies where they seem to be in order."""
+    """``boards``; those that share a device with one of another site, and seem to be in order, become copies."""
     with_device: dict[str, list[BoardReport]] = {}
     for board in boards:
         if board.device_id and board.outcome != MISSING:

@@ -86,7 +86,7 @@ class Store:
 
     @property
     def place(self) -> str:
-        """Its directory, for people: a misspelt one is told as such."""
+        """Its directory, for people, who see when it is misspelt."""
         there = self.directory.is_dir()
         return str(self.directory) if there else f"{self.directory} (there is no such directory: is it misspelt?)"
 

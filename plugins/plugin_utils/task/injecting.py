@@ -87,7 +87,7 @@ def shown(state: Mapping[str, Any], names: Sequence[str] = (), *, planned: bool 
         name = names[number] if names else held and held.get("common_name")
         if held:
             end = (held.get("not_after") or "no end")[:10]
-            told[title] = f"{name or 'no name'}, ends {end}, SHA-256 {held['fingerprint'][:16]}…"
+            told[title] = f"{name or 'no name'}, ends {end}, SHA-256 {held['fingerprint'][:16]}..."
         else:
             told[title] = f"{name}, which would be made" if planned else "none"
     missing = state.get("missing_items") or []

@@ -12,6 +12,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import sys
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,7 +27,7 @@ class KeptResults:
     """What was kept and not yet taken."""
 
     def __init__(self) -> None:
-        self._memory = os.memfd_create("pelion-mbl-results")
+        self._memory = _memory()
         self._waiting: dict[Key, list[dict[str, Any]]] = defaultdict(list)
 
     def keep(self, key: Key, result: Mapping[str, Any]) -> None:
@@ -55,6 +57,15 @@ class KeptResults:
             yield
         finally:
             fcntl.lockf(self._memory, fcntl.LOCK_UN)
+
+
+def _memory() -> int:
+    """A file that nobody else can open, and that ends with the processes."""
+    if sys.platform == "linux":
+        return os.memfd_create("pelion-mbl-results")
+    descriptor, path = tempfile.mkstemp()
+    os.unlink(path)
+    return descriptor
 
 
 _of_this_run: list[KeptResults] = []

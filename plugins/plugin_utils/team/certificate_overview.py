@@ -39,7 +39,7 @@ class CertificateOverview:
         try:
             entries = store.entries(DeveloperCredentials)
         except NoSecretError:
-            # What is in the cloud can be told all the same.
+            # What is in the cloud can be listed all the same.
             overview.unreadable.append(
                 f"This run has no vault secret, so the certificates were not compared with the team store "
                 f"{store.directory}: stored_as is null for all, and those that only the store has are not listed."

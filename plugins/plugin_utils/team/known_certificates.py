@@ -15,8 +15,8 @@ def known_update_certificates(store: Store, report: Callable[[str], None]) -> di
     """The names of the store's update resources by their certificates' fingerprints (SHA-256, hex), former ones
     included.
 
-    A certificate that one entry has and another had is told of the one that has it. Each entry is opened once;
-    ``report`` is told of those that cannot be read. Raises StoreError for a store that cannot be listed, and
+    A certificate that one entry has and another one had belongs to the one that has it. Each entry is opened once;
+    ``report`` gets the errors of those that cannot be read. Raises StoreError for a store that cannot be listed, and
     NoSecretError when the run has no vault secret for one that has entries.
     """
     current: dict[str, str] = {}
@@ -40,6 +40,6 @@ def without_key(name: str, boards: str) -> str:
     """What to tell users of update resources without a signing key, and of the ``boards`` that hold or get them."""
     return (
         f"The team store has no signing key for the update resources {name!r}, so nobody can sign updates with it for "
-        f"{boards}. If you have the key, add it with pelion.mbl.mbl_update_resources (its options name, src and "
-        "private_key_src)."
+        f"{boards}. If you have the key, add it: ansible localhost -m pelion.mbl.mbl_update_resources -a "
+        f"'name={name} src=FILE.c private_key_src=KEY.pem'"
     )

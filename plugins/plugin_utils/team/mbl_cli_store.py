@@ -4,7 +4,7 @@
 
 It keeps one directory per certificate with a file ``VARIABLE.bin`` for each value, and damages values
 when it takes them out of C files. What the certificate proves, or what can only have been one value,
-is put right here; the rest is told. Nothing is changed in the old store.
+is fixed here; the rest is reported. Nothing is changed in the old store.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class OldEntry:
     """One certificate of the old store: what it is, or why it cannot be taken over (``problem``).
 
     ``left_out`` are the names of values that no device is given, and that are therefore not taken over. ``notices``
-    tell what is wrong with the credentials themselves.
+    say what is wrong with the credentials themselves.
     """
 
     name: str
@@ -88,7 +88,7 @@ class OldEntry:
 
 @dataclass(frozen=True)
 class OldStore:
-    """A store of mbl-cli. ``notices`` tell what is odd about it as a whole."""
+    """A store of mbl-cli. ``notices`` say what is odd about it as a whole."""
 
     entries: tuple[OldEntry, ...]
     api_key: str | None = field(repr=False)
@@ -103,7 +103,7 @@ def is_mbl_cli_store(directory: Path) -> bool:
 def read_mbl_cli_store(directory: Path) -> OldStore:
     """All that is in the store below ``directory``, also where its ``config.json`` does not list it.
 
-    Raises MblCliStoreError when there is none.
+    Raises MblCliStoreError when there is no such store.
     """
     if not directory.is_dir():
         raise MblCliStoreError(f"{directory} is not a directory, so it is not a store of mbl-cli.", path=str(directory))
@@ -198,7 +198,7 @@ def _read_values(path: Path) -> dict[str, bytes]:
 def _require_all(names: tuple[str, ...], values: dict[str, bytes], path: Path) -> None:
     missing = [name for name in names if name not in values]
     if missing:
-        raise MblCliStoreError(f"{path} does not have {', '.join(f'{name}.bin' for name in missing)}.")
+        raise MblCliStoreError(f"{path} lacks {', '.join(f'{name}.bin' for name in missing)}.")
 
 
 def _repaired(values: dict[str, bytes], path: Path) -> tuple[dict[str, bytes], list[str]]:

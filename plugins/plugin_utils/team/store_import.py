@@ -44,7 +44,7 @@ def import_mbl_cli_store(
     """Take the entries below ``directory`` over into ``team``, and its API key, for ``api_host``, into ``user``.
 
     Nothing that the stores hold is overwritten, and nothing of the old store is changed or removed.
-    Raises MblCliStoreError for a directory that is none, StoreError.
+    Raises MblCliStoreError for a directory that is not a store of mbl-cli, and StoreError.
     """
     old_store = read_mbl_cli_store(directory)
     entries = tuple(_take_over(old, team, dry_run) for old in old_store.entries)

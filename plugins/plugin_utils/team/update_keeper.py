@@ -60,7 +60,7 @@ class Renewal:
 
     @classmethod
     def of(cls, before_days: int | None, made_before: str | None) -> Renewal:
-        """From what a user wrote. Raises RecipeError for a moment that is none."""
+        """From what a user wrote. Raises RecipeError for text that is not a time."""
         try:
             return cls(before_days, parse_time(made_before) if made_before else None)
         except ValueError as error:
@@ -248,7 +248,7 @@ class UpdateKeeper:
                 "only way to change what a name stands for."
             )
         else:
-            advice = "Other ids need another name (provision_pelion_update_resources), with a certificate of its own."
+            advice = "Other IDs need another name (provision_pelion_update_resources), with a certificate of its own."
         raise DifferentResourcesError(
             f"The update resources {self._name!r} are in the team store with {_shown(there, differing)}, but "
             f"{given.source if given else 'the variables'} {'has' if given else 'have'} {_shown(wanted, differing)}. "
@@ -280,7 +280,7 @@ class UpdateKeeper:
             advice = (
                 "make a new one with the manifest tool's init, and rotate to it"
                 if from_file
-                else "with renew_before_days (of the role: in pelion.mbl.rotate), a new one is made under the same ids"
+                else "with renew_before_days (of the role: in pelion.mbl.rotate), a new one is made under the same IDs"
             )
             problem = f"the certificate ended on {wanted.not_after:%Y-%m-%d}; {advice}"
             raise CredentialError(UPDATE_CERTIFICATE, wanted.source, "not expired", problem) from error
@@ -318,7 +318,7 @@ def _identity(resources: UpdateResources) -> dict[str, str]:
 
 def _shown(identity: Mapping[str, str], names: Iterable[str]) -> str:
     """What differs, for people."""
-    titles = {"fingerprint": "the certificate", "vendor_id": "the vendor id", "class_id": "the class id"}
+    titles = {"fingerprint": "the certificate", "vendor_id": "the vendor ID", "class_id": "the class ID"}
     return " and ".join(
         f"{titles[name]} {identity[name][:16] + '…' if name == 'fingerprint' else identity[name]}" for name in names
     )

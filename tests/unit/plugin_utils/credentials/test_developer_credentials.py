@@ -156,7 +156,7 @@ def test_metadata_is_text(field: str) -> None:
 
 
 def test_memory_is_a_number_of_four_bytes() -> None:
-    with pytest.raises(CredentialError, match="1 bytes instead of the 4"):
+    with pytest.raises(CredentialError, match="1 bytes, but a whole number has 4"):
         DeveloperCredentials(developer_values(MEMORY_TOTAL_KB=b"0")).check(NOW)
 
 

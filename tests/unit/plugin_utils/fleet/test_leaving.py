@@ -30,6 +30,7 @@ def test_a_line_in_a_board_s_log_costs_no_other_board_its_device() -> None:
     stranger = leaving(["stranger"], MEMORY, {"stranger": "3" * 32}, ["stranger"])
     assert stranger.devices == {}
     assert "The team has not proven that" in stranger.notes[0]
+    assert f"-m pelion.mbl.pelion_device -a 'ids={'3' * 32} state=absent'" in stranger.notes[0]
 
 
 def test_a_copy_leaves_without_the_device() -> None:

@@ -111,7 +111,7 @@ def test_what_cannot_be_known_is_told(old: Old) -> None:
 @pytest.mark.parametrize(
     ("variable", "content", "said"),
     [
-        (rules.PRIVATE_KEY, None, f"does not have {rules.PRIVATE_KEY}.bin"),
+        (rules.PRIVATE_KEY, None, f"lacks {rules.PRIVATE_KEY}.bin"),
         (rules.DEVICE_CERTIFICATE, b"0x0", "this is a template"),
         (rules.DEVICE_CERTIFICATE, b"", "is empty"),
         (rules.PRIVATE_KEY, key_der(a_key(number=7)), "does not belong"),
@@ -184,7 +184,7 @@ def test_a_directory_that_may_not_be_read_is_the_reason(old: Old) -> None:
 
 def test_an_incomplete_update_entry_is_refused_as_such(old: Old) -> None:
     (old.add("update", update_values()) / f"{rules.UPDATE_CERTIFICATE}.bin").unlink()
-    assert str(only(old).problem).endswith(f"does not have {rules.UPDATE_CERTIFICATE}.bin.")
+    assert str(only(old).problem).endswith(f"lacks {rules.UPDATE_CERTIFICATE}.bin.")
 
 
 URI = f"coaps://bootstrap.us-east-1.example.com:5684?aid={ACCOUNT}".encode()

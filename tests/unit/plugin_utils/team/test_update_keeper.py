@@ -161,7 +161,7 @@ def test_a_file_changes_an_entry_only_where_it_is_to_replace_it(keeper: UpdateKe
 def test_a_file_with_the_ids_of_others_is_another_thing(keeper: UpdateKeeper) -> None:
     keeper.present(given=UpdateResources(update_values()), now=NOW)
     other = UpdateResources({**update_values(), CLASS_ID: b"\1" * 16})
-    with pytest.raises(DifferentResourcesError, match="the class id 01010101"):
+    with pytest.raises(DifferentResourcesError, match="the class ID 01010101"):
         keeper.present(given=other, now=NOW)
     assert keeper.present(given=other, replace=True, now=NOW).credentials.former == (UpdateResources(update_values()),)
 
