@@ -110,6 +110,7 @@ options:
         manifest-dev-tool 2.x (C(.manifest-dev-tool)).
       - The key is written in clear, with the mode 0600. Nothing is overwritten. A file that is there and differs is an
         error that names it.
+      - A new directory gets the mode 0700. One into which others may look, or which is in a git work tree, is refused.
       - A relative path is relative to the playbook.
     type: path
   fingerprint:

@@ -64,6 +64,7 @@ class SigningFiles:
             raise SigningFilesError(f"export_dir: {place} is not a directory.", path=str(place))
         if not os.access(place, os.W_OK | os.X_OK):
             raise SigningFilesError(f"export_dir: you may not write to {place}.", path=str(place))
+        self._require_private(place)
         for name, content in self._contents(held).items():
             found = self._content(name)
             if found is not None and not _says(name, found, content):
@@ -72,6 +73,22 @@ class SigningFiles:
                     f"{held.fingerprint[:16]}…, and is not overwritten. Move it away, or choose another export_dir.",
                     path=str(self._directory / name),
                 )
+
+    def _require_private(self, place: Path) -> None:
+        """``place`` is the directory, or the nearest one around it that is there."""
+        around = place.resolve()
+        tree = next((path for path in (around, *around.parents) if os.path.lexists(path / ".git")), None)
+        if tree:
+            raise SigningFilesError(
+                f"export_dir: {self._directory} is in the git work tree {tree}, where keys in clear are one commit from "
+                "everybody who has a clone. Choose a directory outside it.",
+                path=str(tree),
+            )
+        if place == self._directory and place.stat().st_mode & 0o077:
+            raise SigningFilesError(
+                f"export_dir: others may look into {place}. Run chmod 700 for it, or choose a new directory.",
+                path=str(place),
+            )
 
     def write(self, resources: UpdateResources, *, dry_run: bool = False) -> list[str]:
         """Write what is not there; return the paths. Keys get the mode 0600, also one that is there, new directories
