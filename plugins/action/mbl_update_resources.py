@@ -12,7 +12,7 @@ from ..plugin_utils.credentials.signing_files import SigningFiles
 from ..plugin_utils.credentials.update_certificate import DEFAULT_VALID_DAYS, common_name, derive_ids, parse_id
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.given_files import GivenResources, read_update_resources
-from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
+from ..plugin_utils.task.store_options import COLLECTION, STORE_ARGUMENTS, open_stores
 from ..plugin_utils.team.update_keeper import Renewal, UpdateKeeper
 
 
@@ -35,6 +35,7 @@ class ActionModule(Action):
         "warn_days": {"type": "int", "default": 30},
         "export_dir": {"type": "path"},
         "fingerprint": {"type": "str"},
+        "key_in_clear": {"type": "bool", "default": True},
         "force": {"type": "bool", "default": False},
     }
     RULES = {
@@ -89,9 +90,17 @@ class ActionModule(Action):
     def _signing_files(self, arguments: dict[str, Any]) -> SigningFiles | None:
         if not arguments["export_dir"]:
             return None
-        directory = Path(self._loader.path_dwim(arguments["export_dir"]))
+        given = arguments["export_dir"]
+        directory = Path(self._loader.path_dwim(given))
+        if not Path(given).is_absolute() and COLLECTION in directory.resolve().parents:
+            # The playbook is the collection's own, and the user is elsewhere.
+            directory = Path(given).absolute()
         return SigningFiles(
-            directory, arguments["vendor_domain"], arguments["device_class"], fingerprint=arguments["fingerprint"]
+            directory,
+            arguments["vendor_domain"],
+            arguments["device_class"],
+            fingerprint=arguments["fingerprint"],
+            signing_tool=None if arguments["key_in_clear"] else COLLECTION / "scripts/sign-update",
         )
 
 

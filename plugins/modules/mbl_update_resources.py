@@ -111,8 +111,15 @@ options:
       - The key is written in clear, with the mode 0600. Nothing is overwritten. A file that is there and differs is an
         error that names it.
       - A new directory gets the mode 0700. One into which others may look, or which is in a git work tree, is refused.
-      - A relative path is relative to the playbook.
+      - A relative path is relative to the playbook; in a playbook of this collection, to where the command was given.
     type: path
+  key_in_clear:
+    description:
+      - With O(export_dir), whether to write the key. With V(false), the settings for manifest-dev-tool 2.x name
+        C(scripts/sign-update) of this collection, which signs with the key of the team store, so that it is on no disk
+        in clear. There is nothing for manifest-tool 1.x then.
+    type: bool
+    default: true
   fingerprint:
     description:
       - With O(export_dir), write the files for the certificate with this SHA-256, or at least its first 16 hexadecimal

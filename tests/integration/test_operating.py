@@ -110,7 +110,10 @@ def test_a_board_that_is_off_is_named_but_does_not_fail_the_run_of_the_others(be
     finally:
         bench.lists(bench.addresses)
     assert play.returncode == 0, play.output
-    assert "1 board: 1 in order\nTakes updates: 1 yes\nNot in the inventory, though the team has provisioned them: " in play.stderr
+    assert (
+        "1 board: 1 in order\nTakes updates: 1 yes\nNot in the inventory, though the team has provisioned them: "
+        in play.stderr
+    )
     assert bench.report("others")["absent"] == others
 
 

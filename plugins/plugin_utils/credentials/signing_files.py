@@ -33,7 +33,8 @@ class SigningFiles:
 
     They are those of what update resources hold now, or of the certificate with the ``fingerprint`` (SHA-256, hex, at
     least its first 16 digits) that they hold or held. ``vendor_domain`` and ``device_class`` are noted for 1.x where
-    they are known; it needs only the ids. Nothing that is there already is changed.
+    they are known; it needs only the ids. With a ``signing_tool``, a program that signs with the key of a certificate,
+    no key is written, and nothing for 1.x, which needs one. Nothing that is there already is changed.
     """
 
     def __init__(
@@ -43,11 +44,13 @@ class SigningFiles:
         device_class: str | None = None,
         *,
         fingerprint: str | None = None,
+        signing_tool: Path | None = None,
     ) -> None:
         self._directory = directory
         self._vendor_domain = vendor_domain
         self._device_class = device_class
         self._fingerprint = fingerprint
+        self._signing_tool = signing_tool
 
     def require_possible(self, resources: UpdateResources) -> None:
         """Raise SigningFilesError when there is no such certificate, no key to write, no place, or a file that would be
@@ -80,8 +83,8 @@ class SigningFiles:
         tree = next((path for path in (around, *around.parents) if os.path.lexists(path / ".git")), None)
         if tree:
             raise SigningFilesError(
-                f"export_dir: {self._directory} is in the git work tree {tree}, where keys in clear are one commit from "
-                "everybody who has a clone. Choose a directory outside it.",
+                f"export_dir: {self._directory} is in the git work tree {tree}, where a key in clear is one commit "
+                "away from everybody who has a clone. Choose a directory outside it.",
                 path=str(tree),
             )
         if place == self._directory and place.stat().st_mode & 0o077:
@@ -130,18 +133,22 @@ class SigningFiles:
         return held
 
     def _contents(self, resources: UpdateResources) -> dict[str, bytes]:
+        settings = {
+            "certificate": CERTIFICATES[1],
+            "class-id": resources.class_id.hex,
+            "key_file": KEYS[1],
+            "vendor-id": resources.vendor_id.hex,
+        }
         contents = {C_FILE: c_file(resources)}
-        contents |= dict.fromkeys(CERTIFICATES, resources.der)
-        contents |= dict.fromkeys(KEYS, resources.private_key or b"")
-        contents[".manifest_tool.json"] = self._settings_of_1x(resources)
-        contents[".manifest-dev-tool/dev.cfg.yaml"] = yaml.safe_dump(
-            {
-                "certificate": CERTIFICATES[1],
-                "class-id": resources.class_id.hex,
-                "key_file": KEYS[1],
-                "vendor-id": resources.vendor_id.hex,
-            }
-        ).encode()
+        if self._signing_tool:
+            # It is called with the key's name, which is here that of the certificate beside it.
+            settings |= {"key_file": resources.fingerprint, "signing-tool": str(self._signing_tool)}
+            contents[CERTIFICATES[1]] = resources.der
+        else:
+            contents |= dict.fromkeys(CERTIFICATES, resources.der)
+            contents |= dict.fromkeys(KEYS, resources.private_key or b"")
+            contents[".manifest_tool.json"] = self._settings_of_1x(resources)
+        contents[".manifest-dev-tool/dev.cfg.yaml"] = yaml.safe_dump(settings).encode()
         return contents
 
     def _settings_of_1x(self, resources: UpdateResources) -> bytes:
