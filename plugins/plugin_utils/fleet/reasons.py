@@ -241,8 +241,8 @@ READINESS_REASONS: Mapping[str, Kind] = MappingProxyType(
         "former-certificate": Kind(
             "It holds a former certificate of {update_resources!r} ({fingerprint:.16}…), so it takes no update that is "
             "signed with the present key.",
-            "Run pelion.mbl.provision for it. To send it an update before that, sign with the former key, "
-            "which pelion.mbl.mbl_update_resources exports (export_dir and fingerprint).",
+            "Run pelion.mbl.provision for it. To send it an update before that, sign with the former key: "
+            "pelion.mbl.export_signing with -e fingerprint=SHA256.",
             "They hold former certificates of update resources, so they take no updates that are signed with the "
             "present keys.",
         ),
