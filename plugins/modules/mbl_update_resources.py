@@ -50,6 +50,14 @@ options:
       - Without it, the key is taken from one of these two files beside O(src), where it belongs to the certificate; a
         warning says so.
     type: str
+  private_key_uri:
+    description:
+      - Where the private key that belongs to O(src) is, as the URI of a key in a token behind PKCS#11 (RFC 7512), such
+        as V(pkcs11:token=fleet;object=update). The store keeps the URI, and the token signs wherever the collection
+        needs a signature. The key is tried at once.
+      - Whoever signs needs the Python library python-pkcs11, and names the token's PKCS#11 module with the environment
+        variable E(PELION_PKCS11_MODULE), and a file with the PIN with E(PELION_PKCS11_PIN_FILE).
+    type: str
   vendor_domain:
     description:
       - A domain of the vendor, such as V(example.com), of which the vendor id is derived as by manifest-tool 1.x's

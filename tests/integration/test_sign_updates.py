@@ -12,7 +12,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from credential_samples import a_certificate, c_source, update_values
+from cryptography.hazmat.primitives.asymmetric import ec
 from manifest_tools import a_tool
+from soft_token import PIN, SoftToken
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.rules import UPDATE_CERTIFICATE
 
 ROOT = Path(__file__).resolve().parents[2]
 SIGN = ROOT / ".build/ansible_collections/pelion/mbl/scripts/sign-update"
@@ -176,3 +181,40 @@ def test_export_says_what_to_do_and_refuses_what_is_not_private(signer: Signer) 
     shutil.rmtree(signer.home / "signing")
     dry = signer.export(signer.home / "signing", "--check")
     assert "would be written" in dry.stdout and not (signer.home / "signing").exists()
+
+
+def test_a_key_that_lies_in_a_token_signs_without_ever_leaving_it(signer: Signer, tmp_path: Path) -> None:
+    token = SoftToken.made_in(tmp_path / "token")
+    key = ec.generate_private_key(ec.SECP256R1())
+    token.bring(key, "update", "01")
+    values = {**update_values(), UPDATE_CERTIFICATE: a_certificate("example.com", None, key=key)}
+    (signer.home / "update_default_resources.c").write_bytes(c_source(values))
+    uri = "pkcs11:token=fleet;object=update"
+    took = signer.run(
+        *("ansible", "localhost", "-vvvv", "-m", "pelion.mbl.mbl_update_resources"),
+        *("-a", f"name=hsm src=update_default_resources.c private_key_uri={uri}"),
+        **token.environment,
+    )
+    assert took.returncode == 0 and '"has_private_key": true' in took.stdout, took.stdout + took.stderr
+    content, signature = signer.home / "content", signer.home / "signature"
+    content.write_bytes(b"a manifest")
+    signature.write_bytes(b"")
+    assert signer.export(Path("signing"), "-e", "update_resources=hsm").returncode == 2, "the key cannot be written"
+    told = signer.export(Path("signing"), "-e", "update_resources=hsm", "-e", "key_in_clear=false")
+    assert told.returncode == 0, told.stdout + told.stderr
+    signed = signer.run(SIGN, "sha256", "hsm", content, signature, **token.environment)
+    assert signed.returncode == 0, signed.stderr
+    assert verified(signer.home / "signing", content, signature)
+    signature.write_bytes(b"")
+    without = signer.run(SIGN, "sha256", "hsm", content, signature)
+    assert without.returncode == 1 and "PELION_PKCS11_MODULE" in without.stderr
+
+    store = signer.home / ".mbl-store/team"
+    [entry] = store.glob("hsm.*")
+    shown = signer.run("ansible-vault", "view", entry)
+    number = key.private_numbers().private_value
+    forms = [number.to_bytes(32, "big"), f"{number:064x}".encode(), b"PRIVATE KEY", PIN.encode()]
+    written = [path.read_bytes() for path in signer.home.rglob("*") if path.is_file()]
+    seen = [*written, *(done.stdout.encode() + done.stderr.encode() for done in (took, told, signed, shown))]
+    assert uri in shown.stdout
+    assert not [form for form in forms for text in seen if form in text]

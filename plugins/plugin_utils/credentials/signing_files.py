@@ -17,6 +17,7 @@ from ..store.durable_file import replace_file
 from .c_errors import CSourceError
 from .manifest_tool import SIGNING_KEYS
 from .rules import CLASS_ID, UPDATE_CERTIFICATE, VENDOR_ID, CredentialError
+from .signing_key import is_in_token
 from .update_resources import UpdateResources
 
 C_FILE = "update_default_resources.c"
@@ -61,6 +62,11 @@ class SigningFiles:
                 f"export_dir needs a private key to write to {self._directory}, and for the certificate "
                 f"{held.fingerprint[:16]}… {resources.source} has none: it came from a C file. Give the key that "
                 "belongs to it with private_key_src."
+            )
+        if is_in_token(held.private_key) and not self._signing_tool:
+            raise SigningFilesError(
+                f"The key for the certificate {held.fingerprint[:16]}… is in a token and cannot be written. Set "
+                "key_in_clear to false, for files that sign with it there."
             )
         place = next(path for path in (self._directory, *self._directory.absolute().parents) if path.exists())
         if not place.is_dir():

@@ -290,6 +290,11 @@ READINESS_REASONS: Mapping[str, Kind] = MappingProxyType(
             "This run has no vault secret for the team store, so the signing keys were not looked at.",
             "Run again with the vault secret, such as with --ask-vault-pass.",
         ),
+        "key-not-tried": Kind(
+            "The signing key of {update_resources!r} is in a token that could not be asked here. {text}",
+            "Run again where the token is, or rely on a proof by the board itself.",
+            "The signing keys of their update resources are in tokens that could not be asked here.",
+        ),
         "store-not-whole": Kind(
             "Update resources in the team store cannot be read: they may be those that it holds.",
             "The module pelion.mbl.pelion_store_info says which they are and why.",
