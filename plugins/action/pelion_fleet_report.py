@@ -36,7 +36,7 @@ class ActionModule(Action):
     }
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        stores = open_stores(self, arguments)
+        stores = open_stores(self, arguments, only_read=True)
         devices, certificates, ahead = None, [], timedelta(0)
         if arguments["verify"]:
             with open_api(self, arguments, stores) as api:

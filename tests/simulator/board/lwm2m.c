@@ -7,14 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <mbedtls/base64.h>
 #include <mbedtls/oid.h>
 #include <mbedtls/x509_crt.h>
 
 #include "client_log.h"
 #include "coap.h"
-
-#define CLIENT_VERSION "4.1.0"
+#include "updates.h"
 
 enum {
     LIFETIME_SECONDS = 600,
@@ -166,10 +164,11 @@ static bool answers(const struct conversation *talk, const struct coap_message *
 }
 
 static enum link_result receive_answer(struct conversation *talk, struct coap_message *answer, double seconds) {
-    enum link_result result;
-    do {
-        result = receive(talk, answer, seconds);
-    } while (result == LINK_OK && !answers(talk, answer));
+    enum link_result result = receive(talk, answer, seconds);
+    while (result == LINK_OK && !answers(talk, answer)) {
+        updates_take(talk->link, answer, &result);
+        result = result == LINK_OK ? receive(talk, answer, seconds) : result;
+    }
     if (result == LINK_OK && answer->type == COAP_CON) {
         result = acknowledge(talk, answer, COAP_EMPTY);
     }
@@ -282,7 +281,7 @@ static bool keep_lwm2m(const uint8_t *tlv, size_t size) {
 static char *bootstrap_query(const char *uri, const char *endpoint_name) {
     char *query;
     const char *own = strchr(uri, '?');
-    if (asprintf(&query, "ep=%s&%s&mccv=" CLIENT_VERSION, endpoint_name, own == NULL ? "" : own + 1) < 0) {
+    if (asprintf(&query, "ep=%s&%s&mccv=%s", endpoint_name, own == NULL ? "" : own + 1, updates_client_version()) < 0) {
         abort();
     }
     return query;
@@ -422,23 +421,11 @@ static void value_of_query(const char *uri, const char *name, char value[NAME_SI
     }
 }
 
-// The value of a resource of object 10255, for which vendor and class the board takes updates.
-static void print_id(FILE *links, unsigned resource) {
-    struct bytes id;
-    unsigned char text[32];
-    size_t size;
-    if (read_item(KCM_CONFIG, resource == 3 ? "mbed.VendorId" : "mbed.ClassId", &id) &&
-        mbedtls_base64_encode(text, sizeof text, &size, id.data, id.size) == 0) {
-        fprintf(links, ";v=\"%s\"", (char *)text);
-    }
-    free(id.data);
-}
-
 // The objects and resources of a board, in link format: more than one block.
 static struct bytes objects(void) {
     static const struct {
         unsigned object, first, last;
-    } ranges[] = {{1, 0, 8}, {3, 0, 21}, {5, 0, 9}, {10252, 1, 3}, {10255, 0, 5}, {33456, 1, 5}, {35011, 0, 9}};
+    } ranges[] = {{1, 0, 8}, {3, 0, 21}, {5, 0, 9}, {33456, 1, 5}, {35011, 0, 9}};
     char *text;
     size_t size;
     FILE *links = open_memstream(&text, &size);
@@ -446,11 +433,9 @@ static struct bytes objects(void) {
         fprintf(links, "%s</%u/0>", i == 0 ? "" : ",", ranges[i].object);
         for (unsigned resource = ranges[i].first; resource <= ranges[i].last; resource++) {
             fprintf(links, ",</%u/0/%u>", ranges[i].object, resource);
-            if (ranges[i].object == 10255 && (resource == 3 || resource == 4)) {
-                print_id(links, resource);
-            }
         }
     }
+    updates_write_links(links);
     fclose(links);
     return (struct bytes){(uint8_t *)text, size};
 }
@@ -473,8 +458,8 @@ static enum lwm2m_result register_anew(struct registration *registration) {
     struct coap_message answer;
     struct bytes payload = objects();
     char *query;
-    if (asprintf(&query, "ep=%s&et=default&lt=%d&d=%s&b=U&aid=%s&mccv=" CLIENT_VERSION, registration->endpoint_name,
-                 LIFETIME_SECONDS, registration->account, registration->account) < 0) {
+    if (asprintf(&query, "ep=%s&et=default&lt=%d&d=%s&b=U&aid=%s&mccv=%s", registration->endpoint_name,
+                 LIFETIME_SECONDS, registration->account, registration->account, updates_client_version()) < 0) {
         abort();
     }
     enum lwm2m_result result =
@@ -536,6 +521,7 @@ static enum lwm2m_result register_over(struct registration *registration) {
         result = register_anew(registration);
     }
     if (result == LWM2M_OK) {
+        updates_connected(registration->link, &talk.id);
         keep_session(registration->link);
         keep_identity(registration);
     }
@@ -584,19 +570,32 @@ static enum lwm2m_result say_so_again(struct registration *registration) {
     return result != LWM2M_OK || known ? result : register_anew(registration);
 }
 
+// Wait for the next message and heed it, or do what is due.
+static enum lwm2m_result stay_on(struct registration *registration, double *silence) {
+    struct coap_message message;
+    double resend = updates_wait(), seconds = UPDATE_SECONDS - *silence;
+    bool resends = resend >= 0 && resend < seconds;
+    enum link_result waited = receive(&talk, &message, resends ? resend : seconds);
+    if (waited == LINK_SILENT && resends) {
+        *silence += resend;
+        return result_of(updates_resend());
+    }
+    *silence = 0;
+    if (waited == LINK_SILENT) {
+        return say_so_again(registration);
+    }
+    if (waited == LINK_OK && !updates_take(talk.link, &message, &waited) && message.type == COAP_CON &&
+        message.code != COAP_EMPTY) {
+        waited = acknowledge(&talk, &message, COAP_NOT_FOUND); // no other resource can be asked for
+    }
+    return result_of(waited);
+}
+
 enum lwm2m_result lwm2m_stay(struct registration *registration) {
     enum lwm2m_result result = LWM2M_OK;
+    double silence = 0;
     while (result == LWM2M_OK) {
-        struct coap_message message;
-        enum link_result waited = receive(&talk, &message, UPDATE_SECONDS);
-        if (waited == LINK_SILENT) {
-            result = say_so_again(registration);
-        } else {
-            result = result_of(waited);
-        }
-        if (waited == LINK_OK && message.type == COAP_CON && message.code != COAP_EMPTY) {
-            result = result_of(acknowledge(&talk, &message, COAP_NOT_FOUND)); // no resource of its has a value
-        }
+        result = stay_on(registration, &silence);
     }
     if (result == LWM2M_STOPPED) {
         deregister(registration);
