@@ -41,6 +41,7 @@ ORDER = [
     "pelion_dev_cert_info",
     "pelion_device_info",
     "mbl_update_resources",
+    "mbl_sign_update",
     "pelion_store_import",
     "pelion_store_info",
     "pelion_device",
@@ -103,6 +104,7 @@ def bench(own_lab: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Bench:
     files = {
         "ask.yml": b"- name: Ask the board\n  pelion.mbl.pelion_fleet_ask:\n  register: answer\n",
         "devices.csv": bench.named("board,name\nmbed-linux-os-9709,gate\n").encode(),
+        "manifest.bin": b"a manifest",
         "update_default_resources.c": c_source(update_values()),
         ".update-certificates/default.key.pem": pem,
         **{
