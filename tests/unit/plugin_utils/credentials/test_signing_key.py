@@ -67,6 +67,8 @@ def test_the_key_of_any_certificate_that_boards_take_is_found() -> None:
             "does not belong",
         ),
     ],
+    # The keys are other ones in each process.
+    ids=["empty", "bytes", "utf-16", "damaged", "cut", "umlauts", "encrypted", "encrypted-sec1", "other", "rsa"],
 )
 def test_one_error_names_the_keys_file_and_no_content(content: bytes, said: str) -> None:
     with pytest.raises(CredentialError, match=rf"^private_key of a/key\.pem: .*({said})") as caught:
