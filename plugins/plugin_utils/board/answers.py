@@ -114,7 +114,8 @@ def read_report(text: str) -> Report:
     if report["error"] and report["error"][0] in PROGRAM_REASONS:
         reason, detail = report["error"][0], _said(report["detail"])
         if fault := _ending(report):
-            reason, detail = "utility-ended", f"{fault}. {detail}".strip()
+            said = "" if reason == "too-slow" else detail
+            reason, detail = "utility-ended", f"{fault}. {said}".strip()
         raise BoardError.of(reason, detail, undone=undone, recovered=recovered, committed=committed)
     if not report["done"]:
         raise BoardError.of("cut-off", undone=undone or None, recovered=recovered, committed=committed)
