@@ -158,14 +158,14 @@ class Bench:
             sent.append(program)
             raise BoardError("captured", reason="no-answer")
 
-        device = Board(capture, lock_timeout=60, board_timeout=300)
+        board = Board(capture, lock_timeout=60, board_timeout=300)
         store = Store(self._directory / ".mbl-store/team", Vault([("default", VaultSecret(PASSWORD.encode()))]))
         developer = store.read(DeveloperCredentials, store.names(DeveloperCredentials)[0])
         update = store.read(UpdateResources, store.names(UpdateResources)[0])
         items = Items.of(developer.values, update.values)
         for call in (
-            lambda: device.inspect(may_change=True),
-            lambda: device.inject(items, found_digest=None, bootstrap="not-yet", registration_timeout=60),
+            lambda: board.inspect(may_change=True),
+            lambda: board.inject(items, found_digest=None, bootstrap="not-yet", registration_timeout=60),
         ):
             try:
                 call()

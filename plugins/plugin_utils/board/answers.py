@@ -102,7 +102,7 @@ Report = Mapping[str, list[str]]
 def read_report(text: str) -> Report:
     """What the program reported in the ``text`` that was printed.
 
-    Raises BoardError where it failed, or did not come to its end.
+    Raises BoardError where it failed, or did not come to its end, and ValueError for a strange answer.
     """
     report: dict[str, list[str]] = defaultdict(list)
     for line in text.split("\n"):
@@ -114,7 +114,8 @@ def read_report(text: str) -> Report:
     if report["error"] and report["error"][0] in PROGRAM_REASONS:
         reason, detail = report["error"][0], _said(report["detail"])
         if fault := _ending(report):
-            reason, detail = "utility-ended", f"{fault}. {detail}".strip()
+            said = "" if reason == "too-slow" else detail
+            reason, detail = "utility-ended", f"{fault}. {said}".strip()
         raise BoardError.of(reason, detail, undone=undone, recovered=recovered, committed=committed)
     if not report["done"]:
         raise BoardError.of("cut-off", undone=undone or None, recovered=recovered, committed=committed)
@@ -162,7 +163,7 @@ def restart_of(report: Report, *, way: str | None) -> Restart:
 def inspection_of(report: Report, now: float) -> Inspection:
     """What an inspection found, at the controller's time ``now``.
 
-    Raises IndexError, ValueError or OverflowError for a strange answer.
+    Raises ArithmeticError, LookupError or ValueError for a strange answer.
     """
     clock = int(report["time"][0])
     if not 0 <= clock < 2**33:

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 
@@ -48,10 +49,8 @@ class Board:
         Raises BoardError.
         """
         report = self._call("inspect", {}, may_change=may_change)
-        try:
+        with _understood():
             return inspection_of(report, self._now())
-        except (IndexError, ValueError, OverflowError) as error:
-            raise BoardError.of("bad-answer") from error
 
     def inject(self, items: Items, *, found_digest: str | None, bootstrap: str, registration_timeout: int) -> Restart:
         """One exchange: put ``items`` in the place of what the board holds, and restart its client.
@@ -108,7 +107,18 @@ class Board:
         }
         assignments = "".join(f"{name}={quote(value)}\n" for name, value in values.items())
         call = f"{{\n{assignments}{functions}{function}\n}}\n"
-        return read_report(self._run(_PROGRAM.read_text() + call, time_limit + 2 * LAST_RESPITE))
+        answer = self._run(_PROGRAM.read_text() + call, time_limit + 2 * LAST_RESPITE)
+        with _understood():
+            return read_report(answer)
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """What an odd answer makes of the reading of it: a BoardError."""
+    try:
+        yield
+    except (ArithmeticError, LookupError, ValueError) as error:
+        raise BoardError.of("bad-answer") from error
 
 
 def _files(names: Iterable[str]) -> str:

@@ -78,7 +78,7 @@ newline='
 
 say() { printf 'mbl:%s=%s\n' "$1" "${2:-}"; }
 
-# Those of the text $2.
+# For each line of the text $2.
 say_each_line() {
     local line IFS
     IFS=$newline
@@ -87,7 +87,7 @@ say_each_line() {
     set +f
 }
 
-# Those of the file $2, a short one.
+# For each line of the file $2, a short one.
 say_each_line_of() {
     local line
     while IFS= read -r line || [ -n "$line" ]; do say "$1" "$line"; done <"$2"
@@ -180,10 +180,10 @@ identify() {
 
 ### Its time is limited
 
-# Whatever it waits for, such as a read of a failing disk, neither board nor lock are to be kept for ever. When the time
-# is over, what this program has started is ended, so that it goes on, fails, and undoes what it has begun. Does it not
-# come to an end by that, it is killed, which is as a power cut: a process that the kernel keeps waiting goes on waiting,
-# but the lock is free.
+# Whatever this program waits for, such as a read of a failing disk, it must not keep the board and its lock for ever.
+# When the time is over, what it has started is killed, so that it goes on, fails, and undoes what it began. If that does
+# not end it either, it is killed itself, which is as a power cut. Nobody can kill a process that the kernel keeps waiting
+# for a disk; but then the lock is free.
 watch_time() {
     (
         trap - EXIT
@@ -418,20 +418,17 @@ remember_device() {
 ### The utility
 
 # Its output goes to $run/output, its exit code to $code. It can wait long for randomness; signals are heeded meanwhile.
+# No file that it writes is large, and its output is kept in memory: one that talks without end is ended (SIGXFSZ).
 run_utility() {
-    "$utility" "$1" >"$run/output" 2>&1 </dev/null &
+    (ulimit -f 2048 && exec "$utility" "$1") >"$run/output" 2>&1 </dev/null & # in blocks of 512 bytes
     running=$!
     wait "$running"
     code=$?
     running=
 }
 
-# $said: its output.
-read_output() {
-    local line
-    said=
-    while IFS= read -r line || [ -n "$line" ]; do said=$said$line$newline; done <"$run/output"
-}
+# $said: its output, as far as it tells anything.
+read_output() { said=$(dd if="$run/output" bs=2048 count=1 2>/dev/null); }
 
 is_our_child() {
     local state parent started
@@ -976,7 +973,7 @@ say_heads() {
 }
 
 inspect() {
-    local held backup working digest process question file state parent started now
+    local held backup working digest process question said file state parent started now
     begin
     find_held_kcm
     take_digest "$held"
@@ -1005,7 +1002,8 @@ inspect() {
         if [ "$held" = "$kcm" ] && [ -d "$kcm/WORKING" ]; then question=--get-pelion-status; else question=--help; fi
         run_utility "$question"
         say "utility$question" "$code"
-        say_each_line_of status "$run/output"
+        read_output
+        say_each_line status "$said"
     fi
     say_space
     say kernel "$(uname -rm)"

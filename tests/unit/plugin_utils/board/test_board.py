@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
@@ -12,10 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.answers import ANSWERS
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.description import BoardStatus
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import ITEMS, Items
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.reasons import PROGRAM_REASONS
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.certified import describe_certificate
 
 ITEM_BYTES = Items({name: f"value of {name}".encode() for name in ITEMS})
@@ -84,6 +88,44 @@ def test_what_went_wrong_becomes_an_error_that_tells_what_to_do(answer: str, rea
     with pytest.raises(BoardError, match=re.escape(text)) as raised:
         board_saying(answer).inspect(may_change=True)
     assert raised.value.facts["reason"] == reason
+
+
+KEYS = [key.replace("FILE", "97LymtR#").replace("COPY", "BACKUP") for key in ANSWERS]
+ODD = st.sampled_from(
+    [
+        "",
+        "yes",
+        "inf",
+        "nan",
+        "-1",
+        "0",
+        "1e400",
+        "9" * 30,
+        "1 2 3",
+        "777 000",
+        "97LymtR# 3",
+        "97LymtR# -3",
+        "kcm=d1",
+        "\0",
+    ]
+)
+SAID = st.lists(st.tuples(st.sampled_from(KEYS), ODD | st.text(max_size=20)), max_size=30)
+
+
+@settings(deadline=None)
+@given(said=SAID, error=st.sampled_from([*PROGRAM_REASONS, "", "no such reason"]))
+def test_whatever_a_board_says_is_an_error_of_that_board_or_means_something(
+    said: list[tuple[str, str]], error: str
+) -> None:
+    answer = "".join(f"mbl:{key}={value}\n" for key, value in said if key not in ("error", "time", "uptime"))
+    answer += lines(error=error) if error else ""
+    for clock in (lines(time="1800000000", uptime="1000.50"), lines(time="1", uptime="inf"), lines(time="x"), ""):
+        board = board_saying(answer + clock + lines(done="yes"))
+        with contextlib.suppress(BoardError):
+            found = board.inspect(may_change=True)
+            assert json.dumps([found.to_json(), found.warnings, found.obstacles, BoardStatus.of(found).to_json()])
+        with contextlib.suppress(BoardError):
+            board.inject(ITEM_BYTES, found_digest=None, bootstrap="as-is", registration_timeout=1)
 
 
 def test_an_answer_that_is_cut_off_is_an_error() -> None:

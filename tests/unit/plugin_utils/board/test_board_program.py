@@ -136,6 +136,16 @@ def test_a_failing_injection_of_a_fresh_board_leaves_it_fresh(box: BoardBox) -> 
     assert box.content() == {}
 
 
+def test_a_utility_that_talks_without_end_is_ended(provisioned: BoardBox) -> None:
+    before = provisioned.content()
+    provisioned.utility("exec yes")
+    with pytest.raises(BoardError, match="ended by signal 25") as raised:
+        inject(provisioned.board(), SECOND)
+    assert (raised.value.facts["reason"], raised.value.facts["undone"]) == ("utility-ended", True)
+    assert len(str(raised.value)) < 3000
+    assert provisioned.content() == before
+
+
 @pytest.mark.parametrize(
     "signal, text",
     [("11", "ended by signal 11; with a full /config/user it crashes"), ("9", "ended by signal 9")],
