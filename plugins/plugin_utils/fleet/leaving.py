@@ -74,8 +74,8 @@ def leaving(
             has = f", though the team knows it as {proven}" if proven else ""
             notes.append(
                 f"{name} says that it is device {told}{has}. {whose}, so the device {told} stays in the Device "
-                "Directory. If it should go: ansible localhost -m pelion.mbl.pelion_device -a "
-                f"'ids={told} state=absent'"
+                "Directory. If it should go, run `ansible localhost -m pelion.mbl.pelion_device -a "
+                f"'ids={told} state=absent'`."
             )
     unasked = [name for name, told in says.items() if told is None and not shows.get(name) and name not in names]
     if unasked:
