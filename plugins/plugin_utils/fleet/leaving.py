@@ -38,7 +38,7 @@ def leaving(
 
     Raises PelionError for names that nobody has, and for boards that are there under another name.
     """
-    unknown = unknown_names(remembered, names, {*inventory, *seen}, {*remembered, *seen} - set(inventory))
+    unknown = unknown_names(remembered, names, {*inventory, *seen}, remembered.keys() - set(inventory))
     if unknown:
         hints = "".join(f" Did you mean {near}?" for near in unknown.values() if near)
         raise PelionError(
