@@ -18,6 +18,7 @@ from ..plugin_utils.store.store import Store
 from ..plugin_utils.task.fleet_action import FleetAction, failed_result
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
 from ..plugin_utils.task.readiness_options import TERMS_ARGUMENTS, terms_of
+from ..plugin_utils.task.seen_boards import miss_no_longer
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 from ..plugin_utils.team.signers import Signers
 
@@ -81,7 +82,9 @@ class ActionModule(FleetAction):
             if name not in proof.unproven
         }
         try:
-            remember(stores.team, proven, identities.former_names(proven))
+            former = identities.former_names(proven)
+            remember(stores.team, proven, former)
+            miss_no_longer(self, former)
         except PelionError as error:
             self.warn(str(error))
         signers = self._signers(stores.team, {claims[name].update_resources for name in proven})

@@ -24,6 +24,7 @@ from ..plugin_utils.task.fleet_action import FleetAction
 from ..plugin_utils.task.given_files import read_update_resources
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
 from ..plugin_utils.task.readiness_options import TERMS_ARGUMENTS, terms_of
+from ..plugin_utils.task.seen_boards import miss_no_longer
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 
 
@@ -99,8 +100,10 @@ class ActionModule(FleetAction):
             for member in fleet.members
             if member.name in decision.proven
         }
+        former = fleet.identities.former_names(proven)
         try:
-            remember(team, proven, fleet.identities.former_names(proven))
+            remember(team, proven, former)
+            miss_no_longer(self, former)
         except PelionError as error:
             self.warn(str(error))
 

@@ -38,7 +38,7 @@ def leaving(
 
     Raises PelionError for names that nobody has, and for boards that are there under another name.
     """
-    unknown = unknown_names(remembered, names, {*inventory, *seen}, {*remembered, *seen} - set(inventory))
+    unknown = unknown_names(remembered, names, {*inventory, *seen}, remembered.keys() - set(inventory))
     if unknown:
         hints = "".join(f" Did you mean {near}?" for near in unknown.values() if near)
         raise PelionError(
@@ -74,8 +74,8 @@ def leaving(
             has = f", though the team knows it as {proven}" if proven else ""
             notes.append(
                 f"{name} says that it is device {told}{has}. {whose}, so the device {told} stays in the Device "
-                "Directory. If it should go: ansible localhost -m pelion.mbl.pelion_device -a "
-                f"'ids={told} state=absent'"
+                "Directory. If it should go, run `ansible localhost -m pelion.mbl.pelion_device -a "
+                f"'ids={told} state=absent'`."
             )
     unasked = [name for name, told in says.items() if told is None and not shows.get(name) and name not in names]
     if unasked:

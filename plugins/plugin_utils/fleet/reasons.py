@@ -152,8 +152,8 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
         ),
         "certificate-inactive": Kind(
             "The developer certificate {dev_cert!r} is INACTIVE in the cloud, so no board can bootstrap with it.",
-            "Use another name, or activate it: ansible localhost -m pelion.mbl.pelion_dev_cert -a "
-            "'name=NAME force=true'",
+            "Use another name, or activate it: run `ansible localhost -m pelion.mbl.pelion_dev_cert -a 'name=NAME "
+            "force=true'`.",
             "The developer certificates for these boards are INACTIVE in the cloud, so they cannot bootstrap with "
             "them.",
         ),

@@ -114,7 +114,7 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
         "device-not-registered": Kind("The Device Directory has its device as {state}.", _PROVISION),
         "device-suspended": Kind(
             "Somebody suspended its device in the Device Directory.",
-            "To let it connect again: ansible localhost -m pelion.mbl.pelion_device -a 'ids=ID suspended=false'",
+            "Let it connect again: run `ansible localhost -m pelion.mbl.pelion_device -a 'ids=ID suspended=false'`.",
         ),
         # Reports of format 1, which are read for the sites that still write them.
         "no-code": Kind(

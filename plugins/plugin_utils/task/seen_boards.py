@@ -25,7 +25,7 @@ def names_seen(action: Action) -> set[str]:
 def miss_no_longer(action: Action, names: Iterable[str]) -> None:
     """Of the boards of these ``names``, nothing is said any more until they are seen again."""
     names = list(names)
-    for boards in _lists(action):
+    for boards in _lists(action) if names else ():
         with _told(action.warn):
             boards.forget(names)
 

@@ -40,6 +40,6 @@ def without_key(name: str, boards: str) -> str:
     """What to tell users of update resources without a signing key, and of the ``boards`` that hold or get them."""
     return (
         f"The team store has no signing key for the update resources {name!r}, so nobody can sign updates with it for "
-        f"{boards}. If you have the key, add it: ansible localhost -m pelion.mbl.mbl_update_resources -a "
-        f"'name={name} src=FILE.c private_key_src=KEY.pem'"
+        f"{boards}. If you have the key, add it: run `ansible localhost -m pelion.mbl.mbl_update_resources -a "
+        f"'name={name} src=FILE.c private_key_src=KEY.pem'`."
     )

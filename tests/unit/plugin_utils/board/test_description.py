@@ -31,6 +31,7 @@ FULL = Inspection(
     damaged=("mbed.Manufacturer (BACKUP)",),
     kcm_digest="d" * 64,
     record={"kcm": "d" * 64, "developer_certificate": "f" * 64},
+    remembered={"kcm": "d" * 64},
     status_code=3,
     status="Not configured.",
     client_runs=True,

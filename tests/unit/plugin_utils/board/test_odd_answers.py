@@ -31,7 +31,9 @@ ODD = ["", "x y z", *NUMBERS, *(f"{stamp} x [mbl ]: Client registered" for stamp
 
 def look(**different: str) -> Inspection:
     lines = [f"mbl:{key}={value}" for key, value in {**GOOD, **different}.items()]
-    return Board(lambda *_sent: "\n".join([*lines, "mbl:done=yes"]), lock_timeout=1).inspect(may_change=False)
+    return Board(lambda *_sent: "\n".join([*lines, "mbl:done=yes"]), lock_timeout=1, board_timeout=60).inspect(
+        may_change=False
+    )
 
 
 def test_a_good_answer_is_one() -> None:

@@ -58,6 +58,7 @@ def test_a_misspelt_name_is_an_error_that_suggests_no_living_board() -> None:
     assert "board-1?" not in str(caught.value)
     with pytest.raises(PelionError, match=r"Did you mean board-1\?"):
         leaving(["board-11"], MEMORY, {}, ["board-2"])
-    with pytest.raises(PelionError, match=r"Did you mean seen-1\?"):
+    with pytest.raises(PelionError) as caught:
         leaving(["sen-1"], MEMORY, {}, ["board-2"], seen=["seen-1"])
+    assert "Did you mean" not in str(caught.value), "it may be a former name of a board that is there"
     assert leaving(["seen-1"], MEMORY, {}, ["board-2"], seen=["seen-1"]).devices == {}

@@ -26,6 +26,6 @@ def test_a_first_run_shows_what_would_be_made() -> None:
 
 def test_certificates_are_shown_by_the_names_of_the_store() -> None:
     state = {"developer_certificate": HELD, "update_certificate": HELD, "missing_items": ["mbed.UpdateAuthCert"]}
-    assert shown(state)["update_certificate"] == f"cn, ends 2036-01-01, SHA-256 {'f' * 16}…"
+    assert shown(state)["update_certificate"] == f"cn, ends 2036-01-01, SHA-256 {'f' * 16}..."
     assert shown(state, NAMES)["developer_certificate"].startswith("bench, ends 2036-01-01")
     assert shown(state)["missing"] == ["mbed.UpdateAuthCert"]
