@@ -8,7 +8,7 @@ from typing import Any
 from ..plugin_utils.board.inspection import Inspection
 from ..plugin_utils.fleet.part import Part
 from ..plugin_utils.fleet.proof import Claim
-from ..plugin_utils.fleet.reasons import WORK_REASONS, failure
+from ..plugin_utils.fleet.reasons import WORK_REASONS
 from ..plugin_utils.fleet.work import NOT_IN_STORE, work_for
 from ..plugin_utils.task.board import BOARD_ARGUMENTS, board_of
 from ..plugin_utils.task.fleet_action import FleetAction
@@ -27,8 +27,6 @@ class ActionModule(FleetAction):
 
     def take_step(self, arguments: dict[str, Any]) -> dict[str, Any]:
         part = Part.from_json(arguments["part"])
-        if part.refused:
-            raise failure(part.refused)
         items = read_items(self, open_stores(self, arguments).team, part.dev_cert, part.update_resources)
         found = Inspection.from_json(arguments["found"])
         work = NOT_IN_STORE if items is None else work_for(found, items, part.when_bootstrapped)
@@ -51,6 +49,9 @@ class ActionModule(FleetAction):
                 timeout=part.registration_timeout,
                 host_keys=host_keys_of(self._connection, self._task_vars).fingerprints,
                 site=part.site,
+                update_resources=part.update_resources,
+                update_certificate=(result["after"]["update_certificate"] or {}).get("fingerprint", ""),
+                drift=found.drift,
             )
             result["claim"] = claim.to_json()
         return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from ..plugin_utils.credentials.update_resources import UpdateResources
@@ -15,12 +16,14 @@ from ..plugin_utils.fleet.memory import absent, read_fleet, remember
 from ..plugin_utils.fleet.reasons import coded, failure
 from ..plugin_utils.fleet.reservations import Reservations
 from ..plugin_utils.fleet.stock import read_stock
+from ..plugin_utils.fleet.updates import rotations_of, take_updates
 from ..plugin_utils.fleet.wishes import UpdateWish
 from ..plugin_utils.reasons import Reason
 from ..plugin_utils.store.store import Store
 from ..plugin_utils.task.fleet_action import FleetAction
 from ..plugin_utils.task.given_files import read_update_resources
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
+from ..plugin_utils.task.readiness_options import TERMS_ARGUMENTS, terms_of
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
 
 
@@ -31,7 +34,7 @@ class ActionModule(FleetAction):
         **STORE_ARGUMENTS,
         "asked": {"type": "dict", "required": True},
         "verify": {"type": "bool", "default": True},
-        "warn_days": {"type": "int", "default": 30},
+        **TERMS_ARGUMENTS,
         "only_look": {"type": "bool", "default": False},
     }
 
@@ -49,6 +52,7 @@ class ActionModule(FleetAction):
         )
         with open_api(self, arguments, stores) if arguments["verify"] else contextlib.nullcontext() as api:
             stock = read_stock(stores.team, api, self._read_src, fleet.admitted, warn_days=arguments["warn_days"])
+            ahead = api.ahead if api else timedelta(0)
         to_be_done = not (self.check_mode or arguments["only_look"])
         if api:
             decision = decide_and_reserve(fleet, stock, Reservations(stores.team), dry_run=not to_be_done)
@@ -58,15 +62,24 @@ class ActionModule(FleetAction):
             self.warn(warning)
         if refusal := decision.common_refusal:
             raise PelionError(decision.common_message(), **coded(refusal))
+        terms = terms_of(arguments, ahead)
+        for warning in rotations_of(fleet, stock, terms):
+            self.warn(warning)
         if to_be_done:
             self._remember(stores.team, fleet, decision)
         return {
             "changed": False,
             "parts": {name: part.to_json() for name, part in decision.parts.items()},
+            "to_work_on": []
+            if arguments["only_look"]
+            else [n for n, part in decision.parts.items() if not part.refused],
             "dev_certs": list(decision.dev_certs),
             "update_resources": [wish.arguments() for wish in decision.updates],
             "only_look": arguments["only_look"],
             "absent": self._absent(fleet),
+            "takes_updates": {
+                name: found.to_json() for name, found in take_updates(fleet, stock, decision, terms).items()
+            },
         }
 
     def _absent(self, fleet: Fleet) -> list[str]:
@@ -90,6 +103,10 @@ class ActionModule(FleetAction):
             remember(team, proven, fleet.identities.former_names(proven))
         except PelionError as error:
             self.warn(str(error))
+
+
+def _admitted(decision: Decision) -> list[str]:
+    return [name for name, part in decision.parts.items() if not part.refused]
 
 
 def require_one_team(asked: Mapping[str, Answer]) -> None:

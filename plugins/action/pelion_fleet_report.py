@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import datetime, timezone
+from datetime import timedelta
 from typing import Any
 
 from ..plugin_utils.cloud.api_answers import DEVELOPER_MODE
@@ -14,9 +14,10 @@ from ..plugin_utils.store.store import Store
 from ..plugin_utils.store.vault import NoSecretError
 from ..plugin_utils.task.action import Action, plain
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
+from ..plugin_utils.task.readiness_options import TERMS_ARGUMENTS, terms_of
 from ..plugin_utils.task.reporting import answers_of, result_of
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
-from ..plugin_utils.team.known_certificates import update_certificates_without_key
+from ..plugin_utils.team.signers import Signers, read_signers
 
 
 class ActionModule(Action):
@@ -30,17 +31,18 @@ class ActionModule(Action):
         "roster": {"type": "list", "elements": "str", "default": []},
         "site": {"type": "str", "default": ""},
         "verify": {"type": "bool", "default": True},
-        "warn_days": {"type": "int", "default": 30},
+        **TERMS_ARGUMENTS,
         "dest": {"type": "path"},
     }
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        stores = open_stores(self, arguments)
-        devices, certificates = None, []
+        stores = open_stores(self, arguments, only_read=True)
+        devices, certificates, ahead = None, [], timedelta(0)
         if arguments["verify"]:
             with open_api(self, arguments, stores) as api:
                 devices = list(api.devices({"device_execution_mode__eq": DEVELOPER_MODE}))
                 certificates = api.developer_certificates()
+                ahead = api.ahead
         report = status_report(
             Fleet(
                 answers_of(arguments["boards"]),
@@ -51,17 +53,16 @@ class ActionModule(Action):
                 devices,
                 certificates,
                 arguments["site"],
-                self._unsigned(stores.team),
+                self._signers(stores.team),
             ),
-            datetime.now(timezone.utc),
+            terms_of(arguments, ahead),
             playbook="status",
-            warn_days=arguments["warn_days"],
             problems=[plain(problem)] if (problem := self._task_vars.get("mbl_discovery_problem")) else [],
         )
         return result_of(report, arguments["dest"])
 
-    def _unsigned(self, team: Store) -> dict[str, str]:
-        """A fleet can be looked at without the vault secret, and then it is not known."""
+    def _signers(self, team: Store) -> Signers | None:
+        """A fleet can be looked at without the vault secret, and then they are not known."""
         with contextlib.suppress(StoreError, NoSecretError):
-            return update_certificates_without_key(team)
-        return {}
+            return read_signers(team)
+        return None

@@ -38,6 +38,12 @@ options:
     description: Certificates that end within so many days are warned of.
     type: int
     default: 30
+  longest_absence_days:
+    description:
+      - For how many days at the most a board may be switched off or out of reach. An update certificate that ends
+        within so many days more than O(warn_days) is warned of, since the next one must reach each board before that.
+    type: int
+    default: 90
   only_look:
     description: Whether this is only to see who would be refused, before a decision for fewer boards at a time. No
       file is changed.
@@ -69,6 +75,12 @@ parts:
   type: dict
   returned: success
   sample: {mbed-linux-os-9709: {dev_cert: bench-2026, update_resources: bench-update}}
+to_work_on:
+  description: The boards with a part that is not a refusal; none when this is only to look.
+  type: list
+  elements: str
+  returned: success
+  sample: [mbed-linux-os-9709]
 dev_certs:
   description: Names of developer certificates that the team store must be given first.
   type: list
@@ -93,6 +105,12 @@ absent:
   elements: str
   returned: success
   sample: [mbed-linux-os-9710]
+takes_updates:
+  description: Whether boards that need nothing take updates, by board; if not, or if that is not
+    known, with the reason as a code with its facts.
+  type: dict
+  returned: success
+  sample: {mbed-linux-os-9709: {answer: "yes", reason: null, rotate_by: "2045-08-27T00:00:00Z"}}
 reason:
   description: Why the task failed, as a code for scripts, where it is of a known kind. The message says it in words.
   type: str

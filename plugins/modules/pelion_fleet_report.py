@@ -49,6 +49,12 @@ options:
     description: Boards with a certificate that ends within so many days need attention.
     type: int
     default: 30
+  longest_absence_days:
+    description:
+      - For how many days at the most a board may be switched off or out of reach. An update certificate that ends
+        within so many days more than O(warn_days) is warned of, since the next one must reach each board before that.
+    type: int
+    default: 90
 extends_documentation_fragment:
   - pelion.mbl.attributes
   - pelion.mbl.attributes.info
@@ -102,6 +108,7 @@ report:
     boards:
       description:
         - The boards. For each that is not in order, C(code) says why; C(docs/reasons.md) lists all codes.
+        - C(takes_updates) says whether the board takes updates, and if not, why.
       type: list
       elements: dict
       sample: [{name: mbed-linux-os-9709, outcome: attention, code: device-suspended}]

@@ -27,6 +27,7 @@ from cloud_access import store_at  # noqa: E402
 from paper_fleet import KEY, PaperFleet  # noqa: E402
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import read_fleet, write_fleet  # noqa: E402
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.readiness import Terms  # noqa: E402
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.files import (  # noqa: E402
     as_csv,
     as_json,
@@ -64,8 +65,8 @@ def operations(boards: int) -> Iterator[tuple[str, Callable[[], Any]]]:
         for name, device_id in zip(large.names, large.ids, strict=True)
     }
     fleet = Fleet(answers, dict.fromkeys(large.names, KEY), large.names, (), large.remembered(), large.devices())
-    yield "report: make", lambda: status_report(fleet, NOW, playbook="status")
-    report = status_report(fleet, NOW, playbook="status")
+    yield "report: make", lambda: status_report(fleet, Terms(NOW), playbook="status")
+    report = status_report(fleet, Terms(NOW), playbook="status")
     yield "report: table and summary", lambda: "\n".join([*table(report), *summary(report)])
     for name, form in {"JSON": as_json, "CSV": as_csv, "JUnit": as_junit, "page": page}.items():
         yield f"report: {name}", lambda form=form: form(report)

@@ -134,6 +134,7 @@ class Fleet:
             "sed -i 's:/home/root\\:.*:/home/root\\:/usr/lib/lab-login-shell:' /etc/passwd;"
             "umount /config/user/pal /config/user /scratch/provisioning-certs 2>/dev/null;"
             "rm -rf /config/user/pal* /config/user/pelion-mbl* /scratch/* /run/pelion-mbl*;"
+            "rm -f /etc/lab/update-fault /etc/lab/active-version; echo 4.1.0 >/etc/lab/client-release;"
             "rm -rf /config/elsewhere /var/log/mbl-cloud-client.log; : >/var/log/mbl-cloud-client.log;"
             "[ ! -e /opt/arm/genuine ] || mv /opt/arm/genuine /opt/arm/pelion-provisioning-util",
         )

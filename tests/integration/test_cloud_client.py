@@ -4,14 +4,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fleet import LAB, OTHERS, TIMEOUT, Fleet
+from manifests import manifest_for, signed_for
 from test_lab import LOG, device_id, eventually, new_credentials, provision, registrations
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_certificate import (
+    Recipe,
+    make_update_resources,
+)
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_manifest import make_probe
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
 
 # mbed.LwM2MServerURI, …ServerCACert, …DeviceCert, …DevicePrivateKey and sslsession, which the client deletes itself
 LWM2M = ["BbhOv05F", "IfhptCHa", "WXCcwgzA", "jNagGYwd", "r18QaFPP"]
@@ -222,3 +232,157 @@ def test_another_client_can_be_put_in(state: Path, tmp_path: Path) -> None:
 def test_the_delays_are_the_labs_to_choose(state: Path) -> None:
     fleet = Fleet.up(state, "--devices", "1", "--retry-scale", "0.5")
     assert fleet.on(fleet.boards[0], "cat /etc/lab/retry-scale") == "0.5\n"
+
+
+# --- update manifests
+
+
+@pytest.fixture
+def resources(fleet: Fleet, board: str, request: pytest.FixtureRequest) -> Iterator[UpdateResources]:
+    """What the board holds to be updated with; its client runs and is registered."""
+    fleet.cloud.call("PATCH", "/updates", **CLOUD_AS_EVER)
+    made = make_update_resources(Recipe(uuid.UUID(bytes=b"v" * 16), uuid.UUID(bytes=b"c" * 16)))
+    certificates = {"arm_uc_default_certificate": made.der}
+    provision(fleet, board, {**new_credentials(fleet, f"{request.node.name[:80]} again"), **certificates})
+    yield made
+    fleet.cloud.call("PATCH", "/updates", **CLOUD_AS_EVER)
+
+
+CLOUD_AS_EVER = {"acknowledges": True, "tells": True, "skips_older": False, "refuses_timestamp_0": False}
+SESSION = """
+import json, os, sys, requests
+session = requests.Session()
+session.trust_env = False
+session.verify = os.environ['PELION_CA_PATH']
+session.headers['Authorization'] = 'Bearer ' + os.environ['PELION_API_KEY']
+host = os.environ['PELION_API_HOST'] + '/v3/'
+"""
+CAMPAIGN = f"""{SESSION}
+manifest, device = sys.argv[1:]
+made = session.post(host + 'firmware-manifests/', files={{'datafile': bytes.fromhex(manifest)}}, timeout=30).json()
+body = {{'name': 'c', 'device_filter': 'id__eq=' + device, 'root_manifest_id': made['id']}}
+campaign = session.post(host + 'update-campaigns/', json=body, timeout=30).json()['id']
+session.post(host + 'update-campaigns/' + campaign + '/start', timeout=30).raise_for_status()
+"""
+STOP = f"""{SESSION}
+for campaign in session.get(host + 'update-campaigns/', params={{'phase__eq': 'active'}}, timeout=30).json()['data']:
+    session.post(host + 'update-campaigns/' + campaign['id'] + '/stop', timeout=30).raise_for_status()
+    session.get(host + 'update-campaigns/' + campaign['id'], timeout=30).raise_for_status()
+"""
+EVENTS = f"""{SESSION}
+events = session.get(host + 'device-events/', params={{'device_id__in': sys.argv[1]}}, timeout=30).json()['data']
+print(json.dumps([event['event_type'] for event in events if 'FAIL' in event['event_type']]))
+"""
+
+
+def send(fleet: Fleet, device: str, manifest: bytes) -> None:
+    """By a campaign of its own."""
+    answer = fleet.run("python", "-c", CAMPAIGN, manifest.hex(), device)
+    assert answer.returncode == 0, answer.output
+
+
+def results(fleet: Fleet, device: str) -> list[str]:
+    return json.loads(fleet.run("python", "-c", EVENTS, device).stdout)
+
+
+def answered(fleet: Fleet, device: str, manifest: bytes) -> str:
+    before = len(results(fleet, device))
+    send(fleet, device, manifest)
+    eventually(lambda: len(results(fleet, device)) > before)
+    return results(fleet, device)[-1]
+
+
+def kept(fleet: Fleet, board: str) -> str:
+    return fleet.on(board, "find /config/user /scratch -type f -exec sha256sum {} + | sort -k 2")
+
+
+def as_release(fleet: Fleet, board: str, release: str) -> None:
+    fleet.on(board, f"echo {release} >/etc/lab/client-release")
+
+
+def test_it_answers_to_manifests(fleet: Fleet, board: str, resources: UpdateResources) -> None:
+    start(fleet, board)
+    device = registered(fleet, board)
+    (entry,) = [entry for entry in fleet.cloud.call("GET", "/state")["devices"] if entry["id"] == device]
+    assert uuid.UUID(entry["vendor_id"]) == resources.vendor_id
+    assert uuid.UUID(entry["device_class"]) == resources.class_id
+    eventually(lambda: working(fleet, board) >= {*LWM2M, *OWN})
+    before = kept(fleet, board)
+    other = make_update_resources(Recipe(resources.vendor_id, resources.class_id))
+    assert other.private_key
+    fingerprint = bytes.fromhex(resources.fingerprint)
+    manifests = {
+        make_probe(resources): "UPD4_FAIL_221",
+        manifest_for(resources).signed(other.private_key, fingerprint): "UPD4_FAIL_210",
+        make_probe(other): "UPD4_FAIL_208",
+        signed_for(resources, vendor=b"w" * 16): "UPD4_FAIL_215",
+        signed_for(resources, class_=b"w" * 16): "UPD4_FAIL_216",
+    }
+    for manifest, result in manifests.items():
+        assert answered(fleet, device, manifest) == result
+    told = log(fleet, board, r"\[(mbl |UC  )\]")
+    assert re.search(r"\[ERR \]\[UC  \]: \[HUB \] .*: version: 0 <= 0\n", told)
+    assert re.findall(r"\[mbl \]: Error code : (\d+)", told) == ["520", "515", "512", "516", "517"]
+    assert "Error occurred : UpdateWarningRollbackProtection\n" in told
+    assert answered(fleet, device, make_probe(resources)) == "UPD4_FAIL_221"
+    assert kept(fleet, board) == before
+    assert registrations(fleet, board) == 1
+
+
+@stand_in_only
+@pytest.mark.parametrize(("release", "result"), [("3.0.0", "UPD4_FAIL_221"), ("2.0.1", "UPD2_FAIL_15")])
+def test_releases_differ(fleet: Fleet, board: str, resources: UpdateResources, release: str, result: str) -> None:
+    as_release(fleet, board, release)
+    start(fleet, board)
+    device = registered(fleet, board)
+    assert answered(fleet, device, make_probe(resources)) == result
+
+
+@stand_in_only
+def test_one_that_says_221_to_everything(fleet: Fleet, board: str, resources: UpdateResources) -> None:
+    fleet.on(board, "echo says-221 >/etc/lab/update-fault")
+    start(fleet, board)
+    device = registered(fleet, board)
+    assert answered(fleet, device, signed_for(resources, vendor=b"w" * 16)) == "UPD4_FAIL_221"
+
+
+@stand_in_only
+@pytest.mark.parametrize("fault", ["silent", "stuck"])
+def test_ones_that_do_not_answer(fleet: Fleet, board: str, resources: UpdateResources, fault: str) -> None:
+    fleet.on(board, f"echo {fault} >/etc/lab/update-fault")
+    start(fleet, board)
+    device = registered(fleet, board)
+    send(fleet, device, make_probe(resources))
+    if fault == "stuck":
+        eventually(lambda: "received new manifest before reading the old one" in log(fleet, board, "UC  "))
+    fleet.on(board, "rm /etc/lab/update-fault; systemctl restart mbl-cloud-client")
+    registered(fleet, board, 2)
+    assert fleet.run("python", "-c", STOP).returncode == 0
+    assert answered(fleet, device, make_probe(resources)) == "UPD4_FAIL_221"
+    assert results(fleet, device) == ["UPD4_FAIL_221"]
+
+
+@stand_in_only
+def test_it_waits_for_an_acknowledgement(fleet: Fleet, board: str, resources: UpdateResources) -> None:
+    start(fleet, board)
+    device = registered(fleet, board)
+    fleet.cloud.call("PATCH", "/updates", acknowledges=False)
+    send(fleet, device, make_probe(resources))
+    fleet.cloud.call("PATCH", "/updates", acknowledges=True)
+    eventually(lambda: results(fleet, device) == ["UPD4_FAIL_221"])
+
+
+@stand_in_only
+@pytest.mark.parametrize("release", ["3.0.0", "4.1.0"])
+def test_a_real_update_is_seen(fleet: Fleet, board: str, resources: UpdateResources, release: str) -> None:
+    """So a test can tell that none was ever sent."""
+    as_release(fleet, board, release)
+    start(fleet, board)
+    device = registered(fleet, board)
+    send(fleet, device, signed_for(resources, timestamp=1, uri="http://example.com/firmware"))
+    if release == "4.1.0":
+        runs = "ps | grep -v grep | grep -c /opt/arm/mbl-cloud-client"
+        eventually(lambda: fleet.on(board, runs, check=False) == "0\n")
+        return
+    eventually(lambda: "Authorization granted" in log(fleet, board))
+    assert "/scratch/firmware/header_0.bin" in kept(fleet, board)

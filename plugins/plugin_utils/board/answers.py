@@ -126,7 +126,8 @@ def _ending(report: Report) -> str:
     """Why the utility did not run to its end, empty when it did."""
     if report["utility-timeout"]:
         return f"it was killed when the {report['utility-timeout'][0]} seconds for the whole exchange were over"
-    return _fault(int(report["utility-code"][0])) if report["utility-code"] else ""
+    code = "".join(report["utility-code"][:1])
+    return _fault(int(code)) if re.fullmatch("[0-9]{1,5}", code) else ""
 
 
 def _fault(code: int) -> str:

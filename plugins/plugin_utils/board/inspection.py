@@ -134,6 +134,11 @@ class Inspection:
         return self.log.registered
 
     @property
+    def registered_since_injection(self) -> bool:
+        """Whether it is proven to have registered since what it holds was put there."""
+        return self.kcm_digest is not None and self.remembered.get("kcm") == self.kcm_digest
+
+    @property
     def provisioned_by(self) -> str | None:
         """Who put the present content there: ``pelion.mbl``, ``another tool``, or None for no items."""
         if self.record and self.record.get("kcm") == self.kcm_digest:

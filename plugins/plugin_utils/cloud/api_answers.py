@@ -58,6 +58,12 @@ def take_time(answer: Mapping[str, Any], name: str) -> datetime | None:
         raise ValueError(f"its field {name!r} is not a time") from None
 
 
+def take_hex(answer: Mapping[str, Any], name: str) -> str | None:
+    """The field ``name``, an id with or without dashes, as small hexadecimal digits; None when missing or empty."""
+    text = take(answer, name, str, optional=True)
+    return text.replace("-", "").lower() or None if text else None
+
+
 @dataclass(frozen=True)
 class Account:
     """The account that a key belongs to; ``tier`` is "0" for free accounts."""
@@ -159,6 +165,12 @@ class Device:
     """Whether a user has suspended it, so that it cannot connect."""
     suspended_category: str | None
     """Why it was suspended last, if ever."""
+    vendor_id: str | None
+    """Whose updates it takes, as it told when it registered: 32 hexadecimal digits, None where that is not known."""
+    device_class: str | None
+    """For which kind of device, likewise."""
+    manifest_timestamp: datetime | None
+    """The version of the update that it took last, None where none is known."""
     answer: Mapping[str, Any] = field(repr=False, compare=False)
     """The whole entry as the service gave it."""
 
@@ -186,6 +198,9 @@ class Device:
             group_ids=tuple(group_ids),
             suspended=take(answer, "operator_suspended", bool, optional=True) or False,
             suspended_category=take(answer, "last_operator_suspended_category", str, optional=True),
+            vendor_id=take_hex(answer, "vendor_id"),
+            device_class=take_hex(answer, "device_class"),
+            manifest_timestamp=take_time(answer, "manifest_timestamp"),
             answer=answer,
         )
 

@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from ..errors import PelionError
 from ..libraries import Absent, is_installed
 from ..words import printable
-from .clock import clock_difference
+from .clock import ahead_of_cloud, clock_difference
 
 if TYPE_CHECKING or is_installed("requests"):
     import requests
@@ -133,6 +133,8 @@ class ApiTransport:
         if ca_path:
             _require_ca_certificates(ca_path)
         self.url = api_url(host)
+        self.ahead = timedelta(0)
+        """By how much this machine's clock was ahead of the service's, at the last answer."""
         self._warn = warn
         self._key = key
         self._timeout = timeout
@@ -193,9 +195,11 @@ class ApiTransport:
 
     def _compare_clocks(self, response: requests.Response) -> None:
         # An answer with an age was kept by something in between.
-        if not self._warn or "Age" in response.headers:
+        if "Age" in response.headers:
             return
-        if difference := clock_difference(response.headers.get("Date"), datetime.now(timezone.utc)):
+        date, now = response.headers.get("Date"), datetime.now(timezone.utc)
+        self.ahead = ahead_of_cloud(date, now) or self.ahead
+        if self._warn and (difference := clock_difference(date, now)):
             self._warn(difference)
             self._warn = None
 

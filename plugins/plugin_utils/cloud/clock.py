@@ -13,16 +13,22 @@ TOLERATED = timedelta(minutes=5)
 """Answers are on their way for a while, and clocks that are set at times are not exact."""
 
 
-def clock_difference(date: str | None, now: datetime) -> str | None:
-    """What to tell users when ``now`` differs from ``date``, the header of an answer that came just now; None when
-    there is nothing to tell. It is the same text for all answers of a run."""
+def ahead_of_cloud(date: str | None, now: datetime) -> timedelta | None:
+    """By how much ``now`` is ahead of ``date``, the header of an answer that came just now; None where it tells no
+    time."""
     if not date:
         return None
     try:
-        ahead = now - parsedate_to_datetime(date)
+        return now - parsedate_to_datetime(date)
     except (ValueError, TypeError, OverflowError):
         return None  # a text that is not a time, or has no zone
-    if abs(ahead) <= TOLERATED:
+
+
+def clock_difference(date: str | None, now: datetime) -> str | None:
+    """What to tell users when ``now`` differs from ``date``, the header of an answer that came just now; None when
+    there is nothing to tell. It is the same text for all answers of a run."""
+    ahead = ahead_of_cloud(date, now)
+    if ahead is None or abs(ahead) <= TOLERATED:
         return None
     return (
         f"The clock of this machine is about {_about(abs(ahead))} {'ahead of' if ahead > timedelta(0) else 'behind'} "

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from ..errors import PelionError
@@ -51,6 +52,11 @@ class PelionApi:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url}>"
+
+    @property
+    def ahead(self) -> timedelta:
+        """By how much this machine's clock is ahead of the service's; 0 before its first answer."""
+        return self._transport.ahead
 
     def __enter__(self) -> PelionApi:
         return self

@@ -11,10 +11,17 @@ from ..libraries import Absent, is_installed
 from .rules import CredentialError, load_certificate
 
 if TYPE_CHECKING or is_installed("cryptography"):
-    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ec import (
+        ECDSA,
+        EllipticCurvePrivateKey,
+        EllipticCurvePublicKey,
+    )
+    from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 else:
-    UnsupportedAlgorithm = load_pem_private_key = Absent()
+    InvalidSignature = UnsupportedAlgorithm = ECDSA = SHA256 = load_pem_private_key = Absent()
+    EllipticCurvePrivateKey = EllipticCurvePublicKey = Absent()
 
 
 FIELD = "private_key"
@@ -50,3 +57,28 @@ def signing_key(content: bytes, source: str, certificate: bytes) -> bytes:
     if key.public_key() != load_certificate(certificate).public_key():
         raise CredentialError(FIELD, source, "pair", "does not belong to the certificate")
     return pem
+
+
+def sign(private_key: bytes, content: bytes) -> bytes:
+    """ECDSA with SHA-256 over ``content``, in DER, as a board's client checks it. ``private_key`` is PEM without a
+    password. Raises ValueError for what is no key of an elliptic curve."""
+    try:
+        key = load_pem_private_key(private_key, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        # Without a cause: a parser's message may quote what it could not parse.
+        raise ValueError("is not a PEM private key") from None
+    if not isinstance(key, EllipticCurvePrivateKey):
+        raise ValueError("is not a private key of an elliptic curve")
+    return key.sign(content, ECDSA(SHA256()))
+
+
+def is_signed(certificate: bytes, content: bytes, signature: bytes) -> bool:
+    """Whether the key of ``certificate`` (DER) made that ``signature`` (DER) of ``content``."""
+    key = load_certificate(certificate).public_key()
+    if not isinstance(key, EllipticCurvePublicKey):
+        return False
+    try:
+        key.verify(signature, content, ECDSA(SHA256()))
+    except InvalidSignature:
+        return False
+    return True

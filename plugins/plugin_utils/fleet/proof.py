@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from typing import Any
 
 from ..cloud.api_answers import Device
 from ..cloud.devices import await_devices
 from ..cloud.pelion_api import PelionApi
 from ..reasons import Reason
+from ..team.signers import Signers
 from .identity import Identities, Sighting
+from .readiness import Holding, Readiness, Terms, readiness
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,9 @@ class Claim:
 
     ``bootstrapped`` tells that it was made to bootstrap; ``bootstrapped_at`` is what the directory said of the
     device before that, None when it did not know it. ``timeout`` is how many seconds it may take the directory to
-    know; ``host_keys`` and ``site`` are the board's, see Remembered.
+    know; ``host_keys`` and ``site`` are the board's, see Remembered. ``update_resources`` (a name) and
+    ``update_certificate`` (its SHA-256) are what it now takes updates by, ``drift`` by how many seconds its clock is
+    ahead of the controller's.
     """
 
     board: str
@@ -32,6 +37,9 @@ class Claim:
     timeout: int = 0
     host_keys: tuple[str, ...] = ()
     site: str = ""
+    update_resources: str = ""
+    update_certificate: str = ""
+    drift: int = 0
 
     @property
     def sighting(self) -> Sighting:
@@ -39,7 +47,7 @@ class Claim:
 
     def to_json(self) -> dict[str, Any]:
         """Without the board, under whose name it travels."""
-        claim = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "board"}
+        claim = {part.name: getattr(self, part.name) for part in fields(self) if part.name != "board"}
         return {**claim, "host_keys": list(self.host_keys)}
 
     @classmethod
@@ -48,10 +56,17 @@ class Claim:
         return cls(board, **{**claim, "host_keys": tuple(claim["host_keys"])})
 
 
-def prove(
-    api: PelionApi, claims: Sequence[Claim], timeout: float, identities: Identities | None = None
-) -> dict[str, Reason]:
-    """The boards whose claim the directory does not bear out within ``timeout`` seconds, and why.
+@dataclass(frozen=True)
+class Proof:
+    """``unproven`` are the boards whose claim the directory does not bear out, and why; ``devices`` are those of the
+    claims that it has, by id, as last seen."""
+
+    unproven: dict[str, Reason]
+    devices: Mapping[str, Device] = field(default_factory=dict)
+
+
+def prove(api: PelionApi, claims: Sequence[Claim], timeout: float, identities: Identities | None = None) -> Proof:
+    """What the directory says of ``claims`` within ``timeout`` seconds.
 
     Makes one call for the certificates and, at each look, one for about 100 devices. ``identities`` are those of the
     claims' boards, without other knowledge when not given. Raises ApiError.
@@ -60,7 +75,7 @@ def prove(
     unproven = {claim.board: copies[claim.board].reason for claim in claims if claim.board in copies}
     lone = {claim.device_id: claim for claim in claims if claim.board not in unproven}
     if not lone:
-        return unproven
+        return Proof(unproven)
     certificates = {c.name: c.id for c in api.developer_certificates()}
 
     def is_proven(device: Device) -> bool:
@@ -72,7 +87,7 @@ def prove(
         doubt = _doubt(claim, device, certificates) if device else Reason("not-in-directory")
         if doubt:
             unproven[claim.board] = Reason(doubt.code, {"device_id": device_id, **doubt.facts})
-    return unproven
+    return Proof(unproven, seen)
 
 
 def _doubt(claim: Claim, device: Device, certificates: Mapping[str, str]) -> Reason | None:
@@ -89,3 +104,10 @@ def _doubt(claim: Claim, device: Device, certificates: Mapping[str, str]) -> Rea
     if claim.bootstrapped and now is not None and now == claim.bootstrapped_at:
         return Reason("no-new-bootstrap", {"bootstrapped_at": now})
     return None
+
+
+def takes_updates(claim: Claim, signers: Signers | None, devices: Mapping[str, Device], terms: Terms) -> Readiness:
+    """Whether the board of a claim that is proven takes updates. ``devices`` are those of the proof, empty where the
+    cloud was not asked."""
+    held = Holding(claim.update_certificate, timedelta(seconds=claim.drift), registered_since=True)
+    return readiness(held, signers, devices.get(claim.device_id), terms)

@@ -21,6 +21,7 @@ from ..team.update_keeper import DifferentResourcesError, NotRenewableError
 
 _ROSTER = "provision_pelion_roster"
 _IDENTITIES = "provision_pelion_when_bootstrapped to keep_identity or new_identity"
+_OF_THE_BOARD = ("no-utility", "utility-broken", "no-space", "read-only", "bad-answer")
 _HELD_NAME = {"holds": "It holds {holds!r}: if that is right, set provision_pelion_dev_cert to it."}
 """After a rotation, the likeliest mistake is a former name in the variables."""
 _IMPORT = {
@@ -96,7 +97,7 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
             "They have the same ssh host key or device ID as other boards.",
         ),
         # What can be put on a board at all.
-        **{code: BOARD_REASONS[code] for code in ("no-utility", "utility-broken", "no-space", "read-only")},
+        **{code: BOARD_REASONS[code] for code in _OF_THE_BOARD},
         # Update resources.
         "different-ways": Kind(
             "The variables of this run's boards describe {ways} different ways to make the update resources "
@@ -223,6 +224,93 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
 )
 """Why a board is refused, or not proven to be registered."""
 
+_ROTATE = "Run pelion.mbl.rotate for the fleet."
+_REGISTER_ANEW = "Run pelion.mbl.provision for it, which makes sure that it registers with what it holds."
+
+READINESS_REASONS: Mapping[str, Kind] = MappingProxyType(
+    {
+        # It takes no updates, or none that the team signs now.
+        "no-update-certificate": Kind("It holds no update certificate.", "Run pelion.mbl.provision for it."),
+        "not-our-certificate": Kind(
+            "It holds an update certificate ({fingerprint:.16}…) that the team store does not have, so it takes no "
+            "update that the team signs.",
+            "If it was provisioned from another store, use that one. To give it this store's certificate, run "
+            "pelion.mbl.provision with -e provision_pelion_when_update_unknown=replace.",
+            "They hold update certificates that the team store does not have, so they take no updates that the team "
+            "signs.",
+        ),
+        "former-certificate": Kind(
+            "It holds a former certificate of {update_resources!r} ({fingerprint:.16}…), so it takes no update that is "
+            "signed with the present key.",
+            "Run pelion.mbl.provision for it. To send it an update before that, sign with the former key, "
+            "which pelion.mbl.mbl_update_resources exports (export_dir and fingerprint).",
+            "They hold former certificates of update resources, so they take no updates that are signed with the "
+            "present keys.",
+        ),
+        "no-signing-key": Kind(
+            "The team store has no signing key for the update resources {update_resources!r}.",
+            "If you have the key, add it with pelion.mbl.mbl_update_resources (its options name, src and "
+            "private_key_src).",
+            "The team store has no signing keys for their update resources.",
+        ),
+        "key-does-not-sign": Kind(
+            "What the key of the update resources {update_resources!r} signs does not verify with their certificate.",
+            "Take that entry of the team store from a backup.",
+            "What the keys of their update resources sign does not verify with their certificates.",
+        ),
+        "certificate-ended": Kind(
+            "Its {title} certificate has ended ({not_after}).",
+            _ROTATE,
+            "Their {title} certificates have ended.",
+        ),
+        "ended-by-its-clock": Kind(
+            "By the board's own clock, its update certificate has ended ({not_after}). Its client does not start any "
+            "more once the time that it goes by says so.",
+            f"Set the board's clock, or its servers for time. If it is right: {_ROTATE}",
+            "By the boards' own clocks, their update certificates have ended.",
+        ),
+        "certificate-ends": Kind(
+            "Its {title} certificate ends on {not_after} (days left: {days}).",
+            _ROTATE,
+            "Their {title} certificates end soon.",
+        ),
+        "other-ids": Kind(
+            "The Device Directory has it with vendor_id {vendor_id} and device_class {device_class}, but "
+            "{update_resources!r} have {wanted_vendor_id} and {wanted_device_class}.",
+            _REGISTER_ANEW,
+            "The Device Directory has them with other vendor and class IDs than their update resources.",
+        ),
+        "version-ahead": Kind(
+            "The update that it took last has the version {timestamp} ({version}), which lies ahead of now: it refuses "
+            "every update with an earlier one.",
+            "Check this machine's clock. If it is right, give the next update a version that is higher than that.",
+            "The updates that they took last have versions that lie ahead of now: they refuse earlier ones.",
+        ),
+        # It is not known whether it does.
+        "store-not-opened": Kind(
+            "This run has no vault secret for the team store, so the signing keys were not looked at.",
+            "Run again with the vault secret, such as with --ask-vault-pass.",
+        ),
+        "store-not-whole": Kind(
+            "Update resources in the team store cannot be read: they may be those that it holds.",
+            "The module pelion.mbl.pelion_store_info says which they are and why.",
+        ),
+        "cloud-not-asked": Kind(
+            "The cloud was not asked.", "Run again with the cloud asked (in the role: provision_pelion_verify)."
+        ),
+        "ids-not-told": Kind(
+            "The Device Directory does not say for which vendor and class it takes updates.",
+            _REGISTER_ANEW,
+        ),
+        "registration-older": Kind(
+            "Nothing proves that it has registered since its credentials were put there, so the vendor and class IDs "
+            "in the Device Directory may be former ones.",
+            _REGISTER_ANEW,
+        ),
+    }
+)
+"""Why a board takes no updates, or why it is not known whether it does."""
+
 WORK_REASONS: Mapping[str, Kind] = MappingProxyType(
     {
         "holds-nothing": Kind("it holds none of the credentials"),
@@ -276,5 +364,6 @@ def failure(reason: Reason, **facts: Any) -> PelionError:
 
 
 def coded(reason: Reason) -> dict[str, Any]:
-    """The facts of an error by which scripts and reports know ``reason``."""
-    return {"reason": reason.code, "reason_facts": dict(reason.facts)}
+    """The facts of an error by which scripts and reports know ``reason``; a ``text`` of it is the error's own."""
+    facts = {name: fact for name, fact in reason.facts.items() if name != "text"}
+    return {"reason": reason.code, "reason_facts": facts}

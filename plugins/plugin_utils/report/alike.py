@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ..fleet.readiness import NO, NOT_KNOWN
 from ..reasons import Kind, Reason
 from ..words import MOST_NAMES, printable
-from .entries import GOOD, OUTCOMES, BoardReport
+from .entries import ATTENTION, GOOD, OUTCOMES, BoardReport
 from .reasons import KINDS
 
 
@@ -32,6 +33,20 @@ def alike(boards: Iterable[BoardReport]) -> list[Alike]:
             said = _in_common(board, "") or (board.reason, board.next_step)
             found.setdefault((board.outcome, board.code, *said), []).append(board)
     return [_joined(group) for group in found.values()]
+
+
+def not_taking(boards: Sequence[BoardReport]) -> list[tuple[str, Alike]]:
+    """The boards that take no updates, and those of which that is not known, with the answer (of ANSWERS). Those left
+    out for which the reason is told as that of their outcome."""
+    found = []
+    for answer in (NO, NOT_KNOWN):
+        theirs = [
+            BoardReport(board.name, ATTENTION, told.reason, told.next_step, told.code, told.facts, site=board.site)
+            for board in boards
+            if (told := board.takes_updates) and told.answer == answer and told.code != board.code
+        ]
+        found += [(answer, group) for group in alike(theirs)]
+    return found
 
 
 def unsaid(problems: Iterable[str], steps: Iterable[Alike]) -> list[str]:

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ..fleet.readiness import NO, NOT_KNOWN, YES, Readiness
 from ..json_object import JsonObject
 from ..reasons import Reason
-from ..times import parse_time
+from ..times import parse_time, time_text
 from .reasons import KINDS
 
 FORMAT = 2
@@ -80,13 +81,67 @@ class HeldCertificate:
         )
 
 
+ANSWERS: Mapping[str, str] = {YES: "yes", NO: "no", NOT_KNOWN: "not known"}
+"""To whether a board takes updates, with the words for people."""
+TAKING: Mapping[str, str] = {
+    YES: "takes updates",
+    NO: "takes no updates",
+    NOT_KNOWN: "it is not known whether it takes updates",
+}
+
+
+@dataclass(frozen=True)
+class TakesUpdates:
+    """Whether a board takes updates. Where the ``answer`` (of ANSWERS) is not yes, ``code`` with its ``facts`` says
+    why, ``reason`` says it for people, and ``next_step`` what to do about it. Times are texts: ``rotate_by`` is when
+    the certificate should be replaced at the latest, ``proven_at`` when the board itself last gave a proof."""
+
+    answer: str
+    code: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = ""
+    next_step: str = ""
+    rotate_by: str | None = None
+    proven_at: str | None = None
+
+    @classmethod
+    def of(cls, found: Readiness, proven_at: str | None = None) -> TakesUpdates:
+        why, rotate_by = found.reason, time_text(found.rotate_by)
+        if why is None:
+            return cls(found.answer, rotate_by=rotate_by, proven_at=proven_at)
+        texts = (why.text(KINDS), why.next_step(KINDS))
+        return cls(found.answer, why.code, why.facts, *texts, rotate_by, proven_at)
+
+    @classmethod
+    def as_the_board(cls, answer: str, board: BoardReport) -> TakesUpdates:
+        """For what ``board`` is reported with."""
+        return cls(answer, board.code, board.facts, board.reason, board.next_step)
+
+    @classmethod
+    def from_json(cls, told: Any) -> TakesUpdates:
+        """Raises ValueError."""
+        given = JsonObject(told)
+        answer = given.text("answer")
+        if answer not in ANSWERS:
+            raise ValueError(f"has a board that takes updates: {answer!r}")
+        return cls(
+            answer,
+            given.text("code", ""),
+            given.mapping("facts"),
+            given.text("reason", ""),
+            given.text("next_step", ""),
+            _time_or_none(given, "rotate_by"),
+            _time_or_none(given, "proven_at"),
+        )
+
+
 @dataclass(frozen=True)
 class BoardReport:
     """One board. ``state`` is the Device Directory's word; times are texts such as 2026-01-01T00:00:00Z.
 
     Where the outcome is not ``ok`` or ``changed``, ``code`` (see docs/reasons.md) with its ``facts`` says why, for
     scripts; ``reason`` says it for people, and ``next_step`` what to do about it. ``site`` is where the board is, None
-    where sites have no names.
+    where sites have no names. ``takes_updates`` is None in a report that is not about that.
     """
 
     name: str
@@ -103,6 +158,7 @@ class BoardReport:
     last_registration: str | None = None
     last_seen: str | None = None
     site: str | None = None
+    takes_updates: TakesUpdates | None = None
 
     @classmethod
     def because(cls, name: str, outcome: str, why: Reason, said: str = "") -> BoardReport:
@@ -117,6 +173,7 @@ class BoardReport:
         if outcome not in OUTCOMES:
             raise ValueError(f"has a board with the outcome {outcome!r}")
         developer, update = given.mapping_or_none("developer_certificate"), given.mapping_or_none("update_certificate")
+        takes = given.mapping_or_none("takes_updates")
         return cls(
             given.text("name"),
             outcome,
@@ -132,6 +189,7 @@ class BoardReport:
             given.text_or_none("last_registration"),
             given.text_or_none("last_seen"),
             given.text_or_none("site"),
+            None if takes is None else TakesUpdates.from_json(takes),
         )
 
 

@@ -22,7 +22,7 @@ from .page import page
 COLUMNS = (
     *("name", "outcome", "code", "reason", "next_step", "address", "device_id", "state"),
     *("developer_certificate", "developer_certificate_ends", "update_certificate", "update_certificate_ends"),
-    *("last_registration", "last_seen", "site"),
+    *("last_registration", "last_seen", "site", "takes_updates", "takes_updates_code"),
 )
 _FORMULA = re.compile("(^|;)([=+\\-@\uff1d\uff0b\uff0d\uff20])")
 FLEET_PROBLEM = "fleet-problem"
@@ -85,6 +85,8 @@ def as_csv(report: Report) -> str:
             held = getattr(board, title)
             cells[title] = held and (held.name or held.fingerprint)
             cells[f"{title}_ends"] = held and held.not_after
+        told = board.takes_updates
+        cells |= {"takes_updates": told and told.answer, "takes_updates_code": told and told.code}
         writer.writerow(_cell(cells[name]) for name in COLUMNS)
     return text.getvalue()
 

@@ -11,10 +11,11 @@ from datetime import datetime
 from ..fleet.assignment import natural
 from ..fleet.identity import MOST_NAMED, Copied
 from ..fleet.memory import Remembered
+from ..fleet.readiness import NOT_KNOWN
 from ..reasons import Reason
 from ..times import parse_time, time_text
 from .alike import named
-from .entries import ATTENTION, GOOD, MISSING, NOT_REACHED, BoardReport, Place, Report, SiteRun
+from .entries import ATTENTION, GOOD, MISSING, NOT_REACHED, BoardReport, Place, Report, SiteRun, TakesUpdates
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ def _copies_told(boards: Sequence[BoardReport]) -> list[BoardReport]:
                 next_step=why.next_step,
                 code=why.code,
                 facts=why.facts,
+                takes_updates=board.takes_updates and TakesUpdates.as_the_board(NOT_KNOWN, why),
             )
         told.append(board)
     return told

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from ..times import parse_time
 from ..words import counted, printable
-from .alike import Alike, alike, by_urgency, unsaid
-from .entries import BAD, OUTCOMES, BoardReport, HeldCertificate, Place, Report
+from .alike import Alike, alike, by_urgency, not_taking, unsaid
+from .entries import ANSWERS, BAD, OUTCOMES, TAKING, BoardReport, HeldCertificate, Place, Report
 from .summary import absence
 
 YEAR = 365.25
@@ -27,6 +27,12 @@ MARKS = {"now": 0.0, "1 week": 7, "1 month": 30.4, "1 year": YEAR, "5 years": 5 
 ACTIVE = "ACTIVE"
 SOON = 30
 """Days before its end from which a certificate is shown in the colour of warnings."""
+
+HEADS = (
+    *("Board", "State", "Takes updates", "Device"),
+    *("Developer certificate ends", "Update certificate ends", "Last seen"),
+)
+"""Of the boards' table."""
 
 STYLE = "".join(Path(__file__).with_name("page.css").read_text().splitlines(keepends=True)[2:])
 """Without the lines about its licence."""
@@ -57,7 +63,8 @@ def _parts(report: Report) -> Iterator[str]:
     problems = unsaid(report.problems, found)
     yield "".join(f'<div class="step failed"><p>{_text(problem)}</p></div>' for problem in problems)
     yield "".join(f'<div class="step attention"><p>{_text(warning)}</p></div>' for warning in report.warnings)
-    steps = [_step(step) for step in found if step.reason or step.code]
+    steps = [_step(step, OUTCOMES[step.outcome]) for step in found if step.reason or step.code]
+    steps += [_step(group, TAKING[answer]) for answer, group in not_taking(report.boards)]
     if steps:
         yield f'<section id="steps"><h2>What to do</h2>{"".join(steps)}</section>'
     now = parse_time(report.made_at)
@@ -84,17 +91,17 @@ def _parts(report: Report) -> Iterator[str]:
     if report.absent:
         yield f"<p>{_text(absence(report))}</p>"
     rows = "".join(_row(board, report.words(board.outcome)) for board in by_urgency(report.boards))
-    heads = "".join(f"<th>{head}</th>" for head in ("Board", "State", "Device", "Developer certificate ends"))
+    heads = "".join(f"<th>{head}</th>" for head in HEADS)
     yield (
-        f'<section id="boards"><h2>Boards</h2><table><thead><tr>{heads}<th>Update certificate ends</th>'
-        f"<th>Last seen</th></tr></thead><tbody>{rows}</tbody></table></section>"
+        f'<section id="boards"><h2>Boards</h2><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+        "</section>"
     )
 
 
-def _step(step: Alike) -> str:
+def _step(step: Alike, what: str) -> str:
     next_step = f"<p>→ {_text(step.next_step)}</p>" if step.next_step else ""
     return (
-        f'<div class="step {step.outcome}"><p><b>{_text(", ".join(step.names))}</b>: {_text(OUTCOMES[step.outcome])}. '
+        f'<div class="step {step.outcome}"><p><b>{_text(", ".join(step.names))}</b>: {_text(what)}. '
         f"{_text(step.reason)} {_code(step.code)}</p>{next_step}</div>"
     )
 
@@ -110,14 +117,28 @@ def _row(board: BoardReport, outcome: str) -> str:
     known = "in the directory: " if board.outcome in BAD else ""
     state = f" ({known}{_text(board.state)})" if board.state else ""
     cells = (
-        ("", f"<b>{_text(board.name)}</b><br><small>{_text(_where(board))}</small>"),
-        ("State", f"{_text(outcome)}{state} {_code(board.code)}"),
-        ("Device", f"<code>{_text(board.device_id)}</code>" if board.device_id else ""),
-        ("Developer certificate ends", _held(board.developer_certificate)),
-        ("Update certificate ends", _held(board.update_certificate)),
-        ("Last seen", _text((board.last_seen or "").replace("T", " ").rstrip("Z"))),
+        f"<b>{_text(board.name)}</b><br><small>{_text(_where(board))}</small>",
+        f"{_text(outcome)}{state} {_code(board.code)}",
+        _taking(board),
+        f"<code>{_text(board.device_id)}</code>" if board.device_id else "",
+        _held(board.developer_certificate),
+        _held(board.update_certificate),
+        _text((board.last_seen or "").replace("T", " ").rstrip("Z")),
     )
-    return "<tr>" + "".join(f'<td data-label="{label}">{cell}</td>' for label, cell in cells) + "</tr>"
+    # On a phone, the first cell is a heading of its own.
+    labels = ("", *HEADS[1:])
+    row = zip(labels, cells, strict=True)
+    return "<tr>" + "".join(f'<td data-label="{label}">{cell}</td>' for label, cell in row) + "</tr>"
+
+
+def _taking(board: BoardReport) -> str:
+    told = board.takes_updates
+    if told is None:
+        return ""
+    # Told once, where it is the board's own.
+    code = _code(told.code) if told.code != board.code else ""
+    proof = f"<br><small>proven by itself on {_text(told.proven_at[:10])}</small>" if told.proven_at else ""
+    return f"{_text(ANSWERS[told.answer])} {code}{proof}"
 
 
 def _code(code: str) -> str:
@@ -140,11 +161,13 @@ class _End:
     name: str
     not_after: str
     boards: int
+    rotate_by: str = ""
 
 
 def _ends(report: Report) -> list[_End]:
     """Each certificate once, the first to end first: those on boards, and those of the account that boards may get."""
     held: dict[tuple[str, str, str], int] = {}
+    rotate_by: dict[tuple[str, str, str], str] = {}
     for board in report.boards:
         for kind, certificate in (
             ("developer", board.developer_certificate),
@@ -153,19 +176,25 @@ def _ends(report: Report) -> list[_End]:
             if certificate and certificate.not_after:
                 key = (kind, certificate.name or certificate.fingerprint[:16], certificate.not_after)
                 held[key] = held.get(key, 0) + 1
+                told = board.takes_updates if kind == "update" else None
+                if told and told.rotate_by:
+                    rotate_by[key] = told.rotate_by
     for place in report.places:
         if place.status == ACTIVE:
             held.setdefault(("developer", place.name, place.not_after), 0)
-    ends: Iterable[_End] = (_End(*key, boards) for key, boards in held.items() if key[2])
+    ends: Iterable[_End] = (_End(*key, boards, rotate_by.get(key, "")) for key, boards in held.items() if key[2])
     return sorted(ends, key=lambda end: parse_time(end.not_after))
 
 
 def _time_line(end: _End, now: datetime) -> str:
     days = (parse_time(end.not_after) - now).total_seconds() / 86400
-    urgency = "bad" if days <= 0 else "warn" if days < SOON else ""
+    # A board that is away for long must find the rotation under way while it still takes part in it.
+    left = min(days, (parse_time(end.rotate_by) - now).total_seconds() / 86400) if end.rotate_by else days
+    urgency = "bad" if days <= 0 else "warn" if left < SOON else ""
     boards = counted(end.boards, "board") if end.boards else "no board of this report"
     when = "ended" if days <= 0 else f"ends in {counted(round(days), 'day')}"
-    text = f"{end.kind} certificate {end.name}: {when}, {end.not_after[:10]}; {boards}"
+    rotate = f"; rotate by {end.rotate_by[:10]}" if end.rotate_by and days > 0 else ""
+    text = f"{end.kind} certificate {end.name}: {when}, {end.not_after[:10]}{rotate}; {boards}"
     return _bar(text, _place(days) if days > 0 else 100, urgency)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ..board.reasons import BOARD_REASONS
-from ..fleet.reasons import FLEET_REASONS
+from ..fleet.reasons import FLEET_REASONS, READINESS_REASONS
 from ..reasons import Kind
 
 _AGAIN = "run again; boards that are already in order are left as they are."
@@ -81,7 +81,7 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
         "not-asked": Kind("It was not asked.", "Run again without a limit that leaves it out."),
         # It is expected, and the inventory does not have it.
         "missing": Kind(
-            "It is not in the inventory; it was last seen at {last_seen}.",
+            "It is not in the inventory; it was last proven to be registered at {last_seen}.",
             "Switch it on and connect it. If it will not come back, run pelion.mbl.remove_gone with -e boards={board}.",
             "They are not in the inventory, though the team has provisioned them.",
         ),
@@ -104,9 +104,9 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
         ),
         "not-provisioned": Kind("It is not provisioned: its utility does not call it configured.", _PROVISION),
         "renamed": Kind(
-            "The team knows it as {former}, which has the same device ID.",
+            "The team knows it as {former}, which has the same {shared}.",
             "Run pelion.mbl.provision: if its ssh host key is still the same, the team then knows it by its new name.",
-            "They have the device IDs of boards that the team knows under other names.",
+            "They have the ssh host keys or device IDs of boards that the team knows under other names.",
         ),
         "client-not-registered": Kind("Its client does not say that it is registered.", _PROVISION),
         "device-id-unknown": Kind("Its device ID is not known.", _PROVISION),
@@ -115,16 +115,6 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
         "device-suspended": Kind(
             "Somebody suspended its device in the Device Directory.",
             "Let it connect again with the module pelion.mbl.pelion_device and suspended: false.",
-        ),
-        "certificate-ends": Kind(
-            "Its {title} certificate ends on {not_after} (days left: {days}).",
-            "Run pelion.mbl.rotate for the fleet.",
-            "Their {title} certificates end soon.",
-        ),
-        "certificate-ended": Kind(
-            "Its {title} certificate has ended ({not_after}).",
-            "Run pelion.mbl.rotate for the fleet.",
-            "Their {title} certificates have ended.",
         ),
         # Reports of format 1, which are read for the sites that still write them.
         "no-code": Kind(
@@ -141,6 +131,7 @@ In ``next_step``, ``board`` is the board's name, or several names with commas be
 TABLES: Mapping[str, Mapping[str, Kind]] = {
     "board": BOARD_REASONS,
     "fleet": FLEET_REASONS,
+    "updates": READINESS_REASONS,
     "report": REPORT_REASONS,
 }
 """Of all rooms, by the room. Where two have a code, the first one's words are taken."""

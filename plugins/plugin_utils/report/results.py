@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..board.inspection import Inspection
+from ..fleet.readiness import Readiness
 from ..json_object import JsonObject
 from .entries import FORMATS, HeldCertificate, Report
 from .summary import table
@@ -39,9 +40,8 @@ class Decided:
 
     @staticmethod
     def is_awaited_by(result: Mapping[str, Any]) -> bool:
-        """Whether nothing follows of the result for its board before it is decided and done: it is the board's answer,
-        or that of Ansible's include_tasks."""
-        return "wishes" in result or "include" in result
+        """Whether nothing follows of the result for its board before it is decided and done: it is its answer."""
+        return "wishes" in result
 
     @classmethod
     def from_json(cls, result: Mapping[str, Any]) -> Decided | None:
@@ -55,6 +55,25 @@ class Decided:
             return cls(names, given.texts("absent"), given.flag("only_look"))
         except ValueError:
             return None
+
+
+def results_of_boards(result: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """Of a task that was carried out for many boards at once, or says what became of them: each board's own result."""
+    if "boards" not in result or not {"one_by_one", "tell"} & result.keys():
+        return {}
+    try:
+        boards = JsonObject(result).mapping("boards")
+    except ValueError:
+        return {}
+    return {name: board for name, board in boards.items() if isinstance(board, Mapping)}
+
+
+def judged(result: Mapping[str, Any]) -> dict[str, Readiness]:
+    """The boards of which a task judged whether they take updates; none for any other result."""
+    try:
+        return {name: Readiness.from_json(found) for name, found in JsonObject(result).mapping("takes_updates").items()}
+    except ValueError:
+        return {}
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,20 @@ from datetime import datetime
 from typing import Any
 
 from ..fleet.assignment import natural
+from ..fleet.readiness import NOT_KNOWN
 from ..reasons import Reason
 from ..times import time_text
-from .entries import CHANGED, GOOD, NOT_REACHED, OK, BoardReport, HeldCertificate, Report
+from .entries import CHANGED, GOOD, NOT_REACHED, OK, BoardReport, HeldCertificate, Report, TakesUpdates
 from .failure import Failure
-from .results import BoardFacts, Decided, Names, Reported
+from .results import BoardFacts, Decided, Names, Reported, judged, results_of_boards
 
 
 @dataclass
 class _Seen:
     """What is known of one board so far; ``batch`` is the number of the last batch that it was seen in.
 
-    ``bad`` is what is reported of it when it did not come to a good end.
+    ``bad`` is what is reported of it when it did not come to a good end, ``takes_updates`` what a task judged of what
+    it holds now.
     """
 
     name: str
@@ -31,6 +33,7 @@ class _Seen:
     site: str | None = None
     batch: int = 0
     held: dict[str, HeldCertificate] = field(default_factory=dict)
+    takes_updates: TakesUpdates | None = None
 
     def ended(self, bad: BoardReport) -> None:
         self.outcome, self.bad = bad.outcome, bad
@@ -52,6 +55,7 @@ class _Seen:
             update_certificate=self._certificate("update_certificate", names.update_certificate),
             last_seen=time_text(now) if self.outcome in GOOD else None,
             site=self.site,
+            takes_updates=self.takes_updates if told.outcome in GOOD else None,
         )
 
     def _certificate(self, title: str, given: str) -> HeldCertificate | None:
@@ -72,6 +76,7 @@ class Run:
         self._names: dict[str, Names] = {}
         self._problems: list[str] = []
         self._absent: set[str] = set()
+        self._judged = False
         self.check_mode = False
         self.addresses: dict[str, str] = {}
 
@@ -84,6 +89,15 @@ class Run:
     def decided(self, result: Mapping[str, Any]) -> None:
         """A task that stands for the whole batch was done."""
         self.reported = Reported.from_json(result) or self.reported
+        for name, own in results_of_boards(result).items():
+            if own.get("failed") or own.get("unreachable"):
+                self.failed(name, own)
+            else:
+                self.succeeded(name, own)
+        for name, found in judged(result).items():
+            self._judged = True
+            if seen := self._boards.get(name):
+                seen.takes_updates = TakesUpdates.of(found)
         if decided := Decided.from_json(result):
             self._names.update(decided.names)
             self._absent.update(decided.absent)
@@ -93,10 +107,14 @@ class Run:
                     seen.outcome = OK
 
     def succeeded(self, name: str, result: Mapping[str, Any]) -> None:
-        """A task was done on the board."""
-        if seen := self._see(name):
+        """A task was done on the board, or told why it was not."""
+        if isinstance(failure := result.get("failure"), Mapping):
+            self.failed(name, failure)
+        elif seen := self._see(name):
             if result.get("changed"):
                 seen.outcome = CHANGED
+                # What was judged before is of what it held before.
+                seen.takes_updates = None
             elif seen.outcome == NOT_REACHED and not Decided.is_awaited_by(result):
                 seen.outcome = OK
             seen.note(BoardFacts.from_json(result))
@@ -122,16 +140,17 @@ class Run:
         return Report(
             self.playbook,
             time_text(now) or "",
-            [
-                replace(
-                    self._boards[name].report(self._names.get(name, Names()), now), address=self.addresses.get(name)
-                )
-                for name in sorted(self._boards, key=natural)
-            ],
+            [self._told(name, now) for name in sorted(self._boards, key=natural)],
             problems=tuple(dict.fromkeys(self._problems)),
             absent=sorted(self._absent, key=natural),
             check_mode=self.check_mode,
         )
+
+    def _told(self, name: str, now: datetime) -> BoardReport:
+        told = replace(self._boards[name].report(self._names.get(name, Names()), now), address=self.addresses.get(name))
+        if self._judged and told.outcome not in GOOD:
+            return replace(told, takes_updates=TakesUpdates.as_the_board(NOT_KNOWN, told))
+        return told
 
     def _expect(self) -> None:
         for name in self._play:

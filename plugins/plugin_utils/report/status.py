@@ -4,25 +4,27 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
 from ..board import kcm
 from ..board.description import BoardStatus
 from ..cloud.api_answers import DeveloperCertificate, Device
 from ..fleet.assignment import natural
-from ..fleet.identity import MOST_NAMED, Copied
+from ..fleet.identity import Identities, Sighting, changed_keys
 from ..fleet.memory import Remembered, absent
+from ..fleet.readiness import NO, NOT_KNOWN, Holding, Terms, readiness, rotations
 from ..fleet.roster import KEY_PREFIX
 from ..json_object import JsonObject
 from ..reasons import Reason
 from ..team.developer_certificates import DEVICES_PER_CERTIFICATE
 from ..team.known_certificates import without_key
+from ..team.signers import Signers
 from ..times import parse_time, time_text
-from .entries import ATTENTION, FAILED, MISSING, OK, BoardReport, HeldCertificate, Place, Report
+from ..words import counted
+from .entries import ATTENTION, FAILED, MISSING, OK, BoardReport, HeldCertificate, Place, Report, TakesUpdates
 from .failure import Failure
 
 Answer = BoardStatus | Failure | None
@@ -37,6 +39,8 @@ def read_answer(result: Mapping[str, Any]) -> Answer:
     JsonObject(result)
     if not result:
         return None
+    if "failure" in result:
+        return Failure.from_json(JsonObject(result).mapping("failure"))
     status = None if result.get("unreachable") else BoardStatus.from_json(result)
     return status or Failure.from_json(result)
 
@@ -46,9 +50,9 @@ class Fleet:
     """What status_report puts together.
 
     ``addresses`` are the boards' addresses. ``inventory`` are the names of all hosts there, so that a board left out
-    by a limit is not missing. ``unsigned`` are the update certificates of which the team has no signing key: names of
-    their update resources by fingerprint. ``devices`` are None where the cloud was not asked. With ``site``, remembered
-    boards of other sites are not expected.
+    by a limit is not missing. ``signers`` are those of the team store, None where it could not be opened. ``devices``
+    are None where the cloud was not asked. With ``site``, remembered boards of other sites are not expected. ``proofs``
+    are when boards themselves last proved that they take updates.
     """
 
     answers: Mapping[str, Answer]
@@ -59,14 +63,13 @@ class Fleet:
     devices: Sequence[Device] | None = None
     certificates: Sequence[DeveloperCertificate] = ()
     site: str = ""
-    unsigned: Mapping[str, str] = field(default_factory=dict)
+    signers: Signers | None = None
+    proofs: Mapping[str, str] = field(default_factory=dict)
 
 
-def status_report(
-    fleet: Fleet, now: datetime, *, playbook: str, warn_days: int = 30, problems: Iterable[str] = ()
-) -> Report:
-    """Judge each board of ``fleet``, and name the boards that are expected and absent."""
-    judge = _Judge(fleet, now, warn_days)
+def status_report(fleet: Fleet, terms: Terms, *, playbook: str, problems: Iterable[str] = ()) -> Report:
+    """Judge each board of ``fleet`` as it is now, and name the boards that are expected and absent."""
+    judge = _Judge(fleet, terms)
     boards = [judge.board(name) for name in sorted(fleet.answers, key=natural)]
     # An entry of a roster is a name, fingerprints, or a name with fingerprints behind it.
     words = (word for entry in fleet.roster for word in entry.split())
@@ -80,36 +83,33 @@ def status_report(
         Place(c.name, counts[c.id], DEVICES_PER_CERTIFICATE, c.status, time_text(c.not_after) or "")
         for c in sorted(fleet.certificates, key=lambda certificate: natural(certificate.name))
     ]
-    warnings = tuple(_unsigned(boards, fleet.unsigned))
-    return Report(playbook, time_text(now) or "", boards, places, tuple(problems), warnings=warnings)
+    warnings = (*judge.changed(), *(_warnings(boards, fleet.signers, terms) if fleet.signers else ()))
+    return Report(playbook, time_text(terms.now) or "", boards, places, tuple(problems), warnings=warnings)
 
 
-def _unsigned(boards: Iterable[BoardReport], names: Mapping[str, str]) -> Iterator[str]:
-    """A text for each of the ``names`` whose certificate ``boards`` hold."""
+def _warnings(boards: Iterable[BoardReport], signers: Signers, terms: Terms) -> Iterator[str]:
+    """A text for each certificate that ``boards`` hold and that nobody can sign for, or that must soon be replaced."""
     held = Counter(board.update_certificate.fingerprint for board in boards if board.update_certificate)
-    for fingerprint, name in names.items():
+    for fingerprint, name in signers.without_key.items():
         if count := held[fingerprint]:
-            yield without_key(name, f"{count} board{'' if count == 1 else 's'}")
+            yield without_key(name, counted(count, "board"))
+    yield from rotations(held.elements(), signers, terms)
 
 
 class _Judge:
-    def __init__(self, fleet: Fleet, now: datetime, warn_days: int) -> None:
+    def __init__(self, fleet: Fleet, terms: Terms) -> None:
         self._fleet = fleet
-        self._now = now
-        self._warn_days = warn_days
+        self._terms = terms
         self._devices = {device.id: device for device in fleet.devices or ()}
         self._names = {certificate.fingerprint: certificate.name for certificate in fleet.certificates}
-        self._claims: dict[str, list[str]] = defaultdict(list)
-        for name in sorted({*fleet.answers, *fleet.inventory}, key=natural):
-            device_id = self._device_id(name)
-            if device_id:
-                self._claims[device_id].append(name)
-        self.renamed = dict(self._renamed())
-        """Boards that the team knows under another name, which nobody has now, by their device IDs; with that name."""
+        sightings = (_sighting(name, answer) for name, answer in fleet.answers.items())
+        self._identities = Identities.of(sightings, fleet.remembered, fleet.inventory)
+        self.renamed = {**dict(self._by_device_id()), **self._identities.renamed}
+        """Boards that the team knows under another name, by their ssh host keys or device IDs; with that name."""
 
     def board(self, name: str) -> BoardReport:
         answer = self._fleet.answers[name]
-        before = self._fleet.remembered.get(name)
+        before = self._before(name)
         told = replace(
             self._judge(name, answer),
             address=self._fleet.addresses.get(name),
@@ -117,6 +117,7 @@ class _Judge:
             last_seen=before.seen if before else None,
             site=self._fleet.site or (before.site if before else "") or None,
         )
+        told = replace(told, takes_updates=self._takes_updates(name, answer, told))
         if not isinstance(answer, BoardStatus):
             return told
         device = self._device(name)
@@ -126,28 +127,41 @@ class _Judge:
             developer_certificate=self._held(answer.developer_certificate),
             update_certificate=self._held(answer.update_certificate),
             last_registration=answer.last_registration,
-            last_seen=time_text(self._now),
+            last_seen=time_text(self._terms.now),
         )
+
+    def changed(self) -> Iterator[str]:
+        """A text on boards with other ssh host keys than the team remembers, which are other boards or anew."""
+        names = [name for name in self._identities.sightings if self._identities.is_changed(name)]
+        if names:
+            yield changed_keys(sorted(names, key=natural))
 
     def missing(self, name: str) -> BoardReport:
         before = self._fleet.remembered.get(name)
         if before is None:
             told = BoardReport.because(name, MISSING, Reason("missing-from-roster"))
-            return replace(told, site=self._fleet.site or None)
-        why = Reason("missing", {"board": name, "last_seen": before.seen})
+            return replace(
+                told, site=self._fleet.site or None, takes_updates=TakesUpdates.as_the_board(NOT_KNOWN, told)
+            )
+        told = BoardReport.because(name, MISSING, Reason("missing", {"board": name, "last_seen": before.seen}))
         device = self._devices.get(before.device_id or "")
         return replace(
-            BoardReport.because(name, MISSING, why),
+            told,
+            takes_updates=TakesUpdates.as_the_board(NOT_KNOWN, told),
             device_id=before.device_id,
             state=device.state if device else None,
             last_seen=before.seen,
             site=before.site or self._fleet.site or None,
         )
 
+    def _before(self, name: str) -> Remembered | None:
+        """What the team remembers of the board, under whatever name."""
+        former = self.renamed.get(name)
+        return self._fleet.remembered[former] if former else self._identities.before(name)
+
     def _device_id(self, name: str) -> str | None:
         """As the board says, else as it was when it was last proven."""
-        answer, before = self._fleet.answers.get(name), self._fleet.remembered.get(name)
-        told = answer.device_id if isinstance(answer, BoardStatus) else None
+        told, before = self._identities.sightings[name].device_id, self._before(name)
         return told or (before.device_id if before else None)
 
     def _device(self, name: str) -> Device | None:
@@ -168,9 +182,19 @@ class _Judge:
         why = self._not_registered(name, answer)
         if why:
             return _with_the_clients_word(BoardReport.because(name, ATTENTION, why), answer)
-        former = self.renamed.get(name)
-        why = Reason("renamed", {"former": former}) if former else self._ending(answer)
+        why = self._other_name(name) or self._ending(answer)
         return BoardReport.because(name, ATTENTION, why) if why else BoardReport(name, OK)
+
+    def _takes_updates(self, name: str, answer: Answer, told: BoardReport) -> TakesUpdates:
+        if not isinstance(answer, BoardStatus) or self._copied(name):
+            return TakesUpdates.as_the_board(NOT_KNOWN, told)
+        if self._unprovisioned(answer):
+            return TakesUpdates.as_the_board(NO, told)
+        held = Holding.described(answer.update_certificate, answer.clock_drift, answer.registered_since_injection)
+        found = readiness(
+            held, self._fleet.signers, self._device(name), self._terms, self._not_registered(name, answer)
+        )
+        return TakesUpdates.of(found, self._fleet.proofs.get(name))
 
     def _unprovisioned(self, answer: BoardStatus) -> Reason | None:
         if answer.interrupted:
@@ -184,11 +208,18 @@ class _Judge:
         return None if answer.configured else Reason("not-provisioned")
 
     def _copied(self, name: str) -> Reason | None:
-        device_id = self._device_id(name)
-        others = [other for other in self._claims.get(device_id or "", ()) if other != name]
-        return Copied(tuple(others[:MOST_NAMED]), f"device ID ({device_id})").reason if others else None
+        copy = self._identities.copies.get(name)
+        return copy.reason if copy else None
 
-    def _renamed(self) -> Iterator[tuple[str, str]]:
+    def _other_name(self, name: str) -> Reason | None:
+        former = self.renamed.get(name)
+        if former is None:
+            return None
+        shared = "ssh host key" if name in self._identities.renamed else "device ID"
+        return Reason("renamed", {"former": former, "shared": shared})
+
+    def _by_device_id(self) -> Iterator[tuple[str, str]]:
+        """Of boards whose former names nobody has now."""
         gone = {
             board.device_id: name
             for name, board in self._fleet.remembered.items()
@@ -215,14 +246,20 @@ class _Judge:
     def _ending(self, answer: BoardStatus) -> Reason | None:
         for title, held in (("developer", answer.developer_certificate), ("update", answer.update_certificate)):
             if held and held.get("not_after"):
-                days = (parse_time(held["not_after"]) - self._now).days
-                if days < self._warn_days:
+                days = (parse_time(held["not_after"]) - self._terms.now).days
+                if days < self._terms.warn_days:
                     code = "certificate-ends" if days >= 0 else "certificate-ended"
                     return Reason(
                         code,
                         {"title": title, "days": days, "not_after": held["not_after"]},
                     )
         return None
+
+
+def _sighting(name: str, answer: Answer) -> Sighting:
+    if isinstance(answer, BoardStatus):
+        return Sighting(name, tuple(answer.host_keys), answer.device_id)
+    return Sighting(name)
 
 
 def _with_the_clients_word(told: BoardReport, answer: BoardStatus) -> BoardReport:

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 
 from ..words import counted, printable, some
-from .alike import alike, unsaid
-from .entries import BAD, GOOD, OUTCOMES, BoardReport, HeldCertificate, Report
+from .alike import alike, not_taking, unsaid
+from .entries import ANSWERS, BAD, GOOD, OUTCOMES, TAKING, BoardReport, HeldCertificate, Report, TakesUpdates
 
 MOST_COLUMNS = 160
 """Characters of a table's line where no terminal says how many there are."""
@@ -34,10 +35,31 @@ def summary(report: Report) -> list[str]:
         lines.append(" | ".join(word for word in words if word))
     if more := sum(len(step.names) for step in steps[MOST_LINES:]):
         lines.append(f"… and {more} more boards that are not in order; -e report=DIR lists all of them.")
+    lines += _updates(report)
     lines += [f"Warning: {printable(warning)}" for warning in report.warnings]
     if report.absent:
         lines.append(absence(report))
     return lines
+
+
+def _updates(report: Report) -> Iterator[str]:
+    """How many boards take updates, and why the others do not."""
+    answers = Counter(board.takes_updates.answer for board in report.boards if board.takes_updates)
+    if not answers:
+        return
+    yield "Takes updates: " + ", ".join(
+        f"{answers[answer]} {words}" for answer, words in ANSWERS.items() if answers[answer]
+    )
+    groups = not_taking(report.boards)
+    for answer, group in groups[:MOST_LINES]:
+        what = (
+            f"{some(group.names)}: {TAKING[answer]} ({printable(group.code)})",
+            printable(group.reason),
+            printable(group.next_step),
+        )
+        yield " | ".join(word for word in what if word)
+    if more := sum(len(group.names) for _answer, group in groups[MOST_LINES:]):
+        yield f"… and {more} more boards; -e report=DIR lists all of them."
 
 
 def absence(report: Report) -> str:
@@ -52,7 +74,9 @@ def table(report: Report, width: int = MOST_COLUMNS) -> list[str]:
     """The boards as lines of a table, with a heading. The last columns are left out where a line of ``width``
     characters has no room for them."""
     columns = [
-        [heading, *(printable(cell(board) or "-") for board in report.boards)] for heading, cell in _COLUMNS.items()
+        [heading, *(printable(cell(board) or "-") for board in report.boards)]
+        for heading, cell in _COLUMNS.items()
+        if heading != TAKES or any(board.takes_updates for board in report.boards)
     ]
     widths = [max(map(len, column)) for column in columns]
     while len(columns) > NEEDED_COLUMNS and sum(widths) + len(BETWEEN) * (len(widths) - 1) > width:
@@ -72,15 +96,24 @@ def _state(board: BoardReport) -> str:
     return OUTCOMES[board.outcome] + state
 
 
+def _taking(told: TakesUpdates | None) -> str:
+    if told is None:
+        return ""
+    return f"{ANSWERS[told.answer]}{f' ({told.code})' if told.code else ''}"
+
+
 def _held(held: HeldCertificate | None) -> str:
     return f"{held.name or held.fingerprint[:16]} ({(held.not_after or 'no end')[:10]})" if held else ""
 
 
+TAKES = "takes updates"
+"""The column that reports have that are about it."""
 _COLUMNS: Mapping[str, Callable[[BoardReport], str | None]] = {
     "board": lambda board: board.name,
     "address": lambda board: board.address,
     "device ID": lambda board: board.device_id,
     "state": _state,
+    TAKES: lambda board: _taking(board.takes_updates),
     "update certificate": lambda board: _held(board.update_certificate),
     "developer certificate": lambda board: _held(board.developer_certificate),
 }

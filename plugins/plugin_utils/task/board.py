@@ -11,6 +11,7 @@ from ..board.board import Board
 from ..board.errors import BoardError
 from .action import Action
 from .bounds import bounded
+from .turns import others_turn
 
 # Documented in plugins/doc_fragments/board.py.
 BOARD_ARGUMENTS = {
@@ -25,7 +26,7 @@ def board_of(action: Action, arguments: Mapping[str, Any]) -> Board:
 
     def run(program: str, seconds: float) -> str:
         # The program goes over standard input: it is in no argument list, log or file, on neither side.
-        with bounded(action._connection, seconds):
+        with others_turn(), bounded(action._connection, seconds):
             answer = action._low_level_execute_command("/bin/sh", in_data=program.encode())
         if "mbl:" not in answer["stdout"]:
             raise BoardError.of("no-answer", str(answer["rc"]))

@@ -36,18 +36,6 @@ def mbl_cli_store_in(store: Store) -> str:
     return str(store.directory) if is_mbl_cli_store(store.directory) else ""
 
 
-def update_certificates_without_key(store: Store) -> dict[str, str]:
-    """The names of the store's update resources whose signing key no entry has, by their certificates' fingerprints,
-    former ones included.
-
-    Entries that cannot be read are passed over. Raises as known_update_certificates does.
-    """
-    entries = [(found.name or "", found.entry) for found in store.entries(UpdateResources) if found.entry is not None]
-    held = [(name, resources) for name, entry in entries for resources in entry.all_held]
-    with_key = {resources.fingerprint for _name, resources in held if resources.private_key}
-    return {resources.fingerprint: name for name, resources in held if resources.fingerprint not in with_key}
-
-
 def without_key(name: str, boards: str) -> str:
     """What to tell users of update resources without a signing key, and of the ``boards`` that hold or get them."""
     return (

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A stand-in for MBL's cloud client daemon: it bootstraps and registers with what it finds in the KCM, keeps there and
 // writes into its log what mbl-cloud-client (head of development, January 2020, with mbed-cloud-client 4.1.0) was
-// observed to, and fails as that does.
+// observed to, and fails as that does. To update manifests it answers as its release does, see updates.c.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,11 +14,13 @@
 #include "configured.h"
 #include "foreign_kcm.h"
 #include "kcm.h"
+#include "lab_setting.h"
 #include "link.h"
 #include "lwm2m.h"
+#include "updates.h"
 
-// The lab shortens all delays before a new try by this factor. Without the file: 1.
-#define RETRY_SCALE_FILE "/etc/lab/retry-scale"
+// The lab's setting of a factor by which all delays before a new try are shortened.
+#define RETRY_SCALE "retry-scale"
 #define FIRMWARE "/scratch/firmware"
 
 // MblError of mbl-core.
@@ -71,24 +73,12 @@ struct delay {
     double next;                              // 0: to be drawn
 };
 
-static double retry_scale(void) {
-    double scale = 1;
-    FILE *file = fopen(RETRY_SCALE_FILE, "re");
-    if (file != NULL) {
-        if (fscanf(file, "%lf", &scale) != 1) {
-            scale = 1;
-        }
-        fclose(file);
-    }
-    return scale;
-}
-
 // Seconds; the first are drawn now.
 static double next_wait(struct delay *delay) {
     if (delay->next == 0) {
         delay->next = delay->first_least + (delay->first_most - delay->first_least) * rand() / RAND_MAX;
     }
-    return delay->next * retry_scale();
+    return delay->next * lab_factor(RETRY_SCALE);
 }
 
 static enum link_result wait_again(struct delay *delay) {
@@ -181,10 +171,11 @@ static bool is_ready(void) {
     return configured;
 }
 
-// The real one's part for firmware updates; no update ever comes.
+// The real one's part for firmware updates.
 static void prepare_updates(void) {
     log_info("CCRB-IPCDBUS", "MblCloudConnectIpcDBus::MblCloudConnectIpcDBus");
     mkdir(FIRMWARE, 0700);
+    updates_prepare();
     log_failure("UCPI", "[PAAL] arm_uc_pal_linux_implementation_internal.c:311: failed to open " FIRMWARE
                         "/header.bin: No such file or directory"); // no harm in it
 }

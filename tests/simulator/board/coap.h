@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The pelion.mbl contributors
 // SPDX-License-Identifier: GPL-3.0-or-later
-// CoAP messages (RFC 7252), as far as LwM2M's bootstrap and registration need them.
+// CoAP messages (RFC 7252), as far as LwM2M's bootstrap, registration and notifications need them.
 #pragma once
 
 #include <stdbool.h>
@@ -19,15 +19,21 @@ enum {
     COAP_CREATED = COAP_CODE(2, 1),
     COAP_DELETED = COAP_CODE(2, 2),
     COAP_CHANGED = COAP_CODE(2, 4),
+    COAP_CONTENT = COAP_CODE(2, 5),
     COAP_CONTINUE = COAP_CODE(2, 31),
     COAP_BAD_REQUEST = COAP_CODE(4, 0),
     COAP_FORBIDDEN = COAP_CODE(4, 3),
     COAP_NOT_FOUND = COAP_CODE(4, 4),
+    COAP_METHOD_NOT_ALLOWED = COAP_CODE(4, 5),
+    COAP_PRECONDITION_FAILED = COAP_CODE(4, 12),
+    COAP_TOO_LARGE = COAP_CODE(4, 13),
 };
 enum coap_option {
+    COAP_OBSERVE = 6, // RFC 7641
     COAP_LOCATION_PATH = 8,
     COAP_URI_PATH = 11,
     COAP_CONTENT_FORMAT = 12,
+    COAP_MAX_AGE = 14,
     COAP_URI_QUERY = 15,
     COAP_BLOCK1 = 27, // RFC 7959: the block's number, 1 bit for "more follow", 3 bits of size
 };

@@ -12,8 +12,7 @@
 
 #include "client_log.h"
 #include "coap.h"
-
-#define CLIENT_VERSION "4.1.0"
+#include "updates.h"
 
 enum {
     LIFETIME_SECONDS = 600,
@@ -165,10 +164,11 @@ static bool answers(const struct conversation *talk, const struct coap_message *
 }
 
 static enum link_result receive_answer(struct conversation *talk, struct coap_message *answer, double seconds) {
-    enum link_result result;
-    do {
-        result = receive(talk, answer, seconds);
-    } while (result == LINK_OK && !answers(talk, answer));
+    enum link_result result = receive(talk, answer, seconds);
+    while (result == LINK_OK && !answers(talk, answer)) {
+        updates_take(talk->link, answer, &result);
+        result = result == LINK_OK ? receive(talk, answer, seconds) : result;
+    }
     if (result == LINK_OK && answer->type == COAP_CON) {
         result = acknowledge(talk, answer, COAP_EMPTY);
     }
@@ -281,7 +281,7 @@ static bool keep_lwm2m(const uint8_t *tlv, size_t size) {
 static char *bootstrap_query(const char *uri, const char *endpoint_name) {
     char *query;
     const char *own = strchr(uri, '?');
-    if (asprintf(&query, "ep=%s&%s&mccv=" CLIENT_VERSION, endpoint_name, own == NULL ? "" : own + 1) < 0) {
+    if (asprintf(&query, "ep=%s&%s&mccv=%s", endpoint_name, own == NULL ? "" : own + 1, updates_client_version()) < 0) {
         abort();
     }
     return query;
@@ -425,7 +425,7 @@ static void value_of_query(const char *uri, const char *name, char value[NAME_SI
 static struct bytes objects(void) {
     static const struct {
         unsigned object, first, last;
-    } ranges[] = {{1, 0, 8}, {3, 0, 21}, {5, 0, 9}, {10252, 1, 3}, {10255, 0, 5}, {33456, 1, 5}, {35011, 0, 9}};
+    } ranges[] = {{1, 0, 8}, {3, 0, 21}, {5, 0, 9}, {33456, 1, 5}, {35011, 0, 9}};
     char *text;
     size_t size;
     FILE *links = open_memstream(&text, &size);
@@ -435,6 +435,7 @@ static struct bytes objects(void) {
             fprintf(links, ",</%u/0/%u>", ranges[i].object, resource);
         }
     }
+    updates_write_links(links);
     fclose(links);
     return (struct bytes){(uint8_t *)text, size};
 }
@@ -457,8 +458,8 @@ static enum lwm2m_result register_anew(struct registration *registration) {
     struct coap_message answer;
     struct bytes payload = objects();
     char *query;
-    if (asprintf(&query, "ep=%s&et=default&lt=%d&d=%s&b=U&aid=%s&mccv=" CLIENT_VERSION, registration->endpoint_name,
-                 LIFETIME_SECONDS, registration->account, registration->account) < 0) {
+    if (asprintf(&query, "ep=%s&et=default&lt=%d&d=%s&b=U&aid=%s&mccv=%s", registration->endpoint_name,
+                 LIFETIME_SECONDS, registration->account, registration->account, updates_client_version()) < 0) {
         abort();
     }
     enum lwm2m_result result =
@@ -520,6 +521,7 @@ static enum lwm2m_result register_over(struct registration *registration) {
         result = register_anew(registration);
     }
     if (result == LWM2M_OK) {
+        updates_connected(registration->link, &talk.id);
         keep_session(registration->link);
         keep_identity(registration);
     }
@@ -568,19 +570,32 @@ static enum lwm2m_result say_so_again(struct registration *registration) {
     return result != LWM2M_OK || known ? result : register_anew(registration);
 }
 
+// Wait for the next message and heed it, or do what is due.
+static enum lwm2m_result stay_on(struct registration *registration, double *silence) {
+    struct coap_message message;
+    double resend = updates_wait(), seconds = UPDATE_SECONDS - *silence;
+    bool resends = resend >= 0 && resend < seconds;
+    enum link_result waited = receive(&talk, &message, resends ? resend : seconds);
+    if (waited == LINK_SILENT && resends) {
+        *silence += resend;
+        return result_of(updates_resend());
+    }
+    *silence = 0;
+    if (waited == LINK_SILENT) {
+        return say_so_again(registration);
+    }
+    if (waited == LINK_OK && !updates_take(talk.link, &message, &waited) && message.type == COAP_CON &&
+        message.code != COAP_EMPTY) {
+        waited = acknowledge(&talk, &message, COAP_NOT_FOUND); // no other resource can be asked for
+    }
+    return result_of(waited);
+}
+
 enum lwm2m_result lwm2m_stay(struct registration *registration) {
     enum lwm2m_result result = LWM2M_OK;
+    double silence = 0;
     while (result == LWM2M_OK) {
-        struct coap_message message;
-        enum link_result waited = receive(&talk, &message, UPDATE_SECONDS);
-        if (waited == LINK_SILENT) {
-            result = say_so_again(registration);
-        } else {
-            result = result_of(waited);
-        }
-        if (waited == LINK_OK && message.type == COAP_CON && message.code != COAP_EMPTY) {
-            result = result_of(acknowledge(&talk, &message, COAP_NOT_FOUND)); // no resource of its has a value
-        }
+        result = stay_on(registration, &silence);
     }
     if (result == LWM2M_STOPPED) {
         deregister(registration);

@@ -7,7 +7,6 @@ Calls and answers: Pelion's OpenAPI document of 2020-07; see state.py for the ru
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -18,12 +17,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from . import service_error as refuse
+from .bodies import json_body, text_field
 from .issuing import pem
 from .queries import certificate_page, device_page, group_page, included
 from .records import ApiKey
 from .service_error import ServiceError, invalid
 from .state import State, certificate_der
 from .times import rfc3339
+from .update_api import update_routes
 
 _BOTH_KINDS = ("lwm2m", "bootstrap")
 # Fields of a device that PUT changes, with the longest value that each takes.
@@ -79,6 +80,7 @@ def api(state: State) -> Starlette:
             route("GET", groups + "{id}/devices/", _list_members),
             route("POST", groups + "{id}/devices/add/", _join_group),
             route("POST", groups + "{id}/devices/remove/", _leave_group),
+            *update_routes(route),
         ],
         exception_handlers={ServiceError: _refusal, HTTPException: _unrouted},
     )
@@ -121,8 +123,8 @@ async def _get_api_key(state: State, key: ApiKey, request: Request) -> Response:
 
 async def _create_developer_certificate(state: State, key: ApiKey, request: Request) -> Response:
     try:
-        body = await _body(request)
-        name, description = _name(body), _text(body, "description", 500)
+        body = await json_body(request)
+        name, description = _name(body), text_field(body, "description", 500)
         made = state.create_developer_certificate(key, name, description)
     except ServiceError as error:
         # This call's examples show one object where the schema, and other calls, have an array.
@@ -142,7 +144,7 @@ async def _list_certificates(state: State, key: ApiKey, request: Request) -> Res
 
 
 async def _upload_certificate(state: State, key: ApiKey, request: Request) -> Response:
-    body = await _body(request)
+    body = await json_body(request)
     changes = _certificate_changes(body)
     for required in ("certificate", "name", "service"):
         if body.get(required) is None:
@@ -156,7 +158,7 @@ async def _get_certificate(state: State, key: ApiKey, request: Request) -> Respo
 
 
 async def _update_certificate(state: State, key: ApiKey, request: Request) -> Response:
-    changes = _certificate_changes(await _body(request))
+    changes = _certificate_changes(await json_body(request))
     return JSONResponse(state.update_certificate(key.account_id, request.path_params["id"], changes).to_json())
 
 
@@ -190,7 +192,7 @@ def _certificate_changes(body: dict[str, Any]) -> dict[str, Any]:
     if "name" in body:
         changes["name"] = _name(body)
     if "description" in body:
-        changes["description"] = _text(body, "description", 500)
+        changes["description"] = text_field(body, "description", 500)
     for field, choices in {"service": _BOTH_KINDS, "status": ("ACTIVE", "INACTIVE")}.items():
         if body.get(field) is not None:
             if body[field] not in choices:
@@ -200,7 +202,7 @@ def _certificate_changes(body: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(body["enrollment_mode"], bool):
             raise invalid("enrollment_mode", "enrollment_mode must be a boolean.")
         changes["enrollment_mode"] = body["enrollment_mode"]
-    certificate = _text(body, "certificate", None)
+    certificate = text_field(body, "certificate", None)
     if certificate is not None:
         changes["der"] = certificate_der(certificate)
     return changes
@@ -218,10 +220,10 @@ async def _get_device(state: State, key: ApiKey, request: Request) -> Response:
 
 
 async def _update_device(state: State, key: ApiKey, request: Request) -> Response:
-    body = await _body(request)
+    body = await json_body(request)
     changes: dict[str, Any] = {}
     for field, longest in _DEVICE_TEXTS.items():
-        value = _text(body, field, longest)
+        value = text_field(body, field, longest)
         if value is not None:
             changes[field] = value
     attributes = body.get("custom_attributes")
@@ -245,8 +247,8 @@ async def _resume_device(state: State, key: ApiKey, request: Request) -> Respons
 
 async def _block(state: State, key: ApiKey, request: Request, *, suspended: bool) -> Response:
     """A device is resumed with the category that it was suspended with (the service's API reference)."""
-    body = await _body(request)
-    category, description = _text(body, "category", 100), _text(body, "description", 2000)
+    body = await json_body(request)
+    category, description = text_field(body, "category", 100), text_field(body, "description", 2000)
     if category not in _BLOCK_CATEGORIES:
         raise invalid("category", f"category must be one of {', '.join(_BLOCK_CATEGORIES)}.")
     device = state.device(key.account_id, request.path_params["id"])
@@ -270,8 +272,8 @@ async def _list_groups(state: State, key: ApiKey, request: Request) -> Response:
 
 async def _create_group(state: State, key: ApiKey, request: Request) -> Response:
     """That a group has a name is inferred: the document has none of its fields required."""
-    body = await _body(request)
-    name, description = _text(body, "name", 128), _text(body, "description", 2000)
+    body = await json_body(request)
+    name, description = text_field(body, "name", 128), text_field(body, "description", 2000)
     if not name:
         raise invalid("name", "Missing group name.")
     attributes = _attributes(body.get("custom_attributes") or {}, _MAX_GROUP_ATTRIBUTES)
@@ -306,7 +308,7 @@ async def _leave_group(state: State, key: ApiKey, request: Request) -> Response:
 
 
 async def _member(request: Request) -> str:
-    device_id = _text(await _body(request), "device_id", 32)
+    device_id = text_field(await json_body(request), "device_id", 32)
     if not device_id:
         raise invalid("device_id", "Missing device_id.")
     return device_id
@@ -326,35 +328,12 @@ def _attributes(attributes: Any, most: int = _MAX_ATTRIBUTES) -> dict[str, str]:
 # --- what requests carry
 
 
-async def _body(request: Request) -> dict[str, Any]:
-    try:
-        body = json.loads(await request.body())
-        # JSON can spell halves of surrogate pairs, which are no text and could not be sent back.
-        json.dumps(body, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        raise invalid("body", "Invalid JSON.") from None
-    if not isinstance(body, dict):
-        raise invalid("body", "Invalid JSON.")
-    return body
-
-
 def _query(request: Request) -> dict[str, str]:
     return dict(request.query_params)
 
 
 def _name(body: dict[str, Any]) -> str:
-    name = _text(body, "name", 100)
+    name = text_field(body, "name", 100)
     if not name:
         raise invalid("name", "Missing certificate name.")
     return name
-
-
-def _text(body: dict[str, Any], field: str, longest: int | None) -> str | None:
-    value = body.get(field)
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise invalid(field, f"{field} must be a string.")
-    if longest is not None and len(value) > longest:
-        raise invalid(field, f"{field} must be at most {longest} characters long.")
-    return value

@@ -8,7 +8,8 @@ That is not RFC 8323, CoAP over TCP: there is a message type and a message id, a
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
 
 from aiocoap import ACK, CON, CONTINUE, RST, Message
 from aiocoap.error import Error
@@ -31,14 +32,25 @@ class Link:
 
     What the connection raises passes through: SSL.Error (SSL.ZeroReturnError when the device closed it, and
     SSL.WantReadError when nothing came in time) and OSError.
+
+    ``notified`` is called with each notification; what it returns says whether that is acknowledged.
     """
 
     def __init__(self, connection: SSL.Connection) -> None:
         self._connection = connection
         self._id = secrets.randbelow(1 << 16)
+        self._waiting: deque[Message] = deque()
+        self.notified: Callable[[Message], bool] | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """A message has come and was not given out yet."""
+        return bool(self._waiting) or self._connection.pending() > 0
 
     def receive(self) -> Message:
         """The next message. Raises MessageError. An empty confirmable message, CoAP's ping, is answered here."""
+        if self._waiting:
+            return self._waiting.popleft()
         while True:
             try:
                 message = Message.decode(self._connection.recv(_RECORD))
@@ -49,14 +61,22 @@ class Link:
             self._send(Message(code=Code.EMPTY), RST, message.mid)
 
     def receive_request(self) -> Message:
-        """The next request, with its whole payload, and with ``opt.block1`` of its last block. Raises MessageError."""
-        payload = b""
+        """The next request, as ``complete`` gives it."""
+        while (request := self.complete(self.receive())) is None:
+            pass
+        return request
+
+    def complete(self, message: Message) -> Message | None:
+        """The request that begins with ``message``, with its whole payload, and with ``opt.block1`` of its last block.
+        None when that is another message, such as an acknowledgement or a notification. Raises MessageError."""
+        payload, request = b"", message
         while True:
-            request = self.receive()
             if not request.code.is_request():
-                if request.code is Code.EMPTY:
-                    continue  # such as the acknowledgement of a response
-                raise MessageError(f"{request.code} came instead of a request")
+                self._heed(request)
+                if not payload:
+                    return None
+                request = self.receive()
+                continue
             block = request.opt.block1
             if block is not None and block.start != len(payload):
                 raise MessageError(f"block {block.block_number} came after {len(payload)} bytes")
@@ -67,6 +87,16 @@ class Link:
                 request.payload = payload
                 return request
             self.respond(request, CONTINUE)
+            request = self.receive()
+
+    def _heed(self, message: Message) -> None:
+        """What is neither a request nor the response that is waited for. Raises MessageError."""
+        if message.code is Code.EMPTY:
+            return  # such as the acknowledgement of a response
+        if self.notified is None or message.opt.observe is None:
+            raise MessageError(f"{message.code} came instead of a request")
+        if self.notified(message):
+            self._send(Message(code=Code.EMPTY), ACK, message.mid)
 
     def respond(self, request: Message, code: Code, payload: bytes = b"", *, location: Iterable[str] = ()) -> None:
         """Answer, piggybacked on the acknowledgement."""
@@ -96,6 +126,14 @@ class Link:
         return response
 
     def _response(self, token: bytes) -> Message:
+        later: list[Message] = []
+        try:
+            return self._response_but(token, later)
+        finally:
+            self._waiting.extend(later)
+
+    def _response_but(self, token: bytes, later: list[Message]) -> Message:
+        """With the requests that come before it put into ``later``."""
         while True:
             message = self.receive()
             if message.mtype is RST:
@@ -104,8 +142,10 @@ class Link:
                 if message.mtype is CON:
                     self._send(Message(code=Code.EMPTY), ACK, message.mid)
                 return message
-            if message.code is not Code.EMPTY:
-                raise MessageError(f"{message.code} came instead of a response")
+            if message.code.is_request():
+                later.append(message)
+            else:
+                self._heed(message)
 
     def _send(self, message: Message, type_: int, id_: int) -> None:
         message.mtype = type_

@@ -61,6 +61,9 @@ def control(state: State, faults: Faults, log: CallLog, devices: Devices) -> Sta
             act("POST", "/certificates/{certificate_id}/reissue", state.reissue_certificate),
             act("POST", "/devices", state.seed_devices),
             act("PATCH", "/devices/{device_id}", state.set_device_state),
+            act("PUT", "/devices/{device_id}/installed", state.set_installed),
+            act("POST", "/devices/{device_id}/events", state.updates.seed_event),
+            act("PATCH", "/updates", state.updates.switch),
         ],
         exception_handlers=dict.fromkeys((TypeError, ValueError, KeyError, ServiceError), _bad_call),
     )

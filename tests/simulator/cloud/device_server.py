@@ -10,6 +10,7 @@ and refuses a client the new negotiation, unless told otherwise.
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import struct
 import threading
@@ -113,7 +114,9 @@ class Peer:
         self._devices = devices
         self._plain = plain
         self._name = name
+        self._seconds = TIMEOUT
         self._request: str | None = None
+        self.device_id: str | None = None  # once it is registered
         self.link = Link(connection)
         certificate = connection.get_peer_certificate(as_cryptography=True)
         assert certificate is not None  # the handshake requires one
@@ -139,7 +142,18 @@ class Peer:
 
     def wait_at_most(self, seconds: float) -> None:
         """For each further read or write."""
+        self._seconds = seconds
         limit(self._plain, seconds)
+
+    def wait(self, wake: int) -> None:
+        """For a message, or until the file ``wake`` is readable. Raises SSL.WantReadError when neither comes."""
+        if self.link.is_waiting:
+            return
+        poll = select.poll()
+        for file in (self._plain.fileno(), wake):
+            poll.register(file, select.POLLIN)
+        if not poll.poll(self._seconds * 1000):
+            raise SSL.WantReadError
 
 
 class DevicePort:

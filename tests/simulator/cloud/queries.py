@@ -31,6 +31,8 @@ _DEVICE_TIMES = {
     "manifest_timestamp",
     "updated_at",
 }
+_PLAIN_TIMES = {"created_at", "date_time", "finished", "started_at", "timestamp", "updated_at"}
+_DEVICE_IDS = {"device_class", "vendor_id"}
 _DEVICE_FIELDS = _DEVICE_TIMES | {
     "account_id",
     "auto_update",
@@ -67,6 +69,20 @@ def device_page(devices: list[Device], query: Mapping[str, str]) -> dict[str, An
     given = {name: value for name, value in query.items() if name not in _PAGING}
     wanted = [*parse_qsl(given.pop("filter", ""), keep_blank_values=True), *given.items()]
     return _directory_page(devices, query, [_device_test(name, value) for name, value in wanted])
+
+
+def chosen_devices(devices: list[Device], device_filter: str) -> list[Device]:
+    """Those that a campaign's ``device_filter`` means."""
+    tests = [_device_test(name, value) for name, value in parse_qsl(device_filter, keep_blank_values=True)]
+    return [device for device in devices if all(test(device) for test in tests)]
+
+
+def plain_page(records: list[Any], query: Mapping[str, str], *, filters: bool = True) -> dict[str, Any]:
+    """The answer of a list call whose filters are fields of what it lists, each by the operators of its kind."""
+    given = {name: value for name, value in query.items() if name not in _PAGING}
+    if given and not filters:
+        raise invalid(next(iter(given)), f"Unknown parameter: {next(iter(given))}.")
+    return _directory_page(records, query, [_plain_test(name, value) for name, value in given.items()])
 
 
 def group_page(groups: list[Group], query: Mapping[str, str]) -> dict[str, Any]:
@@ -178,7 +194,26 @@ def _device_test(name: str, value: str) -> Callable[[Device], bool]:
     operator = operator or "eq"
     if field in _DEVICE_TIMES:
         return _compare(name, operator, value, lambda device: device.to_json()[field], _moment)
+    if field in _DEVICE_IDS:
+        # Filtered by 32 digits (manifest-tool), shown with dashes (OpenAPI document).
+        return _compare(
+            name, operator, value, lambda device: device.to_json()[field], lambda _, id_: id_.replace("-", "")
+        )
     return _compare(name, operator, value, lambda device: _as_text(device.to_json().get(field)))
+
+
+def _plain_test(name: str, value: str) -> Callable[[Any], bool]:
+    field, _unused, operator = name.partition("__")
+
+    def actual(record: Any) -> Any:
+        shown = record.to_json()
+        if field not in shown:
+            raise invalid(name, f"Unknown parameter: {name}.")
+        return shown[field]
+
+    if field in _PLAIN_TIMES:
+        return _compare(name, operator, value, actual, _moment)
+    return _compare(name, operator, value, lambda record: _as_text(actual(record)))
 
 
 def _group_test(name: str, value: str) -> Callable[[Group], bool]:

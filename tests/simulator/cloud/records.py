@@ -181,6 +181,9 @@ class Device:
     serial_number: str = ""
     vendor_id: str = ""
     device_class: str = ""
+    manifest_timestamp: datetime | None = None
+    deployment: str | None = None
+    update_answer: int | None = None  # of a device that has no connection: its result to any manifest, 0 for none
     custom_attributes: dict[str, str] = field(default_factory=dict)
     groups: list[str] = field(default_factory=list)
     operator_suspended: bool = False
@@ -229,7 +232,7 @@ class Device:
             "connector_expiration_date": _date(self.connector_expiration),
             "created_at": rfc3339(self.created_at),
             "custom_attributes": self.custom_attributes,
-            "deployment": None,
+            "deployment": self.deployment,
             "description": self.description,
             "device_class": self.device_class,
             "device_execution_mode": self.device_execution_mode,
@@ -244,7 +247,7 @@ class Device:
             "last_operator_suspended_description": self.last_operator_suspended_description,
             "lifecycle_status": "blocked" if self.operator_suspended else "enabled",
             "manifest": None,
-            "manifest_timestamp": None,
+            "manifest_timestamp": self.manifest_timestamp and rfc3339(self.manifest_timestamp),
             "mechanism": "connector",
             "mechanism_url": "",
             "name": self.name,

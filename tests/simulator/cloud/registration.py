@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""LwM2M's registration interface: a device registers, says now and then that it is still there, and deregisters."""
+"""LwM2M's registration interface: a device registers, says now and then that it is still there, and deregisters.
+
+While it is registered, it is given update manifests, and tells by notifications what became of them.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,16 @@ from OpenSSL import SSL
 
 from .bootstrap import queries
 from .device_server import TIMEOUT, Peer
+from .links import Told
 from .records import Device
 from .state import RefusalError, State
+from .updates import Mailbox
 
 DEFAULT_LIFETIME = 86400
 """Seconds, when a device names none (OMA-TS-LightweightM2M 1.0, section 5.3.1)."""
 _LONGEST_LIFETIME = 366 * 86400
+PACKAGE = ("10252", "0", "1")
+"""The resource that takes manifests."""
 
 
 class Registration:
@@ -25,25 +32,50 @@ class Registration:
         self._state = state
 
     def converse(self, peer: Peer) -> None:
-        while True:
-            try:
-                request = peer.link.receive_request()
-            except (SSL.ZeroReturnError, SSL.SysCallError):
-                return  # the device went; it will come again
-            try:
-                code, location = self._carry_out(peer, request)
-            except RefusalError as refusal:
-                peer.link.respond(request, peer.refused(refusal), str(refusal).encode())
-            else:
-                peer.link.respond(request, code, location=location)
+        with self._state.updates.mailbox() as mailbox:
+            peer.link.notified = lambda message: self._notified(peer, message)
+            while True:
+                try:
+                    peer.wait(mailbox.wake)
+                    manifest = mailbox.take()
+                    request = peer.link.complete(peer.link.receive()) if manifest is None else None
+                except (SSL.ZeroReturnError, SSL.SysCallError):
+                    return  # the device went; it will come again
+                if manifest is not None:
+                    self._give(peer, manifest)
+                elif request is not None:
+                    self._answer(peer, request, mailbox)
 
-    def _carry_out(self, peer: Peer, request: Message) -> tuple[Code, tuple[str, ...]]:
-        """The response code, and the Location-Path of a new registration."""
+    def _answer(self, peer: Peer, request: Message, mailbox: Mailbox) -> None:
+        try:
+            code, location, device = self._carry_out(peer, request)
+        except RefusalError as refusal:
+            return peer.link.respond(request, peer.refused(refusal), str(refusal).encode())
+        peer.link.respond(request, code, location=location)
+        if device is not None and device.state == "registered":
+            peer.device_id = device.id
+            self._state.updates.reached_at(device.id, mailbox)
+            self._state.updates.registered(device)
+        return None
+
+    def _give(self, peer: Peer, manifest: bytes) -> None:
+        assert peer.device_id is not None
+        if not peer.link.request(POST, PACKAGE, manifest).code.is_successful():
+            self._state.updates.refused(peer.device_id)
+
+    def _notified(self, peer: Peer, message: Message) -> bool:
+        updates = self._state.updates
+        if peer.device_id is not None and updates.switches.acknowledges:
+            updates.notified(peer.device_id, message.token, message.payload.decode("utf-8", "replace"))
+        return updates.switches.acknowledges
+
+    def _carry_out(self, peer: Peer, request: Message) -> tuple[Code, tuple[str, ...], Device | None]:
+        """The response code, the Location-Path of a new registration, and the device."""
         path = request.opt.uri_path
         if request.code is POST and path == ("rd",):
             return self._register(peer, request)
         if len(path) != 3 or path[0] != "rd" or request.code not in (POST, DELETE):
-            return NOT_FOUND, ()
+            return NOT_FOUND, (), None
         if request.code is POST:
             peer.tries("update")
             device = self._state.update_registration(peer.der, path[2], _lifetime(request))
@@ -51,15 +83,17 @@ class Registration:
             peer.tries("deregister")
             device = self._state.deregister(peer.der, path[2])
         peer.succeeded(device.id)
-        return CHANGED if request.code is POST else DELETED, ()
+        return CHANGED if request.code is POST else DELETED, (), device
 
-    def _register(self, peer: Peer, request: Message) -> tuple[Code, tuple[str, ...]]:
+    def _register(self, peer: Peer, request: Message) -> tuple[Code, tuple[str, ...], Device]:
         peer.tries("register")
         lifetime = _lifetime(request) or DEFAULT_LIFETIME
-        device = self._state.register(peer.der, lifetime, queries(request).get("et", ""))
+        told = Told.of(request.payload)
+        device = self._state.register(peer.der, lifetime, queries(request).get("et", ""), told)
+        self._state.updates.observe(device.id, told)
         peer.succeeded(device.id)
         peer.wait_at_most(lifetime + TIMEOUT)
-        return CREATED, _location(device)
+        return CREATED, _location(device), device
 
 
 def _lifetime(request: Message) -> int | None:

@@ -9,6 +9,7 @@ import hashlib
 import secrets
 import threading
 from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -17,6 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from . import service_error as refuse
 from .issuing import DEVELOPER_DAYS, Authority, Identity, device_id_of, issue_developer
+from .links import Told
+from .queries import chosen_devices
 from .records import (
     CERTIFICATES_OF_TIER,
     DEVELOPER_MODE,
@@ -30,6 +33,7 @@ from .records import (
 from .security_file import security_file
 from .service_error import ServiceError, invalid
 from .times import now
+from .updates import Updates
 
 DEVICE_STATES = ("unenrolled", "cloud_enrolling", "bootstrapped", "registered", "deregistered")
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -72,6 +76,12 @@ class State:
         self.groups: dict[str, Group] = {}
         self._keys: dict[str, ApiKey] = {}
         self._answer_when_full = "4.03"
+        self.updates = Updates(
+            self._lock,
+            self.devices,
+            lambda account_id, device_filter: chosen_devices(self.devices_of(account_id), device_filter),
+            lambda account_id: self.accounts[account_id].tier,
+        )
 
     # --- accounts and keys
 
@@ -340,10 +350,14 @@ class State:
         return device, credentials
 
     @_atomic
-    def register(self, der: bytes, lifetime: float, endpoint_type: str) -> Device:
-        """The entry of the device that presented the LwM2M certificate ``der``, registered for ``lifetime`` seconds."""
+    def register(self, der: bytes, lifetime: float, endpoint_type: str, told: Told) -> Device:
+        """The entry of the device that presented the LwM2M certificate ``der``, registered for ``lifetime`` seconds,
+        with what it ``told`` of itself."""
         device = self._holder(der)
         device.endpoint_type = endpoint_type
+        device.vendor_id = told.vendor_id or ""
+        device.device_class = told.device_class or ""
+        device.manifest_timestamp = None if told.version is None else datetime.fromtimestamp(told.version, timezone.utc)
         device.register(lifetime)
         return device
 
@@ -408,11 +422,24 @@ class State:
         account_id: str | None = None,
         state: str = "registered",
         device_execution_mode: int = DEVELOPER_MODE,
+        vendor_id: str = "",
+        device_class: str = "",
+        update_answer: int | None = None,
     ) -> list[str]:
-        """Ids of ``count`` new directory entries."""
+        """Ids of ``count`` new directory entries. ``update_answer``: what they answer to each manifest, 0 for nothing;
+        None: no manifest reaches them."""
         account_id = account_id or self._first_account()
         made = [
-            Device(new_id(), account_id, certificate_id, _device_state(state), device_execution_mode)
+            Device(
+                new_id(),
+                account_id,
+                certificate_id,
+                _device_state(state),
+                device_execution_mode,
+                vendor_id=vendor_id,
+                device_class=device_class,
+                update_answer=update_answer,
+            )
             for _unused in range(count)
         ]
         for device in made:
@@ -439,6 +466,12 @@ class State:
         device.changed()
 
     @_atomic
+    def set_installed(self, device_id: str, timestamp: int | None) -> None:
+        """That a device has the firmware of a manifest of ``timestamp`` (seconds since 1970)."""
+        moment = None if timestamp is None else datetime.fromtimestamp(timestamp, timezone.utc)
+        self.devices[device_id].manifest_timestamp = moment
+
+    @_atomic
     def reissue_certificate(self, certificate_id: str, days_left: int = 0) -> None:
         """Make a developer certificate anew, for a new key, so that it ends in ``days_left`` days; 0: it has ended."""
         certificate = self.certificates[certificate_id]
@@ -450,12 +483,14 @@ class State:
 
     @_atomic
     def snapshot(self) -> dict[str, Any]:
-        """All certificates, devices and groups as JSON, for "nothing was changed" in tests; no private key is in it."""
+        """All certificates, devices, groups, manifests and campaigns as JSON, for "nothing was changed" in tests; no
+        private key is in it."""
         self._end_registrations()
         return {
             "certificates": [certificate.to_json() for certificate in self.certificates.values()],
             "devices": [device.to_json() for device in self.devices.values()],
             "groups": [group.to_json() for group in self.groups.values()],
+            **self.updates.snapshot(),
         }
 
     def _first_account(self) -> str:

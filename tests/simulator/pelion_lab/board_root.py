@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -23,11 +24,13 @@ sshd:*:998:998::/run/sshd:/bin/false
 CLOUD_NAMES = ("bootstrap.lab.pelion.test", "lwm2m.lab.pelion.test")
 
 
-def make_root(board: Board, root: Path, system: Path, cloud_addresses: tuple[str, str], retry_scale: float) -> None:
+def make_root(
+    board: Board, root: Path, system: Path, cloud_addresses: tuple[str, str], settings: Mapping[str, object]
+) -> None:
     """Write a board's own files: as after flashing, with its host key, not provisioned.
 
-    ``cloud_addresses`` are the IPv4 and the IPv6 address under which the cloud is reached. ``retry_scale`` is for
-    the delays of the lab's own cloud client.
+    ``cloud_addresses`` are the IPv4 and the IPv6 address under which the cloud is reached. ``settings`` are for the
+    lab's own cloud client, see README.md.
     """
     for directory in (
         *("bin", "sbin", "lib", "lib64", "usr", "proc", "dev", "run", "mnt", "sys"),
@@ -48,7 +51,7 @@ def make_root(board: Board, root: Path, system: Path, cloud_addresses: tuple[str
         "etc/nsswitch.conf": "hosts: files\n",
         "etc/hosts": f"127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {board.name}\n{address} {' '.join(CLOUD_NAMES)}\n",
         "etc/hostname": f"{board.name}\n",
-        "etc/lab/retry-scale": f"{retry_scale}\n",
+        **{f"etc/lab/{name}": f"{setting}\n" for name, setting in settings.items()},
         "config/user/hostname": f"{board.name}\n",
         "etc/profile": "PATH=/usr/sbin:/usr/bin:/sbin:/bin\nPS1='\\u@\\h:\\w# '\nexport PATH PS1\n",
         "etc/inittab": (BOARD / "inittab").read_text(),

@@ -13,6 +13,9 @@ from . import inside, lab, power, status
 from .errors import LabError
 from .places import DEFAULT_STATE
 
+# Those of MBL 0.5, of 0.7 to 0.10, and of its head of development.
+CLIENT_RELEASES = ("2.0.1", "3.0.0", "4.1.0")
+
 
 def main() -> None:
     parser = _parser()
@@ -52,6 +55,14 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=0.1,
         help="factor for the delays of the lab's own client, whose first is 10 to 100 s (default: %(default)s)",
+    )
+    up.add_argument(
+        "--client-release",
+        metavar="VERSION",
+        choices=CLIENT_RELEASES,
+        default=CLIENT_RELEASES[-1],
+        help="as which mbed-cloud-client the lab's own client answers to update manifests: "
+        f"{', '.join(CLIENT_RELEASES)} (default: %(default)s)",
     )
     up.add_argument(
         "--sha1-hosts",

@@ -74,6 +74,7 @@ def up(options: argparse.Namespace) -> int:
         # Only the lab's own client has to be told what another utility stored.
         watch_utility=options.util is not None and options.client is None,
         retry_scale=options.retry_scale,
+        client_release=options.client_release,
         disks=options.disks,
         owner=owner,
     )

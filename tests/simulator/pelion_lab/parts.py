@@ -25,7 +25,10 @@ PACKAGES = ("busybox", "dropbear-bin", "openssh-client", "openssh-server", "avah
 PACKAGE_DIRECTORY = BUILD / "parts"
 
 _UTILITY_SOURCES = ("utility", "configured", "kcm", "foreign_kcm")
-_CLIENT_SOURCES = ("cloud_client", "client_log", "lwm2m", "link", "coap", "configured", "kcm", "foreign_kcm")
+_CLIENT_SOURCES = (
+    *("cloud_client", "client_log", "lwm2m", "updates", "manifest", "link", "coap"),
+    *("configured", "kcm", "foreign_kcm", "lab_setting"),
+)
 _COMPILE = ("gcc", "-std=gnu11", "-O2", "-s", "-Wall", "-Wextra", "-Werror")
 
 

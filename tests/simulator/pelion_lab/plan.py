@@ -19,5 +19,6 @@ class Plan:
     sha1_hosts: int
     watch_utility: bool
     retry_scale: float
+    client_release: str
     disks: bool
     owner: int

@@ -220,7 +220,8 @@ class Supervisor:
         for name in ("exchanges", "ssh.log", "avahi.log"):
             (lab / name).touch()
         addresses = (self._network.ipv4(board.site), network.CLOUD_IPV6)
-        make_root(board, self._root(board), self._system, addresses, self._plan.retry_scale)
+        settings = {"retry-scale": self._plan.retry_scale, "client-release": self._plan.client_release}
+        make_root(board, self._root(board), self._system, addresses, settings)
         if self._plan.disks:
             disk.make(self._disk(board), self._root(board) / "config/user")
         if self._learned:

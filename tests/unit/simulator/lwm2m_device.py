@@ -151,14 +151,16 @@ class Devices:
         with self.connect(self.cloud.lwm2m_port, held.identity, held.resources[4]) as session:
             yield session
 
-    def register(self, held: Bootstrapped, session: Session | None = None, lifetime: object = 600) -> tuple[str, ...]:
-        """The location that a registration got, on a connection of its own if not told."""
+    def register(
+        self, held: Bootstrapped, session: Session | None = None, lifetime: object = 600, links: str = ""
+    ) -> tuple[str, ...]:
+        """The location that a registration got, on a connection of its own if not told. ``links``: more of them."""
         if session is None:
             with self.lwm2m(held) as session:
-                return self.register(held, session, lifetime)
+                return self.register(held, session, lifetime, links)
         account = held.uri.partition("?aid=")[2]
         queries = ["ep=x", "et=default", f"lt={lifetime}", f"d={account}", "b=U", f"aid={account}", "mccv=4.1.0"]
-        objects = b",".join(b"</3/0/%d>" % number for number in range(100))
+        objects = b",".join([*(b"</3/0/%d>" % number for number in range(100)), *([links.encode()] if links else [])])
         response = session.ask(Message(code=POST, uri_path=["rd"], uri_query=queries, payload=objects))
         assert response.code.dotted == "2.01"
         return response.opt.location_path

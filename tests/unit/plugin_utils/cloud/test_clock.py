@@ -83,6 +83,7 @@ def test_it_is_told_once_to_the_task() -> None:
         for _call in range(3):
             assert client.call("GET", "/") == {}
         client.close()
+    assert abs(client.ahead - timedelta(hours=3)) < timedelta(minutes=1)
     assert [text[:54] for text in told] == ["The clock of this machine is about 3 hours ahead of th"]
 
 

@@ -29,20 +29,20 @@ def certificate_id(cloud: Cloud, tmp_path: Path) -> str:
 def test_registered_devices_are_proven_at_one_look(cloud: Cloud, certificate_id: str) -> None:
     ids = cloud.state.seed_devices(3, certificate_id)
     claims = [Claim(f"board-{device_id}", device_id, "bench", bootstrapped=True) for device_id in ids]
-    assert prove(api_of(cloud), claims, timeout=0) == {}
+    assert prove(api_of(cloud), claims, timeout=0).unproven == {}
 
 
 @pytest.mark.parametrize("state", ["bootstrapped", "deregistered"])
 def test_another_state_is_a_doubt_about_that_board_alone(cloud: Cloud, certificate_id: str, state: str) -> None:
     good, bad = cloud.state.seed_devices(2, certificate_id)
     cloud.state.set_device_state(bad, state)
-    unproven = prove(api_of(cloud), [Claim("good", good, "bench"), Claim("bad", bad, "bench")], timeout=0)
+    unproven = prove(api_of(cloud), [Claim("good", good, "bench"), Claim("bad", bad, "bench")], timeout=0).unproven
     assert list(unproven) == ["bad"]
     assert f"has it as {state}" in said(unproven["bad"])
 
 
 def test_a_device_that_the_directory_does_not_have(cloud: Cloud, certificate_id: str) -> None:
-    unproven = prove(api_of(cloud), [Claim("lost", "0" * 32, "bench")], timeout=0)
+    unproven = prove(api_of(cloud), [Claim("lost", "0" * 32, "bench")], timeout=0).unproven
     assert "does not have that device" in said(unproven["lost"])
 
 
@@ -50,24 +50,24 @@ def test_the_old_registration_is_no_proof_of_a_new_bootstrap(cloud: Cloud, certi
     [device_id] = cloud.state.seed_devices(1, certificate_id)
     before = next(api_of(cloud).devices({"id__eq": device_id})).answer["bootstrapped_timestamp"]
     stale = Claim("a", device_id, "bench", bootstrapped=True, bootstrapped_at=before)
-    assert "no bootstrap since" in said(prove(api_of(cloud), [stale], timeout=0)["a"])
+    assert "no bootstrap since" in said(prove(api_of(cloud), [stale], timeout=0).unproven["a"])
     fresh = Claim("a", device_id, "bench", bootstrapped=True, bootstrapped_at="2018-01-01T00:00:00Z")
-    assert prove(api_of(cloud), [fresh], timeout=0) == {}
+    assert prove(api_of(cloud), [fresh], timeout=0).unproven == {}
     as_is = Claim("a", device_id, "bench", bootstrapped=False, bootstrapped_at=before)
-    assert prove(api_of(cloud), [as_is], timeout=0) == {}
+    assert prove(api_of(cloud), [as_is], timeout=0).unproven == {}
 
 
 def test_a_bootstrap_with_another_certificate_is_no_proof(cloud: Cloud, certificate_id: str, tmp_path: Path) -> None:
     DeveloperCertificateKeeper(api_of(cloud), store_at(tmp_path / "team"), "next").present()
     [device_id] = cloud.state.seed_devices(1, certificate_id)
-    unproven = prove(api_of(cloud), [Claim("a", device_id, "next", bootstrapped=True)], timeout=0)
+    unproven = prove(api_of(cloud), [Claim("a", device_id, "next", bootstrapped=True)], timeout=0).unproven
     assert "another developer certificate than 'next'" in said(unproven["a"])
 
 
 def test_two_boards_that_say_to_be_one_device_are_both_in_doubt(cloud: Cloud, certificate_id: str) -> None:
     shared, own = cloud.state.seed_devices(2, certificate_id)
     claims = [Claim("a", shared, "bench"), Claim("b", shared, "bench"), Claim("c", own, "bench")]
-    unproven = prove(api_of(cloud), claims, timeout=0)
+    unproven = prove(api_of(cloud), claims, timeout=0).unproven
     assert set(unproven) == {"a", "b"}
     assert "as b:" in said(unproven["a"])
 
@@ -78,10 +78,10 @@ def test_a_board_of_another_batch_or_run_is_told_as_well(cloud: Cloud, certifica
     remembered = {"a": Remembered(("SHA256:a",), device_id, "bench", "2026-01-01T00:00:00Z")}
     for there, codes in (({"a"}, ["copied"]), (set[str](), [])):
         identities = Identities.of([claim.sighting], remembered, there)
-        unproven = prove(api_of(cloud), [claim], 0, identities)
+        unproven = prove(api_of(cloud), [claim], 0, identities).unproven
         assert [reason.code for reason in unproven.values()] == codes
 
 
 def test_a_claim_survives_the_way_from_task_to_task() -> None:
-    claim = Claim("a", "1" * 32, "bench", True, "2018-01-01T00:00:00Z", 120, ("SHA256:x",), "north")
+    claim = Claim("a", "1" * 32, "bench", True, "2018-01-01T00:00:00Z", 120, ("SHA256:x",), "north", "up", "f" * 64, -3)
     assert Claim.from_json("a", json.loads(json.dumps(claim.to_json()))) == claim

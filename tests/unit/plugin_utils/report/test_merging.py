@@ -18,12 +18,14 @@ from hypothesis import strategies as st
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.entries import (
+    ANSWERS,
     OUTCOMES,
     BoardReport,
     HeldCertificate,
     Place,
     Report,
     SiteRun,
+    TakesUpdates,
 )
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.files import read_report, write_report
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.merging import Silence, merge
@@ -148,6 +150,16 @@ texts = st.text(max_size=5)
 times = st.just(AT) | st.just("2036-11-24")
 held = st.none() | st.builds(HeldCertificate, texts, st.none() | texts, st.none() | times)
 counts = st.integers(0, 10**9)
+takes = st.none() | st.builds(
+    TakesUpdates,
+    st.sampled_from(list(ANSWERS)),
+    texts,
+    st.dictionaries(texts, texts | st.integers(), max_size=2),
+    texts,
+    texts,
+    st.none() | times,
+    st.none() | times,
+)
 boards = st.builds(
     BoardReport,
     texts,
@@ -157,6 +169,7 @@ boards = st.builds(
     facts=st.dictionaries(texts, texts | st.integers(), max_size=2),
     developer_certificate=held,
     site=st.none() | texts,
+    takes_updates=takes,
 )
 reports = st.builds(
     Report,

@@ -38,6 +38,18 @@ def test_each_board_has_its_own_outcome() -> None:
     assert (report.boards[2].reason, report.success) == ("No room for it.", False)
 
 
+def test_a_failure_that_a_task_returns_is_one() -> None:
+    run = Run("check_certificates")
+    run.begin_batch(["a", "b"])
+    run.succeeded("a", {"changed": False})
+    run.succeeded("b", {"changed": False, "failure": {"msg": "ssh: Connection refused", "unreachable": True}})
+    report = run.report(NOW)
+    assert [(board.outcome, board.code) for board in report.boards] == [
+        ("ok", ""),
+        ("unreachable", "connection-refused"),
+    ]
+
+
 def test_each_board_that_is_not_in_order_has_a_code() -> None:
     run = Run("provision")
     run.begin_batch(["a", "b", "c", "d", "e"])
@@ -66,6 +78,42 @@ def test_a_failure_for_all_without_a_code_has_that_of_such_failures() -> None:
     run.succeeded("a", {"changed": False})
     run.stopped({"msg": "No."})
     assert [board.code for board in run.report(NOW).boards] == ["fleet-failed"]
+
+
+def test_what_was_judged_of_a_board_counts_until_it_is_changed_or_fails() -> None:
+    run = Run("provision")
+    run.begin_batch(["good", "changed", "proven", "bad", "never"])
+    for board in ("good", "changed", "proven", "bad"):
+        run.succeeded(board, {"changed": False})
+    yes = {"answer": "yes", "reason": None, "rotate_by": "2027-01-01T00:00:00Z"}
+    no = {"answer": "no", "reason": {"code": "version-ahead", "facts": {"version": "v", "timestamp": 1}}}
+    run.decided({"takes_updates": dict.fromkeys(("good", "changed", "proven", "bad", "a stranger"), yes)})
+    for board in ("changed", "proven"):
+        run.succeeded(board, {"changed": True})
+    run.decided({"takes_updates": {"proven": no}})
+    run.failed("bad", {"msg": "Full.", "reason": "no-space", "reason_facts": {"detail": "/scratch"}})
+    told = {board.name: board.takes_updates for board in run.report(NOW).boards}
+    assert {name: takes and (takes.answer, takes.code) for name, takes in told.items()} == {
+        "good": ("yes", ""),
+        "changed": None,
+        "proven": ("no", "version-ahead"),
+        "bad": ("not_known", "no-space"),
+        "never": ("not_known", "not-reached"),
+    }
+    lines = summary(run.report(NOW))
+    assert "Takes updates: 1 yes, 1 no, 2 not known" in lines
+    assert [line for line in lines if "updates (" in line] == [
+        line for line in lines if line.startswith("proven: takes no updates (version-ahead)")
+    ]
+
+
+@pytest.mark.parametrize("told", [{"a": {}}, {"a": {"answer": "perhaps"}}, [], {"a": {"answer": "no", "reason": 3}}])
+def test_what_says_nothing_of_updates_is_passed_over(told: Any) -> None:
+    run = Run("provision")
+    run.begin_batch(["a"])
+    run.succeeded("a", {})
+    run.decided({"takes_updates": told})
+    assert run.report(NOW).boards[0].takes_updates is None
 
 
 def test_a_failure_keeps_what_is_known_of_the_board() -> None:
@@ -143,7 +191,6 @@ def test_a_board_that_has_a_part_is_in_order_when_that_is_done() -> None:
         run.succeeded(name, {"changed": False, "wishes": {}})
     assert outcomes(run.report(NOW)) == {"a": "not_reached", "b": "not_reached"}
     run.decided({"parts": {"a": {}}, "absent": []})
-    run.succeeded("a", {"changed": False, "include": "work.yml"})
     assert outcomes(run.report(NOW)) == {"a": "not_reached", "b": "ok"}
     run.succeeded("a", {"changed": True})
     assert outcomes(run.report(NOW)) == {"a": "changed", "b": "ok"}

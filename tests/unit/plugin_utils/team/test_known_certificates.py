@@ -7,16 +7,13 @@ from pathlib import Path
 
 import pytest
 from cloud_access import store_at
-from credential_samples import NOW, update_values
+from credential_samples import NOW
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_certificate import derive_ids
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.vault import NoSecretError, Vault
-from ansible_collections.pelion.mbl.plugins.plugin_utils.team.known_certificates import (
-    known_update_certificates,
-    update_certificates_without_key,
-)
+from ansible_collections.pelion.mbl.plugins.plugin_utils.team.known_certificates import known_update_certificates
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.update_keeper import Renewal, UpdateKeeper
 
 IDS = derive_ids("example.com", "model1")
@@ -52,18 +49,6 @@ def test_who_has_a_certificate_comes_before_who_had_it(store: Store) -> None:
     keeper.present(valid_days=100, renewal=Renewal(before_days=50), now=NOW + timedelta(days=60))
     store.write("b", UpdateResources(first.values))
     assert known_update_certificates(store, no_report)[first.fingerprint] == "b"
-
-
-def test_certificates_without_a_key_are_those_that_no_entry_has_the_key_of(store: Store) -> None:
-    keyless = UpdateResources(update_values())
-    store.write("file", keyless)
-    made = UpdateKeeper(store, "made").present(ids=IDS).credentials
-    store.write("copy", UpdateResources(made.values))
-    store.path(UpdateResources, "damaged").write_text("damaged")
-    assert update_certificates_without_key(store) == {keyless.fingerprint: "file"}
-    UpdateKeeper(store, "file").present(given=made, replace=True)
-    assert known_update_certificates(store, lambda problem: None)[keyless.fingerprint] == "file"
-    assert update_certificates_without_key(store) == {keyless.fingerprint: "file"}
 
 
 def test_what_cannot_be_read_is_reported_and_the_rest_is_known(store: Store) -> None:

@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who can sign updates: the update certificates of a store, each with what a board that holds it asks of an update."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from ..credentials.signing_key import is_signed, sign
+from ..credentials.update_resources import UpdateResources
+from ..store.store import Store
+
+_TRIAL = b"whether the key signs for the certificate"
+
+
+@dataclass(frozen=True)
+class Signer:
+    """A certificate (its SHA-256) of the update resources ``name``, and the ids (32 hexadecimal digits) of the boards
+    that hold it. ``signs`` tells whether the team's key signs for it, None when the team has no key of it. ``former``
+    is one that the entry held before."""
+
+    name: str
+    fingerprint: str
+    vendor_id: str
+    class_id: str
+    not_after: datetime
+    signs: bool | None = None
+    former: bool = False
+
+    @classmethod
+    def of(cls, name: str, resources: UpdateResources, *, former: bool = False) -> Signer:
+        """Tries the key."""
+        return cls(
+            name,
+            resources.fingerprint,
+            resources.vendor_id.hex,
+            resources.class_id.hex,
+            resources.not_after,
+            _signs(resources),
+            former,
+        )
+
+
+@dataclass(frozen=True)
+class Signers:
+    """Those of a store ``by_fingerprint``. ``whole`` tells that there are no more, since every entry could be read."""
+
+    by_fingerprint: Mapping[str, Signer] = field(default_factory=dict)
+    whole: bool = True
+
+    @classmethod
+    def of(cls, entries: Iterable[tuple[str, UpdateResources]], *, whole: bool = True) -> Signers:
+        """From update resources with their names. A certificate that one entry has and another had is the former's, and
+        a key that one of several entries has is there."""
+        found: dict[str, Signer] = {}
+        for signer in sorted(_signers(entries), key=lambda signer: signer.former):
+            first = found.setdefault(signer.fingerprint, signer)
+            if first.signs is None and signer.signs is not None:
+                found[signer.fingerprint] = replace(first, signs=signer.signs)
+        return cls(found, whole)
+
+    @property
+    def without_key(self) -> dict[str, str]:
+        """The names of the update resources whose key the team does not have, by their certificates' fingerprints."""
+        return {signer.fingerprint: signer.name for signer in self.by_fingerprint.values() if signer.signs is None}
+
+
+def read_signers(store: Store) -> Signers:
+    """All of ``store``, former ones included. Raises StoreError for a store that cannot be listed, and NoSecretError
+    when the run has no vault secret for one that has entries."""
+    entries = list(store.entries(UpdateResources))
+    readable = [(found.name or "", found.entry) for found in entries if found.entry is not None]
+    return Signers.of(readable, whole=len(readable) == len(entries))
+
+
+def _signers(entries: Iterable[tuple[str, UpdateResources]]) -> Iterator[Signer]:
+    for name, entry in entries:
+        *former, present = entry.all_held
+        yield from (Signer.of(name, held, former=True) for held in former)
+        yield Signer.of(name, present)
+
+
+def _signs(resources: UpdateResources) -> bool | None:
+    if resources.private_key is None:
+        return None
+    try:
+        return is_signed(resources.der, _TRIAL, sign(resources.private_key, _TRIAL))
+    except ValueError:
+        return False
