@@ -194,14 +194,12 @@ watch_time() {
         nap=$!
         wait "$nap"
         is_watched || exit
-        kill -ALRM $$
-        end_below $$
+        end_with ALRM
         sleep "$last_respite" &
         nap=$!
         wait "$nap"
         is_watched || exit
-        kill -9 $$
-        end_below $$
+        end_with KILL
     ) &
     watcher=$!
 }
@@ -212,14 +210,25 @@ is_watched() {
     look_at self && [ "$parent" = $$ ]
 }
 
-# Kills what the process $1 has started, but for the watcher.
-end_below() {
+# Sends this program the signal $1, and kills what it has started; that is found before, as it may be another one's
+# afterwards.
+end_with() {
+    local below
+    below=
+    find_below $$
+    kill "-$1" $$
+    # shellcheck disable=SC2086
+    kill -9 $below
+}
+
+# $below, more of it: what the process $1 has started and these have, but for the watcher.
+find_below() {
     local directory process state parent started
     for directory in /proc/[0-9]*; do
         process=${directory#/proc/}
         look_at "$process" && [ "$parent" = "$1" ] && [ ! /proc/self -ef "$directory" ] || continue
-        end_below "$process"
-        kill -9 "$process" 2>/dev/null
+        find_below "$process"
+        below="$below $process"
     done
 }
 
