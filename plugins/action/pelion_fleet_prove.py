@@ -52,7 +52,8 @@ class ActionModule(FleetAction):
             if name not in unproven
         }
         try:
-            remember(stores.team, proven, identities.former_names(proven))
+            injected = {name for name in proven if claims[name].injected}
+            remember(stores.team, proven, identities.former_names(proven), injected)
         except PelionError as error:
             self.warn(str(error))
         signers = self._signers(stores.team, {claims[name].update_resources for name in proven})

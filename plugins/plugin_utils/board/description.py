@@ -42,6 +42,7 @@ class BoardStatus:
     provisioned_by: str | None = None
     missing_items: list[str] = field(default_factory=list)
     registered_since_injection: bool = False
+    update_answers: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def of(cls, found: Inspection) -> BoardStatus:
@@ -69,6 +70,7 @@ class BoardStatus:
             provisioned_by=found.provisioned_by,
             missing_items=found.missing_items,
             registered_since_injection=found.registered_since_injection,
+            update_answers=found.log.describe_update_answers(),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -107,4 +109,5 @@ class BoardStatus:
             provisioned_by=given.text_or_none("provisioned_by"),
             missing_items=given.texts("missing_items"),
             registered_since_injection=given.flag("registered_since_injection"),
+            update_answers=given.each("update_answers", dict),
         )

@@ -33,7 +33,10 @@ FULL = Inspection(
     status_code=3,
     status="Not configured.",
     client_runs=True,
-    log=ClientLog(False, "1" * 32, "ConnectNetworkError", 261, "2026-11-24T23:42:14Z"),
+    log=ClientLog(
+        *(False, "1" * 32, "ConnectNetworkError", 261, "2026-11-24T23:42:14Z"),
+        [{"name": "Unknown", "code": 1, "at": "2026-11-24T23:42:14Z"}],
+    ),
     clock=1_795_000_000,
     drift=-7,
     space={"/config/user": {"free_kb": None, "writable": False}},
