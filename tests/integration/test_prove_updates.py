@@ -14,9 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.parsing.vault import VaultSecret
 from fleet import LAB, OTHERS, ROOT, Fleet, Play, Provision
 from test_lab import LOG, eventually, new_credentials
 from test_lab import provision as put
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store.vault import Vault
 
 PLAYBOOK = ROOT / "playbooks" / "prove_updates.yml"
 SILENT = {"tells": True, "acknowledges": True, "skips_older": False, "refuses_timestamp_0": False}
@@ -52,7 +57,7 @@ def kept(fleet: Fleet, board: str) -> str:
 
 
 def proofs(home: Path) -> dict[str, Any]:
-    boards = json.loads((home / ".mbl-store/team/fleet.json").read_text())
+    boards = json.loads((home / ".mbl-store/team/fleet.json").read_text())["boards"]
     return {name: board["update_proof"] for name, board in boards.items()}
 
 
@@ -142,12 +147,23 @@ def test_a_canary_that_cannot_be_believed_stops_the_rest(
 # --- what a board holds is not what it was found to hold
 
 
+STATUS = """
+- hosts: {board}
+  gather_facts: false
+  tasks:
+    - pelion.mbl.mbl_pelion_status:
+      register: held
+    - ansible.builtin.copy:
+        content: '{{{{ held | to_json }}}}'
+        dest: '{status}'
+      delegate_to: localhost
+"""
 MODULE = """
 - hosts: {board}
   gather_facts: false
   tasks:
     - pelion.mbl.pelion_update_proof:
-        boards: "{{{{ {{inventory_hostname: lookup('file', '{status}') | from_json}} }}}}"
+        boards: "{{{{ dict([[inventory_hostname, lookup('file', '{status}') | from_json]]) }}}}"
         timeout: 20
       register: proof
     - ansible.builtin.copy:
@@ -171,10 +187,7 @@ def answer(provisioned: Fleet, home: Path, tmp_path: Path) -> Callable[[Callable
         assert play.returncode == 0, play.output
 
     def answer(happens: Callable[[], object]) -> dict[str, Any]:
-        run(
-            f"- hosts: {board}\n  gather_facts: false\n  tasks:\n    - pelion.mbl.mbl_pelion_status:\n      register: held\n"
-            f"    - ansible.builtin.copy: {{content: '{{{{ held | to_json }}}}', dest: '{status}'}}\n      delegate_to: localhost\n"
-        )
+        run(STATUS.format(board=board, status=status))
         happens()
         run(MODULE.format(board=board, status=status, result=result))
         return json.loads(result.read_text())["boards"][board]
@@ -209,22 +222,10 @@ def test_a_board_that_was_changed_behind_our_back(
 
 def held_values(home: Path) -> dict[str, bytes]:
     """The update resources of the team store."""
-    import uuid
-
-    import yaml
-    from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    (file,) = (home / ".mbl-store/team").glob("*update*")
-    view = [ROOT / ".venv/bin/ansible-vault", "view", "--vault-password-file", home / "vault-password", file]
-    entry = yaml.safe_load(subprocess.run(view, check=True, capture_output=True, text=True).stdout)
-    entry = entry.get("content", entry)
-    certificate = x509.load_pem_x509_certificate(entry["certificate"].encode())
-    return {
-        "arm_uc_default_certificate": certificate.public_bytes(Encoding.DER),
-        "arm_uc_vendor_id": uuid.UUID(entry["vendor_id"]).bytes,
-        "arm_uc_class_id": uuid.UUID(entry["class_id"]).bytes,
-    }
+    vault = Vault([("default", VaultSecret((home / "vault-password").read_bytes().strip()))])
+    (found,) = Store(home / ".mbl-store/team", vault, shared=True).entries(UpdateResources)
+    assert found.entry
+    return dict(found.entry.values)
 
 
 def test_what_a_killed_run_left_is_removed_by_the_next(provisioned: Fleet, prove: Prove, home: Path) -> None:
