@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from test_lab import LOG, eventually, new_credentials
 from test_lab import provision as put
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.probing import ProbeName
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.vault import Vault
 
@@ -45,7 +45,7 @@ def prove(provisioned: Fleet, home: Path) -> Prove:
     def prove(*options: str, sure: bool = True) -> Play:
         return provisioned.run(
             *("ansible-playbook", PLAYBOOK, "--vault-password-file", home / "vault-password"),
-            *("-e", "timeout=6", *(("-e", "sure=true") if sure else ()), *options),
+            *("-e", "wait=6", *(("-e", "sure=true") if sure else ()), *options),
             environment={"HOME": str(home)},
         )
 
@@ -124,8 +124,8 @@ def test_an_injection_takes_the_proof_away(provisioned: Fleet, prove: Prove, pro
     ("fault", "code", "words"),
     [
         ("says-221", "says-yes-to-all", "its answers prove nothing"),
-        ("silent", "no-answer", "did not answer within 6 seconds"),
-        ("stuck", "no-answer", "did not answer within 6 seconds"),
+        ("silent", "probe-unanswered", "did not answer within 6 seconds"),
+        ("stuck", "probe-unanswered", "did not answer within 6 seconds"),
     ],
 )
 def test_a_canary_that_cannot_be_believed_stops_the_rest(
@@ -135,7 +135,7 @@ def test_a_canary_that_cannot_be_believed_stops_the_rest(
     provisioned.on(board, f"echo {fault} >/etc/lab/update-fault; systemctl restart mbl-cloud-client")
     eventually(lambda: provisioned.on(board, f"grep -c 'Client registered' {LOG}") == "2\n")
     report = tmp_path / "report"
-    play = prove("-e", f"report={report}")
+    play = prove("-e", f"report={report}", "-e", f"boards={board}")
     assert play.returncode != 0
     assert words in play.output
     told = {entry["name"]: entry for entry in json.loads((report / "fleet.json").read_text())["boards"]}
@@ -244,10 +244,14 @@ def test_what_a_killed_run_left_is_removed_by_the_next(provisioned: Fleet, prove
     )
     try:
         eventually(lambda: any(c.get("phase") == "active" for c in left(provisioned)), 90)
+        # The process that does the work is in a session of its own, and goes on when only Ansible is killed.
+        names = {entry["name"] for entry in left(provisioned)}
+        (name,) = filter(None, map(ProbeName.read, names))
+        os.kill(name.process, signal.SIGKILL)
     finally:
         os.killpg(running.pid, signal.SIGKILL)
         running.wait()
-    time.sleep(0.5)  # until the kernel is done with all of them
+    eventually(lambda: not Path(f"/proc/{name.process}").exists())
     assert len(left(provisioned)) == 2
     provisioned.on(board, "rm /etc/lab/update-fault")
     play = prove("-e", f"boards={board}")

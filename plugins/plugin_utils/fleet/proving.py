@@ -127,7 +127,7 @@ class Question:
             reason = Reason("campaign-stopped", {"why": told.why_stopped})
         else:
             facts = {"seconds": timeout, "deployment": told.deployments.get(device_id, "not known")}
-            reason = Reason("no-answer", facts)
+            reason = Reason("probe-unanswered", facts)
         return Verdict("not_known", reason=reason, asked=True)
 
 

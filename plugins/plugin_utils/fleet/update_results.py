@@ -96,7 +96,7 @@ PROBE_REASONS: Mapping[str, Kind] = MappingProxyType(
             "Its log tells more: prove it with -e witness=board.",
             "They answered with what clients of MBL 0.5 mean several things by.",
         ),
-        "no-answer": Kind(
+        "probe-unanswered": Kind(
             "It did not answer within {seconds} seconds (deployment state: {deployment}).",
             "It may be off, or its client may hang in an update that it could not fetch: restart mbl-cloud-client, "
             "then prove it again.",

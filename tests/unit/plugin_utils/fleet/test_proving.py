@@ -47,6 +47,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.readiness import 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.update_proof import UpdateProof, standing_proofs
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.update_results import PROBE_REASONS, reason_for
 from ansible_collections.pelion.mbl.plugins.plugin_utils.reasons import Reason
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.reasons import TABLES
 
 RESOURCES = make_update_resources(Recipe(*derive_ids("example.com", "board")))
 OTHER = make_update_resources(Recipe(*derive_ids("example.com", "other board")))
@@ -127,7 +128,7 @@ def test_a_board_that_says_221_is_proven(cloud: Cloud) -> None:
         (13, "refused", "update-ids-refused"),
         (6, "refused", "update-certificate-refused"),
         (7, "refused", "update-key-refused"),
-        (0, "not_known", "no-answer"),
+        (0, "not_known", "probe-unanswered"),
     ],
 )
 def test_every_other_answer_has_its_name(cloud: Cloud, answer: int, outcome: str, code: str) -> None:
@@ -179,7 +180,7 @@ def test_only_this_campaigns_events_count(cloud: Cloud) -> None:
     (device,) = seed(cloud, answer=0)
     cloud.state.updates.seed_event(device, "UPD4_FAIL_221")
     cloud.state.updates.seed_event(device, "UPD4_FAIL_221", "0" * 32)
-    assert codes(asked(cloud, candidate(device))) == [("not_known", "no-answer")]
+    assert codes(asked(cloud, candidate(device))) == [("not_known", "probe-unanswered")]
 
 
 def test_a_skipped_board_is_not_proven(cloud: Cloud) -> None:
@@ -200,7 +201,7 @@ def test_a_service_that_tells_nothing_proves_nothing(cloud: Cloud) -> None:
 def test_an_answer_that_does_not_come_says_how_far_it_got(cloud: Cloud) -> None:
     (device,) = seed(cloud, answer=None)  # which no manifest reaches
     (verdict,) = asked(cloud, candidate(device)).values()
-    assert verdict.reason == Reason("no-answer", {"seconds": 1, "deployment": "pending"})
+    assert verdict.reason == Reason("probe-unanswered", {"seconds": 1, "deployment": "pending"})
     assert left(cloud) == NOTHING
 
 
@@ -428,7 +429,7 @@ def test_another_answer_takes_the_proof_away_and_silence_does_not() -> None:
         "proven": Verdict("proven", 221, proof=proof, asked=True),
         "before": Verdict("proven", proof=proof),
         "refused": Verdict("refused", 210, Reason("update-key-refused"), asked=True),
-        "silent": Verdict("not_known", reason=Reason("no-answer"), asked=True),
+        "silent": Verdict("not_known", reason=Reason("probe-unanswered"), asked=True),
         "not asked": Verdict("not_asked", reason=Reason("copied")),
     }
     assert dict(proofs_of(verdicts)) == {"proven": proof, "refused": None}
@@ -485,6 +486,11 @@ def test_each_reason_has_words_and_a_next_step(code: str) -> None:
     }
     assert needed <= FACTS.keys()
     assert Reason(code, FACTS).message(PROBE_REASONS)
+
+
+def test_no_code_means_something_else_elsewhere() -> None:
+    others = [table for table in TABLES.values() if table is not PROBE_REASONS]
+    assert not [code for code in PROBE_REASONS if any(code in table for table in others)]
 
 
 def test_each_result_has_a_reason_but_one() -> None:
