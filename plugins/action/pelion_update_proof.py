@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ..plugin_utils.board.description import BoardStatus
@@ -50,19 +50,21 @@ class ActionModule(Action):
         found = list(stores.team.entries(UpdateResources))
         entries = [(one.name or "", one.entry) for one in found if one.entry is not None]
         with open_api(self, arguments, stores) as api:
-            api.account()  # whose answer tells the service's time
-            terms = terms_of(arguments, api.ahead)
             candidates = [_candidate(name, answer, remembered.get(name)) for name, answer in answers.items()]
             inquiry = inquire(
-                api, candidates, entries, terms, whole=len(entries) == len(found), again=arguments["again"]
+                api,
+                candidates,
+                entries,
+                lambda ahead: terms_of(arguments, ahead),
+                whole=len(entries) == len(found),
+                again=arguments["again"],
             )
             verdicts = dict(inquiry.settled)
             if not self.check_mode:
                 inquiry.clear(api)
                 for question in inquiry.questions:
-                    said = question.ask(
-                        api, arguments["timeout"], terms, self.warn, counterpart=arguments["counterpart"]
-                    )
+                    now = datetime.now(timezone.utc)
+                    said = question.ask(api, arguments["timeout"], now, self.warn, counterpart=arguments["counterpart"])
                     # At once: what follows may fail.
                     note_update_proofs(stores.team, dict(proofs_of(said)))
                     verdicts |= said

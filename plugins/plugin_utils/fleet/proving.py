@@ -9,9 +9,9 @@ is known that it takes no updates, that an update is under way on it, or that it
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from ..board.description import BoardStatus
@@ -96,12 +96,12 @@ class Question:
         }
 
     def ask(
-        self, api: PelionApi, timeout: int, terms: Terms, warn: Warn, *, counterpart: bool = False
+        self, api: PelionApi, timeout: int, now: datetime, warn: Warn, *, counterpart: bool = False
     ) -> dict[str, Verdict]:
         """What the boards said. With ``counterpart``, those that took the probe are asked once more, with one that
         nobody can take. Raises ApiError."""
         told = send_probe(api, make_probe(self.resources), list(self.boards.values()), timeout, warn)
-        proof = UpdateProof.of(self.resources, time_text(terms.now) or "")
+        proof = UpdateProof.of(self.resources, time_text(now) or "")
         said = {board: self._verdict(told, device_id, timeout, proof) for board, device_id in self.boards.items()}
         proven = {board: self.boards[board] for board, verdict in said.items() if verdict.outcome == "proven"}
         if counterpart and proven:
@@ -155,13 +155,14 @@ def inquire(
     api: PelionApi,
     candidates: Sequence[Candidate],
     entries: Iterable[tuple[str, UpdateResources]],
-    terms: Terms,
+    terms_at: Callable[[timedelta], Terms],
     *,
     whole: bool = True,
     again: bool = False,
 ) -> Inquiry:
     """Read what must be known of the cloud, and decide who is asked. ``entries`` are the store's, with their names;
-    ``whole`` tells whether they are all of it. Without ``again``, boards whose proof stands are not asked.
+    ``whole`` tells whether they are all of it. ``terms_at`` gives the terms by how much this machine's clock is ahead
+    of the cloud's. Without ``again``, boards whose proof stands are not asked.
 
     Makes four calls, one more for each further 1000 devices, campaigns, manifests or events of a week, and one for
     each other active campaign. Changes nothing. Raises ApiError.
@@ -169,6 +170,7 @@ def inquire(
     kept = list(entries)
     signers = Signers.of(kept, whole=whole)
     campaigns, manifests = api.campaigns(), api.manifests()
+    terms = terms_at(api.ahead)
     names = [*(campaign.name for campaign in campaigns), *(manifest.name for manifest in manifests)]
     left_over = [name for name in dict.fromkeys(names) if is_left_over(name)]
     devices = {device.id: device for device in api.devices({"device_execution_mode__eq": DEVELOPER_MODE})}

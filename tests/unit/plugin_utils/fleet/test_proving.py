@@ -60,8 +60,8 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probing, "FIRST_PAUSE", 0.02)
 
 
-def now_terms() -> Terms:
-    return Terms(datetime.now(timezone.utc))
+def now_terms(ahead: timedelta = timedelta(0)) -> Terms:
+    return Terms(datetime.now(timezone.utc), ahead)
 
 
 def seed(cloud: Cloud, count: int = 1, answer: int | None = 221, of: UpdateResources = RESOURCES) -> list[str]:
@@ -81,11 +81,11 @@ def asked(
 ) -> dict[str, Verdict]:
     """What comes of the candidates."""
     with api_of(cloud) as api:
-        inquiry = inquire(api, candidates, options.pop("entries", ENTRIES), now_terms(), **options)
+        inquiry = inquire(api, candidates, options.pop("entries", ENTRIES), now_terms, **options)
         inquiry.clear(api)
         verdicts = dict(inquiry.settled)
         for question in inquiry.questions:
-            verdicts |= question.ask(api, timeout, now_terms(), pytest.fail, counterpart=counterpart)
+            verdicts |= question.ask(api, timeout, now_terms().now, pytest.fail, counterpart=counterpart)
     return verdicts
 
 
@@ -322,7 +322,7 @@ def test_what_a_killed_run_left_is_found_by_its_name(cloud: Cloud) -> None:
     with api_of(cloud) as api:
         a_campaign(cloud, api, str(killed), device)
         api.upload_probe(str(killed), PROBE)
-        inquiry = inquire(api, [candidate(device)], ENTRIES, now_terms())
+        inquiry = inquire(api, [candidate(device)], ENTRIES, now_terms)
         assert list(inquiry.left_over) == [str(killed)] and len(inquiry.questions) == 1
     asked(cloud, candidate(device))
     assert left(cloud) == NOTHING
