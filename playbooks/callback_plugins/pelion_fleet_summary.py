@@ -32,6 +32,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.report.files import wri
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.results import Reported
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.run import Run
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.summary import MOST_COLUMNS, summary
+from ansible_collections.pelion.mbl.plugins.plugin_utils.task.kept_results import as_made, keep_results
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
@@ -45,6 +46,7 @@ class CallbackModule(CallbackBase):
         super().__init__(*arguments, **options)
         self._run = Run("")
         self._dest = ""
+        self._kept = keep_results()
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         self._run.playbook = Path(playbook._file_name).stem
@@ -57,30 +59,34 @@ class CallbackModule(CallbackBase):
         self._run.check_mode = bool(known.get("ansible_check_mode"))
         hosts = known.get("ansible_play_hosts_all", ())
         boards = [str(host) for host in hosts if host not in LOCAL]
+        for board in boards:
+            if address := variables._inventory.get_host(board).vars.get("ansible_host"):
+                self._run.addresses[board] = str(address)
         self._run.begin_batch(boards if _has_a_task_for_each(play.compile()) else ())
 
-    def v2_runner_on_start(self, host: Any, task: Any) -> None:
-        if address := host.vars.get("ansible_host"):
-            self._run.addresses[host.get_name()] = str(address)
-
     def v2_runner_on_ok(self, result: Any) -> None:
-        if result._task.run_once or Reported.is_in(result._result):
-            self._run.decided(result._result)
+        made = self._made(result)
+        if result._task.run_once or Reported.is_in(made):
+            self._run.decided(made)
         else:
-            self._run.succeeded(result._host.get_name(), result._result)
+            self._run.succeeded(result._host.get_name(), made)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        made = self._made(result)
         if ignore_errors:
             return
         name = result._host.get_name()
         if name in LOCAL or result._task.run_once:
-            self._run.stopped(result._result)
+            self._run.stopped(made)
         else:
-            self._run.failed(name, result._result)
+            self._run.failed(name, made)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         if not result._task.ignore_unreachable:
             self._run.failed(result._host.get_name(), {**result._result, "unreachable": True})
+
+    def _made(self, result: Any) -> dict[str, Any]:
+        return as_made(result._result, self._kept.take((result._host.get_name(), result._task._uuid)))
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         # Not on standard output, where a user may have chosen a machine's format.
@@ -110,6 +116,7 @@ def _has_a_task_for_each(parts: Any) -> bool:
     return any(
         _has_a_task_for_each([*part.block, *part.rescue, *part.always])
         if isinstance(part, Block)
-        else not part.run_once and part.action not in C._ACTION_META
+        # What is a template is decided when it is the task's turn.
+        else part.run_once is not True and part.action not in C._ACTION_META
         for part in parts
     )

@@ -12,7 +12,7 @@ class ActionModule(Action):
     ARGUMENTS = {**BOARD_ARGUMENTS}
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        board = board_of(self, arguments["lock_timeout"])
+        board = board_of(self, arguments)
         found = board.inspect(may_change=not self.check_mode)
         before = found.describe()
         holds = bool(found.files or found.record)

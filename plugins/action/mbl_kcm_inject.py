@@ -34,7 +34,7 @@ class ActionModule(Action):
         team = open_stores(self, arguments).team
         names = (arguments["dev_cert"], arguments["update_resources"])
         items = read_items(self, team, *names)
-        board = board_of(self, arguments["lock_timeout"])
+        board = board_of(self, arguments)
         found = board.inspect(may_change=not self.check_mode)
         for warning in found.warnings:
             self.warn(warning)

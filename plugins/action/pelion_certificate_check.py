@@ -27,22 +27,20 @@ class ActionModule(Action):
     }
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        stores = open_stores(self, arguments)
+        stores = open_stores(self, arguments, only_read=True)
         stored = report(stores.team, warn_days=0)
         # An entry that has ended is one of those that are looked for; without a date, nothing is known of it.
-        for problem in (entry["problem"] for entry in stored if entry["problem"] and "not_after" not in entry):
-            self.warn(problem)
+        unreadable = [entry["problem"] for entry in stored if entry["problem"] and "not_after" not in entry]
+        if unreadable:
+            # With a wrong secret, one error is enough.
+            stores.team.require_secret()
         in_cloud = []
         if arguments["verify"]:
             with open_api(self, arguments, stores) as api:
                 in_cloud = api.developer_certificates()
         answers = answers_of(arguments["boards"])
         boards = {board: answer for board, answer in answers.items() if isinstance(answer, BoardStatus)}
-        unchecked = {
-            board: answer.said if answer else "It was not asked."
-            for board, answer in answers.items()
-            if not isinstance(answer, BoardStatus)
-        }
+        unchecked = {board: answer for board, answer in answers.items() if not isinstance(answer, BoardStatus)}
         found = endings(
             datetime.now(timezone.utc),
             arguments["within_days"],
@@ -51,7 +49,7 @@ class ActionModule(Action):
             in_cloud=in_cloud,
         )
         facts = [asdict(ending) for ending in found]
-        problems = [*ending_text(found, arguments["within_days"]), *unchecked_text(unchecked)]
+        problems = [*ending_text(found, arguments["within_days"]), *unreadable, *unchecked_text(unchecked)]
         if problems:
             raise PelionError(" ".join(problems), ending=facts, unchecked=list(unchecked))
         return {"changed": False, "ending": facts, "unchecked": []}

@@ -8,7 +8,7 @@ from typing import Any
 from ..plugin_utils.board.inspection import Inspection
 from ..plugin_utils.fleet.part import Part
 from ..plugin_utils.fleet.proof import Claim
-from ..plugin_utils.fleet.reasons import WORK_REASONS, failure
+from ..plugin_utils.fleet.reasons import WORK_REASONS
 from ..plugin_utils.fleet.work import NOT_IN_STORE, work_for
 from ..plugin_utils.task.board import BOARD_ARGUMENTS, board_of
 from ..plugin_utils.task.fleet_action import FleetAction
@@ -27,14 +27,12 @@ class ActionModule(FleetAction):
 
     def take_step(self, arguments: dict[str, Any]) -> dict[str, Any]:
         part = Part.from_json(arguments["part"])
-        if part.refused:
-            raise failure(part.refused)
         items = read_items(self, open_stores(self, arguments).team, part.dev_cert, part.update_resources)
         found = Inspection.from_json(arguments["found"])
         work = NOT_IN_STORE if items is None else work_for(found, items, part.when_bootstrapped)
         if part.reconnect and not work.changes:
             work = replace(work, reconnect=True)
-        board = board_of(self, arguments["lock_timeout"])
+        board = board_of(self, arguments)
         result = bring_to(
             self, board, found, work, items, part.registration_timeout, (part.dev_cert, part.update_resources)
         )

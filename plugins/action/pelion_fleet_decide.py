@@ -70,6 +70,9 @@ class ActionModule(FleetAction):
         return {
             "changed": False,
             "parts": {name: part.to_json() for name, part in decision.parts.items()},
+            "to_work_on": []
+            if arguments["only_look"]
+            else [n for n, part in decision.parts.items() if not part.refused],
             "dev_certs": list(decision.dev_certs),
             "update_resources": [wish.arguments() for wish in decision.updates],
             "only_look": arguments["only_look"],
@@ -100,6 +103,10 @@ class ActionModule(FleetAction):
             remember(team, proven, fleet.identities.former_names(proven))
         except PelionError as error:
             self.warn(str(error))
+
+
+def _admitted(decision: Decision) -> list[str]:
+    return [name for name, part in decision.parts.items() if not part.refused]
 
 
 def require_one_team(asked: Mapping[str, Answer]) -> None:

@@ -30,7 +30,7 @@ class ActionModule(Action):
         if strange := expected.keys() - reports.keys():
             raise PelionError(f"expected names the site {sorted(strange)[0]!r}, which is not one of those in reports.")
         sites = {site: _report_or_silence(str(place), expected.get(site) or ()) for site, place in reports.items()}
-        team = open_stores(self, arguments).team
+        team = open_stores(self, arguments, only_read=True).team
         report = merge(sites, datetime.now(timezone.utc), read_fleet(team))
         return result_of(report, arguments["dest"])
 

@@ -34,7 +34,7 @@ class ActionModule(Action):
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
         self._told: list[str] = []
-        stores = open_stores(self, arguments)
+        stores = open_stores(self, arguments, only_read=True)
         known = read_fleet(stores.team)
         if arguments["src"]:
             # Relative to where the command was given, as a file's name on a command line is.

@@ -37,7 +37,7 @@ class ActionModule(Action):
     }
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        stores = open_stores(self, arguments)
+        stores = open_stores(self, arguments, only_read=True)
         answers, remembered = answers_of(arguments["boards"]), read_fleet(stores.team)
         devices, certificates, ahead = None, [], timedelta(0)
         if arguments["verify"]:

@@ -20,7 +20,7 @@ class ActionModule(Action):
     }
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        stores = open_stores(self, arguments)
+        stores = open_stores(self, arguments, only_read=True)
         wanted = ("team", "user") if arguments["store"] == "both" else (arguments["store"],)
         entries = [
             {"store": which, **entry}

@@ -45,7 +45,7 @@ class ActionModule(Action):
         if arguments["timeout"] < 1:
             raise PelionError(f"timeout is {arguments['timeout']}, but must be at least 1 second.")
         answers = answers_of(arguments["boards"])
-        stores = open_stores(self, arguments)
+        stores = open_stores(self, arguments, only_read=True)
         remembered = read_fleet(stores.team)
         found = list(stores.team.entries(UpdateResources))
         entries = [(one.name or "", one.entry) for one in found if one.entry is not None]

@@ -24,7 +24,8 @@ description:
     C(--ssh-common-args) and C(ssh_args) stay yours, for instance for a jump host.
   - Each host has the variables C(mbl_instance), C(mbl_hostname), C(mbl_txt), C(mbl_port), C(mbl_addresses),
     C(mbl_interface) and C(mbl_last_seen); a board with a pinned host key has C(mbl_host_key_pins). The group has
-    C(mbl_known_hosts), the file with the host keys, in which a board is found under its inventory name.
+    C(mbl_known_hosts), the file with the host keys, in which a board is found under its inventory name, and
+    C(mbl_seen_file), see O(seen_file).
   - Anybody on the network can announce anything. A name that is not of the form O(name_pattern) and not in the
     O(roster), or that means something else already (C(localhost), an address, a group, another host or its
     C(ansible_host)) does not become a host, nor does an address that cannot belong to a board on that link. Warnings
@@ -136,7 +137,7 @@ options:
   seen_file:
     description:
       - The file that keeps which boards earlier runs found. They are asked for by name as well, and those that are
-        missing are named, for 30 days.
+        missing are named, for 30 days, or until C(pelion.mbl.remove_gone) removes them.
       - By default a file in C($XDG_STATE_HOME/pelion-mbl) or C(~/.local/state/pelion-mbl), one for all sources that
         look for the same, by O(interfaces), O(service_types), O(txt), O(hostnames), O(name_pattern) and
         O(name_template).
@@ -169,7 +170,6 @@ addresses:
   mbed-linux-os-77: 192.0.2.77
 """
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -356,8 +356,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _seen_file(self) -> Path:
         if self.get_option("seen_file"):
             return Path(self.get_option("seen_file"))
-        state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-        return usual_file(Path(state), [self.get_option(name) for name in SOUGHT])
+        return usual_file([self.get_option(name) for name in SOUGHT])
 
     def _warn(self, texts: Iterable[str]) -> None:
         for text in texts:
@@ -377,6 +376,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         for variable, value in {
             **CONNECTION,
             "mbl_known_hosts": known_hosts,
+            "mbl_seen_file": str(self._seen_file()),
             HOST_KEY_ARGUMENTS: HOST_KEY_NOTED,
         }.items():
             if variable not in own:

@@ -18,7 +18,8 @@ description:
   - It does not ask the cloud. For what the Device Directory says, give the device IDs of all boards in one call to
     M(pelion.mbl.pelion_device_info).
   - Warns when the board's clock is off by more than an hour, when a certificate is not valid by that clock (the client
-    itself goes by the time that a server gave it), and when the client cannot write its log.
+    itself goes by the time that a server gave it), when the client cannot write its log, and when a copy of an item in
+    the board's storage is damaged.
 options:
   wait_for:
     description:
@@ -30,6 +31,14 @@ options:
     description: How long to ask again, in seconds.
     type: int
     default: 120
+  on_failure:
+    description:
+      - What to do when the board does not answer, or not as asked. With V(return), the task ends well, with
+        RV(failure) instead of the other fields, for reports of whole fleets.
+    type: str
+    choices: [fail, return]
+    default: fail
+    version_added: 0.2.0
 extends_documentation_fragment:
   - pelion.mbl.attributes
   - pelion.mbl.attributes.info
@@ -225,6 +234,30 @@ missing_items:
   elements: str
   returned: success
   sample: [mbed.UpdateAuthCert]
+host_keys:
+  description: Fingerprints of the host keys that ssh accepts for the board, none where ssh does not check them.
+  type: list
+  elements: str
+  returned: success
+  sample: ['SHA256:9Jd0KUpXzTcwJ1e3gk8cM4Nq7vQy2bGZ5rLxWm1oHfA']
+failure:
+  description:
+    - What would have been the result of the task that failed. C(msg) is the text, C(unreachable) is
+      V(true) for a board that ssh did not reach.
+  type: dict
+  returned: when the board did not answer as asked and O(on_failure=return)
+  sample:
+    msg: 'Failed to connect to the host via ssh: connect to host 192.0.2.7 port 22: Connection refused'
+    unreachable: true
+damaged_items:
+  description:
+    - Items of which a copy is damaged, or missing while there is another one, and which copy. The client reads the one
+      in C(WORKING); the one in C(BACKUP) is for a factory reset. V(WORKING or BACKUP) means that they differ, and that
+      it cannot be told which one is right. An injection makes them anew, and provisioning injects because of them.
+  type: list
+  elements: str
+  returned: success
+  sample: [mbed.Manufacturer (BACKUP)]
 registered_since_injection:
   description:
     - Whether it is proven that the board has registered since its content was put there, so that the cloud has been

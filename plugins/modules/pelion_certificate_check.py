@@ -14,7 +14,8 @@ author:
 description:
   - For cron and CI. Looks at the certificates that boards hold, at those of the team store, and at the active developer
     certificates of the account. Former signing certificates of update resources do not count.
-  - Fails as well when a board did not answer, since its certificates cannot be checked.
+  - Fails as well when a board did not answer or an entry of the team store cannot be read, since those certificates
+    cannot be checked.
 options:
   boards:
     description: What M(pelion.mbl.mbl_pelion_status) returned, by board, failures included.

@@ -14,21 +14,12 @@ author:
 description:
   - The second step of the role P(pelion.mbl.provision_pelion#role), for each board. Internal to that role, so
     options and results may change with any release.
+  - What the board is to hold, the role's variables say, which it reads by their names, as they are for this board.
   - One exchange over one connection; no secret is sent.
   - What an earlier run left behind on the board when it was cut off is completed or undone, unless in check mode.
-options:
-  wishes:
-    description: What this board is to hold. The variables of the role P(pelion.mbl.provision_pelion#role) that may
-      differ from board to board, without the prefix of their names; their types, choices and defaults are its own.
-    type: dict
-    required: true
-  team:
-    description: The stores and the account of this board, which have to be the same for all boards of a play.
-    type: dict
-    default: {}
+options: {}
 extends_documentation_fragment:
   - pelion.mbl.attributes
-  - pelion.mbl.board
 attributes:
   check_mode:
     support: full
@@ -46,9 +37,6 @@ seealso:
 EXAMPLES = r"""
 - name: Ask the board what it holds
   pelion.mbl.pelion_fleet_ask:
-    wishes:
-      dev_cert: bench-2026
-      update_resources: bench-update
   register: asked
 """
 
@@ -70,7 +58,8 @@ wishes:
   returned: success
   sample: {dev_cert: bench-2026}
 team:
-  description: As it was given.
+  description: The variables that say which stores and which account the board has, without the prefix of their names.
+    They have to be the same for all boards of a play.
   type: dict
   returned: success
   sample: {}

@@ -14,16 +14,14 @@ author:
 description:
   - The fourth step of the role P(pelion.mbl.provision_pelion#role), for each board that has a part in the decision.
     Internal to that role, so options and results may change with any release.
-  - Fails for a board that is refused, with the reason. Else does what M(pelion.mbl.mbl_kcm_inject) does, without asking
-    the board again.
+  - Does what M(pelion.mbl.mbl_kcm_inject) does, without asking the board again.
 options:
   part:
     description: The board's part, from RV(pelion.mbl.pelion_fleet_decide#module:parts).
     type: dict
     required: true
   found:
-    description: What the board was found to hold, RV(pelion.mbl.pelion_fleet_ask#module:found). Not needed for a board
-      that is refused.
+    description: What the board was found to hold, RV(pelion.mbl.pelion_fleet_ask#module:found).
     type: dict
     default: {}
 extends_documentation_fragment:
@@ -55,7 +53,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 claim:
-  description: What M(pelion.mbl.pelion_fleet_prove) has to prove of this board.
+  description: What M(pelion.mbl.pelion_fleet_conclude) has to prove of this board.
   type: dict
   returned: when the board was changed
   sample: {device_id: 0161dbbcdd660a580a010c3403c00000, dev_cert: bench-2026}

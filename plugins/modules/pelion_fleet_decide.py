@@ -75,6 +75,12 @@ parts:
   type: dict
   returned: success
   sample: {mbed-linux-os-9709: {dev_cert: bench-2026, update_resources: bench-update}}
+to_work_on:
+  description: The boards with a part that is not a refusal; none when this is only to look.
+  type: list
+  elements: str
+  returned: success
+  sample: [mbed-linux-os-9709]
 dev_certs:
   description: Names of developer certificates that the team store must be given first.
   type: list

@@ -14,6 +14,7 @@ author:
 description:
   - Takes boards out of C(fleet.json) of the team store, so that they are no longer expected, or only their ssh host
     keys, so that a board that was flashed anew counts as the same board.
+  - Your inventories also miss the boards no longer, until they see them again.
   - Neither the board nor the Device Directory is touched. A board that is there is remembered again by the next run.
 options:
   names:

@@ -31,6 +31,12 @@ options:
     type: dict
     default: {}
     version_added: 0.2.0
+  shows:
+    description:
+      - The fingerprints of the host keys that ssh has proven of boards that are there, by board; with O(leaving).
+    type: dict
+    default: {}
+    version_added: 0.2.0
 extends_documentation_fragment:
   - pelion.mbl.attributes
   - pelion.mbl.attributes.info

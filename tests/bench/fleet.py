@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What provisioning a fleet costs, as ratios to floors measured in the same run.
+"""What provisioning a fleet costs with Ansible's default forks, as ratios to floors measured in the same run.
 
 The floor of a rerun is plain parallel ssh that sends each board the same program, without Ansible; that of a first run
-sends both programs over one connection. All shares this machine's cores with the boards. Prints a table; with --out,
-writes fleet.json and fleet.svg there.
-Usage, as root: .venv/bin/python tests/bench/fleet.py [--boards 20,50,100,200] [--rounds 3] [--out DIR]
+sends both programs over one connection. All shares this machine's cores with the boards. With --slow, each board waits
+before it answers, as real ones do. Prints a table; with --out, writes fleet.json and fleet.svg there.
+Usage, as root: .venv/bin/python tests/bench/fleet.py [--boards 20,50,100,200] [--slow SECONDS] [--rounds 3] [--out DIR]
 """
 
 from __future__ import annotations
@@ -61,13 +61,17 @@ FRESH = (
 
 @dataclass(frozen=True)
 class Figures:
-    """Seconds, each the median of the rounds; ``memory_mb`` is the peak of the controller's largest process."""
+    """Seconds, each the median of the rounds. ``concerned`` is the whole command of a rerun with the role's
+    tell=concerned; ``..._cpu`` are the controller's CPU seconds; ``memory_mb`` is the peak of its largest process."""
 
     boards: int
     ssh: float
     floor: float
+    floor_cpu: float
     rerun_play: float
     rerun: float
+    rerun_cpu: float
+    concerned: float
     first_floor: float
     first_play: float
     memory_mb: float
@@ -76,37 +80,53 @@ class Figures:
 class Bench:
     """A lab of so many boards, with a home directory of its own for the controller."""
 
-    def __init__(self, directory: Path, boards: int) -> None:
-        self.boards = boards
+    def __init__(self, directory: Path, boards: int, slow: float) -> None:
         self._directory = directory
         self._state = directory / "lab"
         (directory / "password").write_text(PASSWORD)
         (directory / ".ssh").mkdir(mode=0o700)
         subprocess.run([LAB, "up", "--state", self._state, "--devices", str(boards)], check=True, capture_output=True)
+        if slow:
+            self._slow_down(slow)
         # A floor knows nothing of certificates that are full.
         LabCloud(self._state / "cloud" / "control.sock").call("PUT", "/answer-when-full", answer="accept")
+
+    def _boards(self) -> list[dict[str, str]]:
+        status = subprocess.run([LAB, "status", "--state", self._state, "--json"], check=True, capture_output=True)
+        boards: list[dict[str, str]] = json.loads(status.stdout)["boards"]
+        return boards
+
+    def _slow_down(self, seconds: float) -> None:
+        shell = "/usr/lib/slow-login-shell"
+        lines = f'#!/bin/sh\nsleep {seconds}\nexec /usr/lib/lab-login-shell "$@"\n'
+        script = (
+            f"cp -p /usr/lib/lab-login-shell {shell} && printf '{lines}' >{shell} && echo {shell} >>/etc/shells &&"
+            f" sed -i 's:/home/root\\:.*:/home/root\\:{shell}:' /etc/passwd"
+        )
+        for board in self._boards():
+            on_board = [LAB, "device", "--state", self._state, board["name"], "sh", "-c", script]
+            subprocess.run(on_board, check=True, capture_output=True)
 
     def down(self) -> None:
         subprocess.run([LAB, "down", "--state", self._state], check=True, capture_output=True)
 
-    def run(self, *command: str | Path) -> float:
-        """Seconds that ``command`` took at the controller's place."""
-        began = time.monotonic()
+    def run(self, *command: str | Path) -> tuple[float, float]:
+        """Seconds that ``command`` took at the controller's place, and of CPU there."""
+        began, used = time.monotonic(), _cpu()
         environment = f"HOME={self._directory}", f"ANSIBLE_LOG_PATH={self._directory}/log"
         in_lab = [LAB, "run", "--state", self._state, "--", "env", *environment, *command]
         ended = subprocess.run(in_lab, check=False, capture_output=True, text=True, cwd=ROOT, stdin=subprocess.DEVNULL)
         if ended.returncode:
             said = [line for line in (ended.stdout + ended.stderr).splitlines() if re.search("ERROR|fatal", line)]
             raise SystemExit(f"{' '.join(map(str, command))} failed:\n" + "\n".join(said[:5]))
-        return time.monotonic() - began
+        return time.monotonic() - began, _cpu() - used
 
-    def on_each(self, *programs: str) -> float:
-        """Seconds for plain parallel ssh that gives each board's shell these programs, over one connection."""
-        status = subprocess.run([LAB, "status", "--state", self._state, "--json"], check=True, capture_output=True)
+    def on_each(self, *programs: str) -> tuple[float, float]:
+        """``run`` of plain parallel ssh that gives each board's shell these programs, over one connection."""
         lines = []
         for number, program in enumerate(programs):
             (self._directory / f"program-{number}").write_text(program)
-        for board in json.loads(status.stdout)["boards"]:
+        for board in self._boards():
             # A space less and the connection would be kept after the last exchange.
             socket = f"-o ControlMaster=auto -o ControlPath={self._directory}/{board['name']} -o ControlPersist=2"
             ssh = f"{SSH} {socket if len(programs) > 1 else ''} root@{board['ipv6']} /bin/sh"
@@ -118,27 +138,27 @@ class Bench:
     def make_fresh(self) -> None:
         self.on_each(FRESH)
 
-    def play(self) -> tuple[float, float]:
-        """Seconds of the play alone, by Ansible's log, and of the whole command."""
+    def play(self, *options: str) -> tuple[float, float, float]:
+        """Seconds of the play alone, by Ansible's log, of the whole command, and of CPU."""
         (self._directory / "log").unlink(missing_ok=True)
-        options = ["-f", str(self.boards), "--vault-password-file", str(self._directory / "password")]
+        options += ("--vault-password-file", str(self._directory / "password"))
         # A fresh board becomes another device, so certificates fill up from round to round.
-        options += ["-e", "provision_pelion_spread=true"]
-        whole = self.run("ansible-playbook", *options, ROOT / "playbooks/provision.yml")
+        options += ("-e", "provision_pelion_spread=true")
+        whole, cpu = self.run("ansible-playbook", *options, ROOT / "playbooks/provision.yml")
         log = (self._directory / "log").read_text()
         times = [re.search(rf"^(\S+ \S+) .*\| {mark}", log, re.MULTILINE) for mark in (r"PLAY \[", "PLAY RECAP")]
         began, ended = (datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S,%f") for found in times if found)
-        return (ended - began).total_seconds(), whole
+        return (ended - began).total_seconds(), whole, cpu
 
     def programs(self) -> tuple[str, str]:
         """What a board is asked with, and what it is injected with, from the store of the plays before."""
         sent: list[str] = []
 
-        def capture(program: str) -> str:
+        def capture(program: str, _seconds: float) -> str:
             sent.append(program)
             raise BoardError("captured", reason="no-answer")
 
-        device = Board(capture, lock_timeout=60)
+        device = Board(capture, lock_timeout=60, board_timeout=300)
         store = Store(self._directory / ".mbl-store/team", Vault([("default", VaultSecret(PASSWORD.encode()))]))
         developer = store.read(DeveloperCredentials, store.names(DeveloperCredentials)[0])
         update = store.read(UpdateResources, store.names(UpdateResources)[0])
@@ -155,23 +175,33 @@ class Bench:
         return ask, inject
 
 
-def measure(boards: int, rounds: int) -> Figures:
+def _cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def measure(boards: int, rounds: int, slow: float) -> Figures:
     with tempfile.TemporaryDirectory() as directory:
-        bench = Bench(Path(directory), boards)
+        bench = Bench(Path(directory), boards, slow)
         try:
             bench.play()  # makes the credentials; whatever is loaded for the first time is loaded
             ask, inject = bench.programs()
             taken: dict[str, list[float]] = {name: [] for name in Figures.__dataclass_fields__}
             for _round in range(rounds):
                 bench.make_fresh()
-                taken["first_floor"].append(bench.on_each(ask, inject))
+                taken["first_floor"].append(bench.on_each(ask, inject)[0])
                 bench.make_fresh()
                 taken["first_play"].append(bench.play()[0])
-                taken["ssh"].append(bench.on_each("true"))
-                taken["floor"].append(bench.on_each(ask))
-                rerun_play, rerun = bench.play()
-                taken["rerun_play"].append(rerun_play)
-                taken["rerun"].append(rerun)
+                taken["ssh"].append(bench.on_each("true")[0])
+                measured = {
+                    ("floor", "floor_cpu"): bench.on_each(ask),
+                    ("rerun_play", "rerun", "rerun_cpu"): bench.play(),
+                    ("", "concerned", ""): bench.play("-e", "provision_pelion_tell=concerned"),
+                }
+                for names, seconds in measured.items():
+                    for name, figure in zip(names, seconds, strict=True):
+                        if name:
+                            taken[name].append(figure)
         finally:
             bench.down()
     median = {name: statistics.median(values) for name, values in taken.items() if values}
@@ -180,13 +210,19 @@ def measure(boards: int, rounds: int) -> Figures:
 
 
 def table(figures: Iterable[Figures]) -> Iterable[str]:
-    columns = "rerun's play      | whole command     | first floor  first play        | ms/board    MB"
-    yield f"boards   ssh  floor | {columns}"
+    yield (
+        "boards   ssh  floor | rerun's play     | whole command    | concerned only   | CPU            "
+        "| first floor  first play       | ms/board    MB"
+    )
     for f in figures:
+
+        def times(seconds: float, floor: float = f.floor) -> str:
+            return f"{seconds:5.1f} s = {seconds / floor:5.2f} x"
+
         yield (
-            f"{f.boards:6} {f.ssh:5.1f}  {f.floor:5.1f} | {f.rerun_play:6.1f} s = {f.rerun_play / f.floor:5.2f} x | "
-            f"{f.rerun:6.1f} s = {f.rerun / f.floor:5.2f} x | {f.first_floor:11.1f} {f.first_play:7.1f} s = "
-            f"{f.first_play / f.first_floor:5.2f} x | {1000 * f.rerun_play / f.boards:8.0f} {f.memory_mb:5.0f}"
+            f"{f.boards:6} {f.ssh:5.1f}  {f.floor:5.1f} | {times(f.rerun_play)} | {times(f.rerun)} | "
+            f"{times(f.concerned)} | {times(f.rerun_cpu, f.floor_cpu)} | {f.first_floor:11.1f} "
+            f"{times(f.first_play, f.first_floor)} | {1000 * f.rerun_play / f.boards:8.0f} {f.memory_mb:5.0f}"
         )
 
 
@@ -218,12 +254,13 @@ def plot(figures: list[Figures]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--boards", default="20,50,100,200")
+    parser.add_argument("--slow", type=float, default=0, help="seconds that each board waits before it answers")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     if shutil.which("ssh") is None:
         raise SystemExit("needs ssh")
-    figures = [measure(int(boards), options.rounds) for boards in options.boards.split(",")]
+    figures = [measure(int(boards), options.rounds, options.slow) for boards in options.boards.split(",")]
     print("\n".join(table(figures)))
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)

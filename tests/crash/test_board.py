@@ -72,7 +72,7 @@ def secrets_of(items: Items | None) -> list[bytes]:
 
 
 def board_at(run: Callable[[str], str]) -> Board:
-    return Board(run, lock_timeout=0)
+    return Board(lambda program, _seconds: run(program), lock_timeout=0, board_timeout=300)
 
 
 def work(scenario: str, board: BoardOnDisk, run: Callable[[str], str]) -> None:

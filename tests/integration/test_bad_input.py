@@ -5,11 +5,16 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from credential_samples import a_certificate
 from fleet import Fleet, Play, Provision
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
 
 
 @pytest.fixture
@@ -128,6 +133,28 @@ def test_a_board_without_the_utility_fails_alone(fleet: Fleet, provision: Provis
     assert "update the board" in play.output
     assert fleet.content(lacking) == ""
     assert all(play.recap[board].failed == 0 and play.recap[board].changed for board in others)
+
+
+def test_a_board_with_a_certificate_of_the_year_950_is_told_alone(
+    fleet: Fleet, home: Path, provision: Provision
+) -> None:
+    odd, *others = fleet.boards
+    der = a_certificate(end=datetime(2055, 5, 5, 5, 5, 5, tzinfo=timezone.utc))
+    name = kcm.UPDATE_CERTIFICATE.encode()
+    file = struct.pack("<HHH", 1, 0, len(name)) + name + b"\0\0" + der.replace(b"20550505", b"09500505") + b"M" * 16
+    octal = "".join(f"\\{byte:03o}" for byte in file)
+    at = kcm.file_name(kcm.UPDATE_CERTIFICATE)
+    working, backup = (f"/config/user/pal/{copy}" for copy in ("WORKING", "BACKUP"))
+    fleet.on(odd, f"mkdir -p {working} {backup}; printf '{octal}' >{working}/{at}; cp {working}/{at} {backup}/")
+    # In an empty store, no key would be made beside a board with an unknown certificate.
+    assert provision("--limit", others[0]).returncode == 0
+    play = provision()
+    assert errors(play) == [odd], play.output
+    assert "holds an update certificate" in play.output and "Traceback" not in play.output
+    assert play.recap[others[1]].changed and not play.recap[others[1]].failed
+    status = fleet.run("ansible-playbook", "playbooks/status.yml", environment={"HOME": str(home)})
+    assert "(0950-05-05)" in status.output and "Traceback" not in status.output
+    assert status.output.count("  registered  ") == len(others), status.output
 
 
 def test_a_board_that_is_not_reached_fails_alone(fleet: Fleet, provision: Provision) -> None:

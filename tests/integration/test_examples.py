@@ -27,7 +27,7 @@ ORDER = [
     "pelion_fleet_ask",
     "pelion_fleet_decide",
     "pelion_fleet_carry_out",
-    "pelion_fleet_prove",
+    "pelion_fleet_conclude",
     "pelion_fleet_info",
     "pelion_fleet_name",
     "pelion_fleet_report",

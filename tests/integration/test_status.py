@@ -13,6 +13,8 @@ from fleet import ROOT, Fleet, Provision
 
 MODULE = ROOT / "plugins/modules/mbl_pelion_status.py"
 DOCUMENTED = yaml.safe_load(re.search(r'RETURN = r"""(.*?)"""', MODULE.read_text(), re.DOTALL)[1])
+INSTEAD = DOCUMENTED.pop("failure")
+"""Comes alone."""
 TYPES = {"bool": bool, "str": str, "int": int, "dict": dict, "list": list}
 
 
@@ -47,6 +49,19 @@ def test_it_tells_what_is_documented(fleet: Fleet, provision: Provision) -> None
     assert (whole["configured"], whole["registered"], whole["obstacles"]) == (True, True, [])
     assert whole["bootstrapped_with"]["fingerprint"] == whole["developer_certificate"]["fingerprint"]
     assert abs(whole["clock_drift"]) < 60
+
+
+def test_a_failure_can_be_the_result(fleet: Fleet) -> None:
+    board = fleet.boards[0]
+    good, result = ask(fleet, board, "wait_for=configured timeout=1 on_failure=return")
+    assert good and result.keys() == {"changed", "failure"}
+    assert result["failure"]["reason"] == "not-configured"
+    off = fleet.run(
+        *("ansible", board, "-m", "pelion.mbl.mbl_pelion_status", "-a", "on_failure=return", "-e", "ansible_port=9"),
+        environment={"ANSIBLE_NOCOLOR": "1"},
+    )
+    assert "UNREACHABLE" not in off.output and '"unreachable": true' in off.stdout, off.output
+    assert INSTEAD["sample"].keys() == {"msg", "unreachable"}
 
 
 def test_a_wait_that_is_in_vain_fails_and_tells_the_state(fleet: Fleet) -> None:

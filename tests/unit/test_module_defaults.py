@@ -31,7 +31,8 @@ def tasks_of(entries: list[dict[str, Any]], directory: Path) -> Iterator[dict[st
         yield from tasks_of(task.get("block", []), directory)
         for kind in ("import_tasks", "include_tasks"):
             if name := task.get(f"ansible.builtin.{kind}"):
-                yield from tasks_of(yaml.safe_load((directory / name).read_text()), directory)
+                file = directory / name
+                yield from tasks_of(yaml.safe_load(file.read_text()), file.parent)
 
 
 def calls_of(tasks: Iterator[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:

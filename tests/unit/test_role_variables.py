@@ -7,17 +7,16 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from ansible_collections.pelion.mbl.plugins.action.pelion_fleet_ask import (
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import UpdateWish, Wishes
+from ansible_collections.pelion.mbl.plugins.plugin_utils.task.role_variables import (
     PREFIX,
     ROLE_VARIABLES,
     WISHES,
 )
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import UpdateWish, Wishes
 
 ROLE = Path(__file__).parents[2] / "roles/provision_pelion"
 OPTIONS = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
@@ -46,13 +45,6 @@ def test_the_first_task_validates_what_the_specification_does(name: str) -> None
         assert asked["default"] == documented.get("default", "")
 
 
-def test_the_first_task_asks_for_all_wishes_by_their_names() -> None:
-    wishes = task("pelion.mbl.pelion_fleet_ask")["wishes"]
-    assert set(wishes) == set(WISHES)
-    for name, value in wishes.items():
-        assert re.findall("provision_pelion_[a-z_]+", value) == [PREFIX + name]
-
-
 def test_wishes_are_the_fields_of_their_dataclasses() -> None:
     given = {name: argument.get("default") for name, argument in WISHES.items()} | {"dev_cert": "a"}
     wishes = Wishes.of_variables(given)
@@ -60,16 +52,9 @@ def test_wishes_are_the_fields_of_their_dataclasses() -> None:
     assert Wishes.from_json(json.loads(json.dumps(wishes.to_json()))) == wishes
 
 
-def test_the_tasks_use_the_variables_that_are_no_wishes() -> None:
+def test_a_task_for_the_fleet_takes_no_variable_that_may_differ_from_board_to_board() -> None:
     tasks = "".join(file.read_text() for file in (ROLE / "tasks").iterdir())
     # The groups of module_defaults have the role's name, too.
-    used = set(re.findall("(?<![_.])provision_pelion_[a-z_]+", tasks))
-    assert used == {PREFIX + name for name in ROLE_VARIABLES}
-
-
-def task(action: str) -> dict[str, Any]:
-    """The arguments of the role's one task with that action."""
-    (block,) = yaml.safe_load((ROLE / "tasks/main.yml").read_text())
-    (arguments,) = (task[action] for task in block["block"] if action in task)
-    assert isinstance(arguments, dict)
-    return arguments
+    used = {name.removeprefix(PREFIX) for name in re.findall("(?<![_.])provision_pelion_[a-z_]+", tasks)}
+    assert used.isdisjoint(WISHES)
+    assert used == ROLE_VARIABLES - set(WISHES)

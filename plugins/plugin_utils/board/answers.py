@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import floor
 from types import MappingProxyType
+from typing import Any
 
 from ..credentials.certified import describe_certificate
 from . import kcm
@@ -39,11 +40,14 @@ ANSWERS: Mapping[str, str] = MappingProxyType(
         "device": "a line of what was remembered of the registration",
         "kcm-digest": "the digest of the KCM",
         "item-file": "a file of the KCM, each",
-        "content-FILE": "octets of the certificate file FILE, octal",
+        "certificate": "a certificate's file and its size in bytes, each",
+        "octets": "octets of those files, one after the other, octal",
+        "head-COPY-FILE": "the first octets, octal, of an item's file in COPY (`WORKING` or `BACKUP`), where the two "
+        "copies are not the same; nothing when it is not there",
         "utility--help": "the exit code of the utility, asked for its help",
         "utility--get-pelion-status": "the exit code of the utility, asked for the status",
         "utility-code": "the exit code with which it failed",
-        "utility-timeout": "the seconds after which it was killed",
+        "utility-timeout": "the seconds for the whole exchange; they were over, and it was killed",
         "status": "a line of what the utility said",
         "space": "a directory, its free kB, and `rw` or `ro`",
         "kernel": "name and machine of the kernel",
@@ -120,8 +124,9 @@ def read_report(text: str) -> Report:
 def _ending(report: Report) -> str:
     """Why the utility did not run to its end, empty when it did."""
     if report["utility-timeout"]:
-        return f"it took more than {report['utility-timeout'][0]} seconds and was killed"
-    return _fault(int(report["utility-code"][0])) if report["utility-code"] else ""
+        return f"it was killed when the {report['utility-timeout'][0]} seconds for the whole exchange were over"
+    code = "".join(report["utility-code"][:1])
+    return _fault(int(code)) if re.fullmatch("[0-9]{1,5}", code) else ""
 
 
 def _fault(code: int) -> str:
@@ -157,24 +162,19 @@ def restart_of(report: Report, *, way: str | None) -> Restart:
 def inspection_of(report: Report, now: float) -> Inspection:
     """What an inspection found, at the controller's time ``now``.
 
-    Raises IndexError or ValueError for a strange answer.
+    Raises IndexError, ValueError or OverflowError for a strange answer.
     """
     clock = int(report["time"][0])
     if not 0 <= clock < 2**33:
         raise ValueError("no time")
-    certificates = {}
-    for name in (*kcm.CERTIFICATES, kcm.LWM2M_CERTIFICATE):
-        octets = " ".join(report[f"content-{kcm.file_name(name)}"]).split()
-        der = kcm.read_certificate(name, bytes(int(octet, 8) for octet in octets))
-        if der is not None:
-            certificates[name] = describe_certificate(der)
     started = report["client-start"]
     asked = report["utility--get-pelion-status"]
     return Inspection(
         has_utility=bool(asked or report["utility--help"]),
         utility_fault=_fault(int((asked or report["utility--help"] or ["0"])[0])),
         files=tuple(report["item-file"]),
-        certificates=certificates,
+        certificates=_certificates(report),
+        damaged=tuple(_damaged(report)),
         kcm_digest=next(iter(report["kcm-digest"]), None),
         record=_mapping(report["record"]),
         remembered=_mapping(report["device"]),
@@ -189,6 +189,37 @@ def inspection_of(report: Report, now: float) -> Inspection:
         recovered=bool(report["recovered"]),
         interrupted=bool(report["interrupted"]),
     )
+
+
+def _certificates(report: Report) -> dict[str, Any]:
+    """Descriptions of those that the board holds, by complete name."""
+    octets = _octets(report["octets"])
+    contents = {}
+    for line in report["certificate"]:
+        file, size = line.split(" ")
+        contents[file], octets = octets[: int(size)], octets[int(size) :]
+    found = {}
+    for name in (*kcm.CERTIFICATES, kcm.LWM2M_CERTIFICATE):
+        der = kcm.read_certificate(name, contents.get(kcm.file_name(name), b""))
+        if der is not None:
+            found[name] = describe_certificate(der)
+    return found
+
+
+def _damaged(report: Report) -> Iterator[str]:
+    """Items of which a copy is damaged: the item's name, and in which copy."""
+    for name in kcm.FACTORY_ITEMS:
+        heads = {copy: report[f"head-{copy}-{kcm.file_name(name)}"] for copy in kcm.COPIES}
+        if not all(heads.values()):
+            continue
+        bad = [copy for copy, lines in heads.items() if not kcm.is_head_of(name, _octets(lines))]
+        # The client writes one item anew. Of another one, it cannot be told which of two sound beginnings goes wrong.
+        if bad or name != kcm.BOOTSTRAP_URI:
+            yield f"{kcm.item_name(name)} ({' and '.join(bad) or ' or '.join(kcm.COPIES)})"
+
+
+def _octets(lines: Iterable[str]) -> bytes:
+    return bytes(int(octet, 8) for octet in " ".join(lines).split())
 
 
 def _client_log(report: Report, started: float | list[str]) -> ClientLog:

@@ -18,16 +18,28 @@ from .items import ITEMS, Items
 
 _PROGRAM = Path(__file__).with_name("board_program.sh")
 
-UTILITY_TIMEOUT = 300
-"""Seconds after which a hanging utility is ended. It took 10 ms on x86, but may wait for randomness."""
+LAST_RESPITE = 60
+"""Seconds that a board whose time is over gets for undoing what was begun, before its program is killed."""
 
 
 class Board:
-    """A board that is reached by ``run``, which sends a text to its `/bin/sh` and returns what that printed."""
+    """A board that is reached by ``run``, which sends a text to its `/bin/sh` and returns what that printed.
 
-    def __init__(self, run: Callable[[str], str], *, lock_timeout: int, now: Callable[[], float] = time.time) -> None:
+    ``run`` also gets the seconds after which no answer is to be expected any more. ``lock_timeout`` and
+    ``board_timeout``, in seconds, are the options that plugins/doc_fragments/board.py describes.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[str, float], str],
+        *,
+        lock_timeout: int,
+        board_timeout: int,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._run = run
         self._lock_timeout = lock_timeout
+        self._board_timeout = board_timeout
         self._now = now
 
     def inspect(self, *, may_change: bool) -> Inspection:
@@ -38,7 +50,7 @@ class Board:
         report = self._call("inspect", {}, may_change=may_change)
         try:
             return inspection_of(report, self._now())
-        except (IndexError, ValueError) as error:
+        except (IndexError, ValueError, OverflowError) as error:
             raise BoardError.of("bad-answer") from error
 
     def inject(self, items: Items, *, found_digest: str | None, bootstrap: str, registration_timeout: int) -> Restart:
@@ -60,7 +72,7 @@ class Board:
             "certificates": "\n".join(_expectations(items)),
             "record_text": "\n".join(f"{key}={value}" for key, value in record_of(items).items()),
         }
-        report = self._call("inject", values, functions=_write_items(items))
+        report = self._call("inject", values, functions=_write_items(items), waits=registration_timeout)
         return restart_of(report, way="".join(report["way"][:1]) or "beside")
 
     def empty(self, *, found_digest: str | None) -> None:
@@ -72,21 +84,31 @@ class Board:
 
     def reconnect(self, *, registration_timeout: int) -> Restart:
         """One exchange: restart the client, whose own pause between attempts grows to a week."""
-        return restart_of(self._call("reconnect", {"registration_timeout": str(registration_timeout)}), way=None)
+        values = {"registration_timeout": str(registration_timeout)}
+        return restart_of(self._call("reconnect", values, waits=registration_timeout), way=None)
 
     def _call(
-        self, function: str, values: Mapping[str, str], *, functions: str = "", may_change: bool = True
+        self,
+        function: str,
+        values: Mapping[str, str],
+        *,
+        functions: str = "",
+        may_change: bool = True,
+        waits: int = 0,
     ) -> Report:
+        """``waits``: how long it may wait for a registration, in seconds."""
+        time_limit = self._board_timeout + self._lock_timeout + waits
         values = {
             **values,
             **_KCM_FILES,
             "may_change": "yes" if may_change else "no",
             "lock_timeout": str(self._lock_timeout),
-            "utility_timeout": str(UTILITY_TIMEOUT),
+            "time_limit": str(time_limit),
+            "last_respite": str(LAST_RESPITE),
         }
         assignments = "".join(f"{name}={quote(value)}\n" for name, value in values.items())
         call = f"{{\n{assignments}{functions}{function}\n}}\n"
-        return read_report(self._run(_PROGRAM.read_text() + call))
+        return read_report(self._run(_PROGRAM.read_text() + call, time_limit + 2 * LAST_RESPITE))
 
 
 def _files(names: Iterable[str]) -> str:

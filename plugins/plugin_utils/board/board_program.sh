@@ -10,6 +10,10 @@
 # mountpoint, flock, ..., and no options that OpenEmbedded's configuration leaves out) and answers in lines
 # `mbl:KEY=VALUE`, among them `mbl:done=yes` when all was done that was asked.
 #
+# A process costs milliseconds on such a board, so the shell does itself what it can: what a function finds out, it
+# leaves in a variable of the name that its comment has, instead of printing it; files are read by `read`, texts are
+# taken apart by expansions. Only what is long, such as a log, is given to a program that reads it faster.
+#
 # A new set of items is built in $beside, which is mounted over $kcm for that time, so that whatever ends the work
 # leaves the old set under its name. Two renames by way of $old then put the new set in its place. Where nothing can
 # be mounted, the work is done in $kcm itself and $before is the journal: as long as it exists, $kcm is not to be
@@ -40,7 +44,8 @@ log=/var/log/mbl-cloud-client.log
 # What board.py sets before its call.
 may_change=no          # yes, or no for a look
 lock_timeout=0         # seconds
-utility_timeout=0      # seconds
+time_limit=0           # seconds for all of it
+last_respite=0         # seconds more for undoing what was begun
 registration_timeout=0 # seconds
 bootstrap=as-is        # or not-yet, keep-identity, new-identity: see Board.inject
 found_digest=          # the KCM's, as the inspection found it
@@ -58,6 +63,7 @@ client_writes=         # the factory item whose working copy the client may chan
 write_items() { return 1; }
 
 # How far this run has come.
+watcher=          # the process that ends this one when its time is over
 locked=no
 injecting=no      # or beside, journal: what put_back has to undo
 client_stopped=no # whether on_exit has to start it
@@ -67,24 +73,45 @@ told=             # the lines of the client's log that tell its state
 former=           # digests of the items before
 checked=          # the KCM's digest when it was checked
 
-say() { printf 'mbl:%s=%s\n' "$1" "$2"; }
+newline='
+'
 
+say() { printf 'mbl:%s=%s\n' "$1" "${2:-}"; }
+
+# Those of the text $2.
 say_each_line() {
+    local line IFS
+    IFS=$newline
+    set -f
+    for line in $2; do say "$1" "$line"; done
+    set +f
+}
+
+# Those of the file $2, a short one.
+say_each_line_of() {
     local line
-    while IFS= read -r line || [ -n "$line" ]; do say "$1" "$line"; done
+    while IFS= read -r line || [ -n "$line" ]; do say "$1" "$line"; done <"$2"
+}
+
+# Whether the file $2, a short one, has the line $1.
+has_line() {
+    local line
+    [ -f "$2" ] || return 1
+    while IFS= read -r line || [ -n "$line" ]; do [ "$line" != "$1" ] || return 0; done <"$2"
+    return 1
 }
 
 # Ends the program; on_exit undoes what was begun.
 fail() {
     say error "$1"
-    printf '%s\n' "${2:-}" | say_each_line detail
+    say_each_line detail "${2:-}"
     exit 1
 }
 
-uptime_seconds() {
-    local seconds
-    read -r seconds _ </proc/uptime
-    echo "${seconds%%.*}"
+# $now: seconds since the kernel was started.
+look_at_clock() {
+    read -r now _ </proc/uptime
+    now=${now%%.*}
 }
 
 # For so many milliseconds: `sleep` knows whole seconds only, and `usleep` may be missing.
@@ -92,7 +119,7 @@ pause() { usleep "${1}000" 2>/dev/null || sleep 1; }
 
 on_exit() {
     trap - EXIT
-    trap '' INT TERM
+    trap '' INT TERM ALRM
     end_utility
     [ "$locked" = no ] || [ "$may_change" = no ] || drop_inputs
     if [ "$injecting" != no ]; then
@@ -106,11 +133,12 @@ on_exit() {
     [ "$client_stopped" = no ] || start_client
     [ ! -d "$run/under" ] || while umount "$run/under" 2>/dev/null; do :; done
     release_lock
+    [ -z "$watcher" ] || kill "$watcher" 2>/dev/null
 }
 
 ### Processes
 
-# Sets $state, $parent and $started (ticks since boot) of process $1; false when there is none.
+# $state, $parent and $started (ticks since boot) of process $1; false when there is none.
 look_at() {
     local fields
     read -r fields 2>/dev/null <"/proc/$1/stat" && [ -n "$fields" ] || return 1
@@ -129,17 +157,76 @@ is_named() {
     read -r name 2>/dev/null <"/proc/$1/comm" && [ "$name" = "$2" ] && lives "$1"
 }
 
-# The first living process of a name (the kernel keeps 15 characters of it).
-process_named() {
+# $process: the first living one of a name (the kernel keeps 15 characters of it).
+find_process() {
     local directory
     for directory in /proc/[0-9]*; do
-        is_named "${directory#/proc/}" "$1" && echo "${directory#/proc/}" && return
+        process=${directory#/proc/}
+        is_named "$process" "$1" && return
     done
+    process=
     return 1
 }
 
-# `systemctl is-active` answers "active" for a daemon that has died.
-client_process() { process_named mbl-cloud-clien; }
+# $process. `systemctl is-active` answers "active" for a daemon that has died.
+find_client() { find_process mbl-cloud-clien; }
+
+# $identity of process $1, which no other one has.
+identify() {
+    local boot state parent started
+    read -r boot </proc/sys/kernel/random/boot_id
+    look_at "$1" && identity=$boot:$1:$started
+}
+
+### Its time is limited
+
+# Whatever it waits for, such as a read of a failing disk, neither board nor lock are to be kept for ever. When the time
+# is over, what this program has started is ended, so that it goes on, fails, and undoes what it has begun. Does it not
+# come to an end by that, it is killed, which is as a power cut: a process that the kernel keeps waiting goes on waiting,
+# but the lock is free.
+watch_time() {
+    (
+        trap - EXIT
+        exec </dev/null >/dev/null 2>&1 # the connection is not kept open by this process
+        nap=
+        trap 'kill "$nap"; exit' TERM
+        sleep "$time_limit" &
+        nap=$!
+        wait "$nap"
+        is_watched || exit
+        kill -ALRM $$
+        end_below $$
+        sleep "$last_respite" &
+        nap=$!
+        wait "$nap"
+        is_watched || exit
+        kill -9 $$
+        end_below $$
+    ) &
+    watcher=$!
+}
+
+# For the watcher: its parent is another one when what it watches was killed.
+is_watched() {
+    local state parent started
+    look_at self && [ "$parent" = $$ ]
+}
+
+# Kills what the process $1 has started, but for the watcher.
+end_below() {
+    local directory process state parent started
+    for directory in /proc/[0-9]*; do
+        process=${directory#/proc/}
+        look_at "$process" && [ "$parent" = "$1" ] && [ ! /proc/self -ef "$directory" ] || continue
+        end_below "$process"
+        kill -9 "$process" 2>/dev/null
+    done
+}
+
+out_of_time() {
+    [ -z "$running" ] || say utility-timeout "$time_limit"
+    fail too-slow "$time_limit"
+}
 
 ### One at a time: the utility has no lock of its own.
 #
@@ -147,72 +234,79 @@ client_process() { process_named mbl-cloud-clien; }
 # take it is to make the next one, which is atomic and can be done only once. The highest is never removed, so who
 # chose a number by an outdated look sees a higher one afterwards, and withdraws.
 
-newest_lock() {
-    local newest link number
+# $newest: its number.
+find_newest_lock() {
+    local link number
     newest=0
     for link in "$run"/lock.*; do
         number=${link##*.}
         case $number in *[!0-9]*) continue ;; esac
         [ "$number" -le "$newest" ] || newest=$number
     done
-    echo "$newest"
 }
 
-identity() {
-    local boot state parent started
-    read -r boot </proc/sys/kernel/random/boot_id
-    look_at "$1" && echo "$boot:$1:$started"
+# $newest, and $holder of it.
+find_holder() {
+    find_newest_lock
+    holder=
+    [ "$newest" = 0 ] || holder=$(readlink "$run/lock.$newest" 2>/dev/null)
 }
 
-holder_of() { readlink "$run/lock.$1" 2>/dev/null; }
-
-# A process that was killed, or whose number went to another one, holds nothing.
-is_held_by() {
-    local process
-    process=${1#*:}
+# Whether $holder still holds it: a process that was killed, or whose number went to another one, holds nothing.
+is_held() {
+    local process identity
+    process=${holder#*:}
     process=${process%:*}
     case $process in '' | *[!0-9]*) return 1 ;; esac
-    lives "$process" && [ "$(identity "$process")" = "$1" ]
+    lives "$process" && identify "$process" && [ "$identity" = "$holder" ]
 }
 
 claim_lock() {
-    local latest link
-    latest=$(newest_lock)
-    is_held_by "$(holder_of "$latest")" && return 1
-    lock=$((latest + 1))
-    ln -s "$(identity $$)" "$run/lock.$lock" 2>/dev/null || return 1
-    if [ "$(newest_lock)" != "$lock" ]; then
+    local newest holder identity
+    find_holder
+    is_held && return 1
+    lock=$((newest + 1))
+    identify $$
+    ln -s "$identity" "$run/lock.$lock" 2>/dev/null || return 1
+    find_newest_lock
+    if [ "$newest" != "$lock" ]; then
         rm -f "$run/lock.$lock"
         return 1
     fi
     locked=yes
-    for link in "$run"/lock.*; do
-        [ "${link##*.}" -ge "$lock" ] || rm -f "$link"
-    done
 }
 
 take_lock() {
-    local deadline holder foreign
-    mkdir -p "$run" 2>/dev/null && [ -w "$run" ] || fail no-run
-    deadline=$(($(uptime_seconds) + lock_timeout))
+    local now deadline newest holder process
+    [ -d "$run" ] || mkdir -p "$run" 2>/dev/null
+    [ -w "$run" ] || fail no-run
+    look_at_clock
+    deadline=$((now + lock_timeout))
     until claim_lock; do
-        [ "$(uptime_seconds)" -lt "$deadline" ] || {
-            holder=$(holder_of "$(newest_lock)")
+        look_at_clock
+        [ "$now" -lt "$deadline" ] || {
+            find_holder
             holder=${holder#*:}
             fail locked "${holder%:*}"
         }
         pause 200
     done
     # Another tool's utility knows no lock.
-    while foreign=$(foreign_utility); do
-        [ "$(uptime_seconds)" -lt "$deadline" ] || fail foreign-utility "$foreign"
+    while find_foreign_utility; do
+        look_at_clock
+        [ "$now" -lt "$deadline" ] || fail foreign-utility "$process"
         pause 200
     done
 }
 
 release_lock() {
-    [ "$locked" = no ] || { ln -s free "$run/lock.$((lock + 1))" && rm -f "$run/lock.$lock"; }
+    local link
+    [ "$locked" = yes ] || return 0
     locked=no
+    ln -s free "$run/lock.$((lock + 1))" || return
+    set --
+    for link in "$run"/lock.*; do [ "${link##*.}" -gt "$lock" ] || set -- "$@" "$link"; done
+    rm -f "$@"
 }
 
 ### The cloud client
@@ -226,25 +320,27 @@ stop_client() {
 # What the client said before is of no account from here on, so the end of its log is noted, and with it the process,
 # to be known again.
 start_client() {
-    local position output process ours
+    local position output process identity
     client_stopped=no
     position=$(stat -c '%i %s' "$log" 2>/dev/null) || position='0 0'
     # Signals that we ignore, it would ignore as well where it becomes a child of ours.
-    output=$(trap : HUP PIPE INT TERM && systemctl start "$client" 2>&1) || printf '%s\n' "$output" | say_each_line client-error
-    process=$(client_process) && ours=$(identity "$process") || ours=none
-    echo "$ours $position" >"$run/client"
+    output=$(trap : HUP PIPE INT TERM && systemctl start "$client" 2>&1) || say_each_line client-error "$output"
+    identity=none
+    ! find_client || identify "$process"
+    echo "$identity $position" >"$run/client"
 }
 
-# Whether the client that runs is the one that we started: then its log is known to the byte.
+# Whether the client, the process $1, is the one that we started: then its log is known to the byte.
 is_our_client() {
-    local ours process
-    read -r ours _ 2>/dev/null <"$run/client" && process=$(client_process) && [ "$(identity "$process")" = "$ours" ]
+    local ours identity
+    read -r ours _ 2>/dev/null <"$run/client" && identify "$1" && [ "$identity" = "$ours" ]
 }
 
-# The log from the noted position on, through rotations: by renaming (the file is another one by now) or by copying
-# and truncating (it has become shorter, and what it was is the next one).
-log_of_our_client() {
+# $told: what the log tells from the noted position on, through rotations: by renaming (the file is another one by now)
+# or by copying and truncating (it has become shorter, and what it was is the next one).
+read_log_of_our_client() {
     local file_then end_then newer truncated file now
+    told=
     [ -f "$run/client" ] || return
     read -r _ file_then end_then <"$run/client"
     newer='' truncated=no
@@ -252,90 +348,89 @@ log_of_our_client() {
         [ -f "$file" ] && now=$(stat -c '%i %s' "$file" 2>/dev/null) || continue
         if [ "${now% *}" = "$file_then" ] || [ "$truncated" = yes ]; then
             [ "${now#* }" -lt "$end_then" ] || {
-                tail -c "+$((end_then + 1))" "$file"
-                break
+                # shellcheck disable=SC2086
+                told=$(tail -c "+$((end_then + 1))" "$file" | telling - $newer)
+                return
             }
             truncated=yes
         fi
         newer="$file $newer"
     done
     # shellcheck disable=SC2086
-    [ -z "$newer" ] || cat $newer
+    [ -z "$newer" ] || told=$(telling $newer)
 }
 
-# The lines that tell its state: the last ones, and the one that names the device.
-telling() {
-    grep -E 'Client registered|registration_updated|Device Id: |Error (occurred|code|details)|not configured|Certificate expired' |
-        awk '
-            { lines[NR % 20] = $0 }
-            /Device Id: / { named = NR; name = $0 }
-            END {
-                if (named && named <= NR - 20) print name
-                for (i = NR - 19; i <= NR; i++) if (i > 0) print lines[i % 20]
-            }'
-}
-
-log_of_client() {
-    if is_our_client; then log_of_our_client; else whole_log; fi | telling
-}
-
-# Something else in its place, such as a pipe, would be waited for without end.
-whole_log() {
+# $told: what the whole log tells. Something else in its place, such as a pipe, would be waited for without end.
+read_whole_log() {
     local file
-    for file in "$log.4" "$log.3" "$log.2" "$log.1" "$log"; do [ ! -f "$file" ] || cat "$file" 2>/dev/null; done
+    set --
+    for file in "$log.4" "$log.3" "$log.2" "$log.1" "$log"; do [ ! -f "$file" ] || set -- "$@" "$file"; done
+    told=
+    [ $# = 0 ] || told=$(telling "$@")
+}
+
+# Of the files' lines those that tell the client's state: the last ones, and the one that names the device.
+telling() {
+    awk '
+        /Client registered|registration_updated|Device Id: |Error (occurred|code|details)|not configured|Certificate expired/ {
+            lines[++count % 20] = $0
+            if (/Device Id: /) { named = count; name = $0 }
+        }
+        END {
+            if (named && named <= count - 20) print name
+            for (i = count - 19; i <= count; i++) if (i > 0) print lines[i % 20]
+        }' "$@" 2>/dev/null
 }
 
 # Ends as well when the client has died, for which it needs a few seconds: it leaves its launcher first. What was read is
 # kept: read once more, the log may be in the middle of a rotation.
 await_registration() {
-    local deadline absent
-    deadline=$(($(uptime_seconds) + registration_timeout))
-    absent=0
+    local now deadline absent nap process
+    look_at_clock
+    deadline=$((now + registration_timeout))
+    absent=0 nap=200
     while
-        told=$(log_of_our_client | telling)
-        case $told in *'Device Id: '*) false ;; esac && [ "$(uptime_seconds)" -lt "$deadline" ] && [ "$absent" -lt 15 ]
+        read_log_of_our_client
+        look_at_clock
+        case $told in *'Device Id: '*) false ;; esac && [ "$now" -lt "$deadline" ] && [ "$absent" -lt 15 ]
     do
-        if client_process >/dev/null; then absent=0; else absent=$((absent + 1)); fi
-        pause 200
+        if find_client; then absent=0; else absent=$((absent + 1)); fi
+        pause "$nap"
+        [ "$nap" -ge 1000 ] || nap=$((nap + 40))
     done
-    printf '%s\n' "$told" | say_each_line log
-    if client_process >/dev/null; then say client-runs yes; else say client-runs no; fi
+    say_each_line log "$told"
+    if find_client; then say client-runs yes; else say client-runs no; fi
 }
 
-# The log is rotated away in time, so the device ID that it told is kept, with the KCM that it was seen with; written
-# once.
+# The log is rotated away in time, so the device ID that it $told is kept, with the digest $1 of the KCM that it was seen
+# with; written once.
 remember_device() {
-    local id seen
-    id=$(printf '%s\n' "$told" | grep 'Device Id: ' | tail -n 1)
-    id=${id##* }
+    local id
+    case $told in *'Device Id: '*) id=${told##*Device Id: } ;; *) return ;; esac
+    id=${id%%"$newline"*}
     case $id in *[!0-9a-f]*) return ;; esac
     [ ${#id} = 32 ] || return
-    seen="kcm=$(kcm_digest "$kcm")
-device_id=$id"
-    [ ! -f "$device" ] || [ "$seen" != "$(cat "$device")" ] || return
-    { printf '%s\n' "$seen" >"$device.new" && sync && mv "$device.new" "$device"; } 2>/dev/null || rm -f "$device.new"
+    ! has_line "kcm=$1" "$device" || ! has_line "device_id=$id" "$device" || return
+    { printf '%s\n' "kcm=$1" "device_id=$id" >"$device.new" && sync && mv "$device.new" "$device"; } 2>/dev/null ||
+        rm -f "$device.new"
 }
 
 ### The utility
 
-# Its output goes to $run/output, its exit code to $code. There is no `timeout`, and it can wait long for randomness.
+# Its output goes to $run/output, its exit code to $code. It can wait long for randomness; signals are heeded meanwhile.
 run_utility() {
-    local utility_end nap
-    utility_end=$(($(uptime_seconds) + utility_timeout))
     "$utility" "$1" >"$run/output" 2>&1 </dev/null &
     running=$!
-    nap=5
-    while is_our_child "$running"; do
-        if [ "$(uptime_seconds)" -ge "$utility_end" ]; then
-            say utility-timeout "$utility_timeout"
-            kill -9 "$running"
-        fi
-        pause "$nap"
-        [ "$nap" -ge 100 ] || nap=$((nap * 2))
-    done
     wait "$running"
     code=$?
     running=
+}
+
+# $said: its output.
+read_output() {
+    local line
+    said=
+    while IFS= read -r line || [ -n "$line" ]; do said=$said$line$newline; done <"$run/output"
 }
 
 is_our_child() {
@@ -356,12 +451,14 @@ is_ours() {
     return 1
 }
 
-foreign_utility() {
-    local directory process
+# $process
+find_foreign_utility() {
+    local directory
     for directory in /proc/[0-9]*; do
         process=${directory#/proc/}
-        is_named "$process" pelion-provisio && ! is_ours "$process" && echo "$process" && return
+        is_named "$process" pelion-provisio && ! is_ours "$process" && return
     done
+    process=
     return 1
 }
 
@@ -380,7 +477,12 @@ end_stray_utilities() {
 ### What it reads: the items, in memory if the board can
 
 # The mount's source is our mark, so that a mount left by a killed run is known for ours.
-inputs_are_mounted() { grep -q "^$mark $(readlink -f "$inputs") " /proc/mounts; }
+inputs_are_mounted() {
+    local mounts
+    mounts=$newline$(cat /proc/mounts)
+    case $mounts in *"$newline$mark "*) ;; *) return 1 ;; esac
+    case $mounts in *"$newline$mark $(readlink -f "$inputs") "*) ;; *) return 1 ;; esac
+}
 
 make_inputs() {
     local made_inputs
@@ -429,57 +531,99 @@ drop_inputs() {
 
 ### Sets of items
 
-# Of the files $2, names or a pattern, in the directory $1. Anything else there, such as a pipe, might be read without
-# end.
-digests_in() (
-    cd "$1" 2>/dev/null || exit
-    names=$2
-    set --
-    for file in $names; do [ ! -f "$file" ] || set -- "$@" "$file"; done
-    [ $# = 0 ] || sha256sum "$@" 2>/dev/null
-)
-
-# The factory copy changes with each `--provision` and with nothing else. Where a working copy differs from it, that
-# counts too; but that of the bootstrap URI is the client's to change, once it has bootstrapped.
-kcm_digest() {
-    local backup working line
-    backup=$(digests_in "$1/BACKUP" './*')
-    working=$(digests_in "$1/WORKING" './*')
-    printf '%s' "${backup:+$backup
-}" | while read -r line; do
-        printf '%s\n' "$line"
-        case $working in
-        *"$line"*) ;;
-        *) [ "${line##*/}" = "$client_writes" ] || echo differs ;;
+# $backup and $working: what `sha256sum` says of the files in the set $1, which are its factory and working copies.
+# Anything else there than files, such as a pipe, might be read without end.
+read_set() {
+    local file line IFS
+    backup=$newline working=$newline
+    set -- "$1"/BACKUP/* "$1"/WORKING/*
+    for file; do
+        shift
+        [ ! -f "$file" ] || set -- "$@" "$file"
+    done
+    [ $# != 0 ] || return
+    IFS=$newline
+    set -f
+    for line in $(sha256sum "$@" 2>/dev/null); do
+        case $line in
+        */BACKUP/*) backup="$backup${line%% *}  ./${line##*/}$newline" ;;
+        *) working="$working${line%% *}  ./${line##*/}$newline" ;;
         esac
-    done | sha256sum | cut -d' ' -f1
+    done
+    set +f
 }
 
-# Each item, in both copies, which are the same but for what the client may change.
+# $line: that of the item $1 in $2, which is $backup or $working; false without one.
+find_line() {
+    case $2 in *"  ./$1$newline"*) ;; *) return 1 ;; esac
+    line=${2%%"  ./$1$newline"*}
+    line="${line##*"$newline"}  ./$1"
+}
+
+# Whether both copies of the item $1 are there, and the same.
+has_two_copies() {
+    local line
+    find_line "$1" "$backup" && case $working in *"$newline$line$newline"*) ;; *) return 1 ;; esac
+}
+
+# $digest of the set $1, with $backup and $working. The factory copy changes with each `--provision` and with nothing
+# else. Where a working copy differs from it, that counts too; but that of the bootstrap URI is the client's to change,
+# once it has bootstrapped.
+take_digest() {
+    local line lines IFS
+    read_set "$1"
+    lines=
+    IFS=$newline
+    set -f
+    for line in $backup; do
+        lines=$lines$newline$line
+        case $working in
+        *"$newline$line$newline"*) ;;
+        *) [ "${line##*/}" = "$client_writes" ] || lines=$lines${newline}differs ;;
+        esac
+    done
+    set +f
+    if [ -z "$lines" ]; then
+        digest=$(sha256sum </dev/null)
+    else
+        digest=$(sha256sum <<TEXT
+${lines#"$newline"}
+TEXT
+        )
+    fi
+    digest=${digest%% *}
+}
+
+# Of the set $1, which was read: each item, in both copies, which are the same but for what the client may change.
 has_every_item() {
     local name
     for name in $item_files; do
         [ -s "$1/BACKUP/$name" ] && [ -s "$1/WORKING/$name" ] || return 1
-        [ "$name" = "$client_writes" ] || cmp -s "$1/WORKING/$name" "$1/BACKUP/$name" || return 1
+        [ "$name" = "$client_writes" ] || has_two_copies "$name" || return 1
     done
 }
 
-item_digests() { digests_in "$1/BACKUP" "$encrypted_files"; }
-
-# Whether `--provision` stored every item since $2, former digests: it encrypts with fresh randomness.
+# Whether `--provision` stored every item of the set that was read since $1, another one's $backup: it encrypts with
+# fresh randomness.
 differs_in_every_item() {
-    local line
-    item_digests "$1" | while read -r line; do
-        case $2 in *"$line"*) exit 1 ;; esac
+    local name line
+    for name in $encrypted_files; do
+        find_line "$name" "$backup" || continue
+        case $1 in *"$newline$line$newline"*) return 1 ;; esac
     done
 }
 
-is_recorded() { [ -f "$2" ] && [ -d "$1/BACKUP" ] && grep -qx "kcm=$(kcm_digest "$1")" "$2"; }
+# Whether the record $2 is of the set $1, which was read.
+is_recorded() { [ -d "$1/BACKUP" ] && has_line "kcm=$digest" "$2"; }
 
 # The intended record is written after the check, and names what was checked.
-is_checked() { has_every_item "$1" && is_recorded "$1" "$record.new"; }
+is_checked() {
+    take_digest "$1"
+    has_every_item "$1" && is_recorded "$1" "$record.new"
+}
 
 is_whole() {
+    take_digest "$1"
     has_every_item "$1" || return 1
     is_recorded "$1" "$record.new" || is_recorded "$1" "$record" || {
         run_utility --get-pelion-status
@@ -489,9 +633,7 @@ is_whole() {
 
 ### The transaction
 
-same_place() { [ "$(stat -c %d:%i "$1" 2>/dev/null)" = "$(stat -c %d:%i "$2" 2>/dev/null)" ]; }
-
-beside_is_mounted() { [ -d "$beside" ] && same_place "$beside" "$kcm"; }
+beside_is_mounted() { [ -d "$beside" ] && [ "$beside" -ef "$kcm" ]; }
 
 unmount_beside() {
     while beside_is_mounted; do umount "$kcm" 2>/dev/null || umount -l "$kcm" || return; done
@@ -506,7 +648,7 @@ attempt() { output=$("$@" 2>&1); }
 # the old one itself, with a journal. An identity that is not to stay is not in it.
 open_transaction() {
     local output
-    former=$(item_digests "$kcm")
+    former=$backup
     injecting=beside
     if [ -d "$kcm" ] && [ "$bootstrap" != new-identity ]; then
         attempt cp -a "$kcm" "$beside" || fail snapshot "$output"
@@ -546,7 +688,9 @@ copy_for_journal() {
 # client keeps beside them, its identity, stays.
 clear_items() {
     local name
-    for name in $item_files; do rm -rf "$kcm/WORKING/$name" "$kcm/BACKUP/$name"; done
+    set --
+    for name in $item_files; do set -- "$@" "$kcm/WORKING/$name" "$kcm/BACKUP/$name"; done
+    rm -rf "$@"
 }
 
 # Undoes what this run has begun.
@@ -610,8 +754,8 @@ commit() {
 
 # Another tool's utility, which knows no lock, may have written into the new set since it was checked.
 has_lasted() {
-    local foreign
-    foreign=$(foreign_utility) && fail foreign-utility "$foreign"
+    local process
+    ! find_foreign_utility || fail foreign-utility "$process"
     is_checked "$1" || fail changed-since
 }
 
@@ -628,6 +772,7 @@ leftovers() {
 
 # Completes or undoes it. The lock is held, so nobody is at work on it.
 recover() {
+    local process
     leftovers || return 0
     if [ "$may_change" = no ]; then
         say interrupted yes
@@ -642,13 +787,16 @@ recover() {
             fail put-back
         }
     fi
-    if is_recorded "$kcm" "$record.new"; then mv "$record.new" "$record"; fi
+    if [ -f "$record.new" ]; then
+        take_digest "$kcm"
+        if is_recorded "$kcm" "$record.new"; then mv "$record.new" "$record"; fi
+    fi
     sync
     throw_away "$beside" "$beside.part" "$before.part" "$kcm.broken"
     rm -f "$record.new" "$device.new"
     rmdir "$kcm" 2>/dev/null # made to be mounted on
     client_stopped=no
-    client_process >/dev/null || start_client
+    find_client || start_client
     say recovered yes
 }
 
@@ -668,19 +816,26 @@ settle() {
     fi
 }
 
-is_renewed() { has_every_item "$kcm" && differs_in_every_item "$kcm" "$(item_digests "$before")"; }
+is_renewed() {
+    local former
+    read_set "$before"
+    former=$backup
+    read_set "$kcm"
+    has_every_item "$kcm" && differs_in_every_item "$former"
+}
 
-# What the board holds once that has been done, for one who may not do it.
-held_kcm() {
+# $held: what the board holds once that has been done, for one who may not do it.
+find_held_kcm() {
+    held=$kcm
     if beside_is_mounted; then
         # What lies under the mount can be seen through another one of the directory around it.
-        mkdir -p "$run/under" && mount -o bind "${kcm%/*}" "$run/under" && echo "$run/under/${kcm##*/}"
+        held=
+        mkdir -p "$run/under" && mount -o bind "${kcm%/*}" "$run/under" && held=$run/under/${kcm##*/}
     elif [ -d "$old" ]; then
-        if has_every_item "$kcm"; then echo "$kcm"; elif is_checked "$beside"; then echo "$beside"; else echo "$old"; fi
+        read_set "$kcm"
+        if has_every_item "$kcm"; then :; elif is_checked "$beside"; then held=$beside; else held=$old; fi
     elif [ -d "$before" ] && ! is_renewed; then
-        echo "$before"
-    else
-        echo "$kcm"
+        held=$before
     fi
 }
 
@@ -688,36 +843,49 @@ held_kcm() {
 
 # An exchange whose connection was lost may be sent again by Ansible, after it had done its work.
 is_done_already() {
-    [ "$(kcm_digest "$kcm")" != "$found_digest" ] && is_recorded "$kcm" "$record" &&
-        grep -qx "fingerprint=$fingerprint" "$record"
+    [ "$digest" != "$found_digest" ] && is_recorded "$kcm" "$record" && has_line "fingerprint=$fingerprint" "$record"
 }
 
 # Removes what makes the client register instead of bootstrap; it does the same itself for this purpose.
 forget_bootstrap() {
     local name
-    for name in $lwm2m_files; do rm -f "$kcm/WORKING/$name"; done
+    set --
+    for name in $lwm2m_files; do set -- "$@" "$kcm/WORKING/$name"; done
+    rm -f "$@"
 }
 
 # The utility's status overlooks missing update items, and its exit code what it left of an earlier set.
 check_kcm() {
-    local name offset length digest found wrong
-    checked=$(kcm_digest "$kcm") # before it is looked at: another tool's utility may write at any moment
-    has_every_item "$kcm" && cmp -s "$kcm/WORKING/$client_writes" "$kcm/BACKUP/$client_writes" ||
+    local digest name
+    take_digest "$kcm" # before it is looked at: another tool's utility may write at any moment
+    checked=$digest
+    has_every_item "$kcm" && has_two_copies "$client_writes" ||
         fail check "An item is missing after it, or its two copies differ."
-    differs_in_every_item "$kcm" "$former" || fail check "It left items of the old set."
-    printf '%s\n' "$certificates" | while read -r name offset length digest; do
-        found=$(dd if="$kcm/BACKUP/$name" bs=1 skip="$offset" count="$length" 2>/dev/null | sha256sum)
-        [ "${found%% *}" = "$digest" ] || echo "$name"
-    done >"$run/output"
-    wrong=$(cat "$run/output")
-    [ -z "$wrong" ] || fail check "The KCM holds another certificate than the one injected (file $wrong)."
+    differs_in_every_item "$former" || fail check "It left items of the old set."
+    has_certificates || fail check "The KCM holds another certificate than the one injected (file $name)."
     run_utility --get-pelion-status
     [ "$code" = 0 ] || fail_of_utility check
 }
 
+# Those of $certificates; else $name is the file of one that is not there.
+has_certificates() {
+    local line found IFS
+    IFS=$newline
+    for line in $certificates; do
+        IFS=' '
+        # shellcheck disable=SC2086
+        set -- $line
+        name=$1
+        found=$(dd if="$kcm/BACKUP/$1" bs=1 skip="$2" count="$3" 2>/dev/null | sha256sum)
+        [ "${found%% *}" = "$4" ] || return 1
+    done
+}
+
 fail_of_utility() {
+    local said
     say utility-code "$code"
-    fail "$1" "$(cat "$run/output")"
+    read_output
+    fail "$1" "$said"
 }
 
 # What a link leads to is not ours. /scratch may be one, since nothing below it is taken for what it is not.
@@ -738,6 +906,8 @@ begin() {
     # A lost connection must not stop the work half-way; a signal to end it undoes it.
     trap '' HUP PIPE
     trap 'fail terminated' INT TERM
+    trap out_of_time ALRM
+    watch_time
     [ -d "${kcm%/*}" ] || fail no-mbl
     refuse_links
     take_lock
@@ -750,68 +920,112 @@ end() {
 }
 
 # For each directory the free kB, and rw or ro.
-space() {
-    local directory free point options
+say_space() {
+    local mounts directory line options
+    mounts=$(cat /proc/mounts)
     for directory in "${kcm%/*}" "${inputs%/*}" "${log%/*}"; do
-        df -kP "$directory" 2>/dev/null | tail -n 1 | {
-            read -r _ _ _ free _ point
-            options=$(awk -v point="$point" '$2 == point { options = $4 } END { print options }' /proc/mounts)
-            say space "$directory ${free:-} ${options%%,*}"
-        }
+        line=$(df -kP "$directory" 2>/dev/null)
+        # shellcheck disable=SC2086
+        set -- ${line##*"$newline"} # device, size, used, free, share, point
+        options=
+        case $mounts in *" ${6:-} "*) options=${mounts##*" $6 "} options=${options#* } ;; esac
+        say space "$directory ${4:-} ${options%%[, ]*}"
+    done
+}
+
+# What `od -v -b` wrote, $2, without its offsets.
+say_octets() {
+    local line IFS
+    IFS=$newline
+    for line in $2; do
+        case $line in *' '*) say "$1" "${line#* }" ;; esac
+    done
+}
+
+# Those of the set $held that are read back: name and size of their files, then the octets of all.
+say_certificates() {
+    local name line IFS
+    set --
+    for name in $certificate_files; do
+        [ ! -f "$held/WORKING/$name" ] || set -- "$@" "$held/WORKING/$name"
+    done
+    [ $# != 0 ] || return
+    IFS=$newline
+    for line in $(stat -c '%s %n' "$@"); do
+        shift
+        # No certificate is that large, and the answer has to end.
+        [ "${line%% *}" -le 16384 ] || continue
+        say certificate "${line##*/} ${line%% *}"
+        set -- "$@" "${line#* }"
+    done
+    [ $# = 0 ] || say_octets octets "$(od -v -b "$@")"
+}
+
+# Of items whose two copies in $held differ, how each copy begins: that tells which one is damaged.
+say_heads() {
+    local name copy file
+    for name in $item_files; do
+        has_two_copies "$name" && continue
+        [ -e "$held/BACKUP/$name" ] || [ -e "$held/WORKING/$name" ] || continue
+        for copy in BACKUP WORKING; do
+            file=$held/$copy/$name
+            say "head-$copy-$name" # nothing more of one that is not there
+            [ ! -f "$file" ] || say_octets "head-$copy-$name" "$(dd if="$file" bs=64 count=1 2>/dev/null | od -v -b)"
+        done
     done
 }
 
 inspect() {
-    local held file name octets question process state parent started uptime
+    local held backup working digest process question file state parent started now
     begin
-    if [ "$may_change" = yes ] && is_our_client; then
-        told=$(log_of_our_client | telling)
-        remember_device
+    find_held_kcm
+    take_digest "$held"
+    if ! find_client; then
+        read_whole_log
+    elif is_our_client "$process"; then
+        read_log_of_our_client
+        [ "$may_change" = no ] || remember_device "$digest"
+        say log-since start
+    else
+        read_whole_log
     fi
-    held=$(held_kcm)
-    if is_recorded "$held" "$record.new"; then say_each_line record <"$record.new"
-    elif [ -f "$record" ]; then say_each_line record <"$record"; fi
-    [ ! -f "$device" ] || say_each_line device <"$device"
+    say_each_line log "$told"
+    if [ -n "$process" ] && look_at "$process"; then say client-start "$started"; fi
+    if is_recorded "$held" "$record.new"; then say_each_line_of record "$record.new"
+    elif [ -f "$record" ]; then say_each_line_of record "$record"; fi
+    [ ! -f "$device" ] || say_each_line_of device "$device"
     if [ -d "$held/WORKING" ]; then
-        say kcm-digest "$(kcm_digest "$held")"
+        say kcm-digest "$digest"
         for file in "$held"/WORKING/*; do [ ! -e "$file" ] || say item-file "${file##*/}"; done
-        for name in $certificate_files; do
-            file=$held/WORKING/$name
-            # No certificate is that large, and the answer has to end.
-            [ -f "$file" ] && [ "$(stat -c %s "$file")" -le 65536 ] || continue
-            od -v -b "$file" | while read -r _ octets; do
-                say "content-$name" "$octets"
-            done
-        done
+        say_certificates
+        say_heads
     fi
     if [ -x "$utility" ]; then
         # Asked for the status without a KCM, it would make one.
         if [ "$held" = "$kcm" ] && [ -d "$kcm/WORKING" ]; then question=--get-pelion-status; else question=--help; fi
         run_utility "$question"
         say "utility$question" "$code"
-        say_each_line status <"$run/output"
+        say_each_line_of status "$run/output"
     fi
-    space
+    say_space
     say kernel "$(uname -rm)"
-    [ ! -f /etc/os-release ] || say_each_line image </etc/os-release
-    if is_our_client; then say log-since start; fi
-    log_of_client | say_each_line log
-    if process=$(client_process) && look_at "$process"; then say client-start "$started"; fi
-    read -r uptime _ </proc/uptime
-    say uptime "$uptime"
+    [ ! -f /etc/os-release ] || say_each_line_of image /etc/os-release
+    read -r now _ </proc/uptime
+    say uptime "$now"
     say time "$(date +%s)"
     end
 }
 
 inject() {
-    local injected
+    local backup working digest
     begin
     [ -x "$utility" ] || fail no-utility
+    take_digest "$kcm"
     if is_done_already; then
         say way already
-        injected=$(kcm_digest "$kcm")
+        checked=$digest
     else
-        [ "$(kcm_digest "$kcm")" = "$found_digest" ] || fail changed-since
+        [ "$digest" = "$found_digest" ] || fail changed-since
         stop_client
         [ "$bootstrap" != not-yet ] || [ ! -e "$kcm/WORKING/${lwm2m_files%% *}" ] || fail bootstrapped-since
         open_transaction
@@ -824,10 +1038,9 @@ inject() {
         [ "$bootstrap" != keep-identity ] || forget_bootstrap
         check_kcm
         commit
-        injected=$checked
         start_client
     fi
-    prove "$injected"
+    prove "$checked"
 }
 
 # Whether a KCM of the digest $1 is what the board holds and registers with. The lock is not needed while the client is
@@ -836,8 +1049,9 @@ prove() {
     release_lock
     await_registration
     if claim_lock; then # else another run is at work, and will tell for itself
-        [ "$(kcm_digest "$kcm")" = "$1" ] || fail overwritten
-        remember_device
+        take_digest "$kcm"
+        [ "$digest" = "$1" ] || fail overwritten
+        remember_device "$1"
     fi
     end
 }
@@ -845,11 +1059,12 @@ prove() {
 # Back to what a board holds that was just flashed, in one rename: a cut leaves the whole set or none. The client is left
 # stopped, as it would bootstrap again with nothing.
 empty() {
-    local foreign
+    local backup working digest process
     begin
     if [ -e "$kcm" ]; then # else the exchange was repeated after it had done its work
-        [ "$(kcm_digest "$kcm")" = "$found_digest" ] || fail changed-since
-        foreign=$(foreign_utility) && fail foreign-utility "$foreign"
+        take_digest "$kcm"
+        [ "$digest" = "$found_digest" ] || fail changed-since
+        ! find_foreign_utility || fail foreign-utility "$process"
         stop_client
         throw_away "$kcm" || fail swap
     fi
@@ -860,10 +1075,10 @@ empty() {
 }
 
 reconnect() {
-    local injected
+    local backup working digest
     begin
     stop_client
-    injected=$(kcm_digest "$kcm")
+    take_digest "$kcm"
     start_client
-    prove "$injected"
+    prove "$digest"
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from ..times import time_text
@@ -28,7 +28,7 @@ _MEANINGS = {
     "connect to the server?",
     "ConnectSecureConnectionFailed": "TLS failed: was the certificate deleted, has it expired, does it belong to "
     "another account, or does something else answer in the server's place?",
-    "ConnectDnsResolvingFailed": "The server's name could not be resolved: has the board a name server?",
+    "ConnectDnsResolvingFailed": "The server's name could not be resolved: does the board have a name server?",
 }
 """By name; the codes that go with the first three are 257, 261 and 266 (seen on mbed-cloud-client 4.1.0)."""
 
@@ -49,12 +49,12 @@ _UPDATE_MEANINGS = {
 
 @dataclass(frozen=True)
 class ClientLog:
-    """The state that the last lines tell: ``registered`` is None when they tell nothing.
+    """The state that the last lines show: ``registered`` is None when they show none.
 
     ``error`` is the last error since the last registration, ``error_code`` its number. ``registered_at`` is the
-    time of the last registration that the lines tell of, by the board's clock. ``update_answers`` are the
-    latest errors that are of an update, the oldest first, and so say nothing of the registration: each with ``name``,
-    ``code`` and ``at``, of which the latter two may be None.
+    time of the last registration in the lines, by the board's clock. ``update_answers`` are the latest errors that are
+    of an update, the oldest first, and so say nothing of the registration: each with ``name``, ``code`` and ``at``, of
+    which the latter two may be None.
     """
 
     registered: bool | None = None
@@ -68,7 +68,7 @@ class ClientLog:
     def of(cls, lines: Iterable[str], *, since: float | None = None, until: float | None = None) -> ClientLog:
         """From log lines, oldest first (texts as in mbl-core's source/MblCloudClient.cpp).
 
-        With ``since`` and ``until`` (seconds since 1970), other lines than those stamped in between tell no state.
+        With ``since`` and ``until`` (seconds since 1970), only lines that are stamped in between count for the state.
         """
         registered: bool | None = None
         device_id = error = code = registered_at = expired = None
@@ -92,7 +92,7 @@ class ClientLog:
                 else:
                     registered, error = (
                         False,
-                        f"it names a device ID that is not valid (32 hexadecimal digits): {value!r}",
+                        f"it names a device ID that is not 32 hexadecimal digits: {value!r}",
                     )
             elif message == "Error occurred":
                 of_update = bool(value and _OF_UPDATE.fullmatch(value))
@@ -125,6 +125,7 @@ class ClientLog:
 def _time_of(line: str) -> datetime | None:
     found = _STAMP.match(line)
     try:
-        return datetime.strptime(found[0], "%Y-%m-%dT%H:%M:%S%z") if found else None
-    except ValueError:
+        # Beside UTC's first and last year there is no time in UTC.
+        return datetime.strptime(found[0], "%Y-%m-%dT%H:%M:%S%z").astimezone(timezone.utc) if found else None
+    except (ValueError, OverflowError):
         return None

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -17,7 +17,8 @@ from .inspection import Description, Inspection
 @dataclass(frozen=True)
 class BoardStatus:
     """The fields mean what the module's documentation says. Times are texts such as 2026-01-31T12:00:00Z, by the
-    board's clock; ``clock_drift`` is in seconds; ``obstacles`` are texts for the user."""
+    board's clock; ``clock_drift`` is in seconds; ``obstacles`` are texts for the user; ``host_keys`` are fingerprints
+    (``SHA256:…``) that ssh has proven, none where it has not."""
 
     configured: bool
     status: str = ""
@@ -41,11 +42,13 @@ class BoardStatus:
     update_certificate: Description | None = None
     provisioned_by: str | None = None
     missing_items: list[str] = field(default_factory=list)
+    host_keys: list[str] = field(default_factory=list)
+    damaged_items: list[str] = field(default_factory=list)
     registered_since_injection: bool = False
     update_answers: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, found: Inspection) -> BoardStatus:
+    def of(cls, found: Inspection, host_keys: Iterable[str] = ()) -> BoardStatus:
         return cls(
             configured=found.configured,
             status=found.status,
@@ -69,6 +72,8 @@ class BoardStatus:
             update_certificate=found.update_certificate,
             provisioned_by=found.provisioned_by,
             missing_items=found.missing_items,
+            host_keys=list(host_keys),
+            damaged_items=list(found.damaged),
             registered_since_injection=found.registered_since_injection,
             update_answers=found.log.describe_update_answers(),
         )
@@ -108,6 +113,8 @@ class BoardStatus:
             update_certificate=given.mapping_or_none("update_certificate"),
             provisioned_by=given.text_or_none("provisioned_by"),
             missing_items=given.texts("missing_items"),
+            host_keys=given.texts("host_keys"),
+            damaged_items=given.texts("damaged_items"),
             registered_since_injection=given.flag("registered_since_injection"),
             update_answers=given.each("update_answers", dict),
         )

@@ -32,6 +32,7 @@ class Inspection:
 
     ``utility_fault`` is why the utility cannot be run, empty when it can. ``certificates`` maps the complete KCM
     names of kcm.CERTIFICATES and kcm.LWM2M_CERTIFICATE to descriptions; ``files`` are the KCM's file names;
+    ``damaged`` names the items of which a copy is damaged, and which copy: `mbed.Manufacturer (BACKUP)`;
     ``record`` is the record's lines as a mapping, empty without one; ``remembered`` likewise the ``device_id`` that
     was seen to register and the ``kcm`` digest that it had. ``status_code`` is the utility's for
     `--get-pelion-status`, None when it was not asked; ``clock`` is the board's own time in seconds since 1970, and
@@ -45,6 +46,7 @@ class Inspection:
     utility_fault: str = ""
     files: tuple[str, ...] = ()
     certificates: Mapping[str, Description] = field(default_factory=dict)
+    damaged: tuple[str, ...] = ()
     kcm_digest: str | None = None
     record: Mapping[str, str] = field(default_factory=dict)
     remembered: Mapping[str, str] = field(default_factory=dict)
@@ -67,7 +69,8 @@ class Inspection:
     def from_json(cls, found: Mapping[str, Any]) -> Inspection:
         """Raises ValueError for what ``to_json`` did not make."""
         try:
-            return cls(**{**found, "log": ClientLog(**found["log"]), "files": tuple(found["files"])})
+            files, damaged = tuple(found["files"]), tuple(found["damaged"])
+            return cls(**{**found, "log": ClientLog(**found["log"]), "files": files, "damaged": damaged})
         except (KeyError, TypeError) as error:
             raise ValueError("not what an inspection found") from error
 
@@ -82,7 +85,7 @@ class Inspection:
     @property
     def missing_items(self) -> list[str]:
         """Names of the items that a provisioned board has and this one lacks."""
-        return [name.split("_", 1)[1] for name in kcm.FACTORY_ITEMS if kcm.file_name(name) not in self.files]
+        return [kcm.item_name(name) for name in kcm.FACTORY_ITEMS if kcm.file_name(name) not in self.files]
 
     @property
     def configured(self) -> bool:
@@ -177,6 +180,10 @@ class Inspection:
         found = []
         if self.interrupted:
             found.append("An injection was cut off on this board; a run without --check completes or undoes it.")
+        if self.damaged:
+            found.append(
+                f"Damaged copies of items in the board's KCM: {', '.join(self.damaged)}. An injection makes them anew."
+            )
         if not self._is_writable(LOGS) or not self._has_room(LOGS, ROOM_FOR_A_LITTLE):
             found.append(f"{LOGS} is full or read-only, so the client's log cannot show whether the board registers.")
         if abs(self.drift) > CLOCK_TOLERANCE.total_seconds():

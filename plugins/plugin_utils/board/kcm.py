@@ -59,6 +59,15 @@ LWM2M_ITEMS = (
 (mbed-cloud-client 4.1.0, source/ConnectorClient.cpp)."""
 
 
+COPIES = ("WORKING", "BACKUP")
+"""The directories of the KCM, in each of which it keeps a copy of each factory item."""
+
+
+def item_name(complete_name: str) -> str:
+    """The item's name as the utility and the client say it, without the prefix for its type."""
+    return complete_name.split("_", 1)[1]
+
+
 def file_name(complete_name: str) -> str:
     """The 8 characters under which the KCM keeps an item: 48 bits of SHA-256, 6 at a time."""
     bits = int.from_bytes(hashlib.sha256(complete_name.encode()).digest()[:6], "big")
@@ -77,9 +86,15 @@ def certificate_offset(complete_name: str) -> int:
 
 def read_certificate(complete_name: str, content: bytes) -> bytes | None:
     """The DER in a certificate's file, or None when the file is not one of that item."""
-    if len(content) < certificate_offset(complete_name) + _MAC_SIZE:
-        return None
-    format_version, _mode, name_length = struct.unpack_from("<HHH", content)
-    if format_version != 1 or content[6 : 6 + name_length] != complete_name.encode():
+    if len(content) < certificate_offset(complete_name) + _MAC_SIZE or not is_head_of(complete_name, content):
         return None
     return content[certificate_offset(complete_name) : -_MAC_SIZE]
+
+
+def is_head_of(complete_name: str, content: bytes) -> bool:
+    """Whether a file that begins with ``content`` is one of that item."""
+    name = complete_name.encode()
+    if len(content) < 6 + len(name):
+        return False
+    format_version, _mode, name_length = struct.unpack_from("<HHH", content)
+    return format_version == 1 and content[6 : 6 + name_length] == name

@@ -82,6 +82,11 @@ PROGRAM_REASONS: Mapping[str, Kind] = MappingProxyType(
             "The sets are whole in /config/user: pal.before or pal.old is the one from before, pal.new the new one.",
         ),
         "terminated": Kind("The work on this board was interrupted from outside.", "Run again."),
+        "too-slow": Kind(
+            "This board did not finish within {detail} seconds, so the work was ended.",
+            "Does its storage fail, or does a program on it hang? Restart it. If it is only slow, raise board_timeout "
+            "(in the role: provision_pelion_board_timeout).",
+        ),
     }
 )
 """Those that the board's program gives, by ``fail`` in board_program.sh."""
@@ -113,6 +118,15 @@ CONTROLLER_REASONS: Mapping[str, Kind] = MappingProxyType(
             "The /bin/sh of these boards did not run the program.",
         ),
         "bad-answer": Kind("The board's answer cannot be understood.", "Check that it is an MBL board."),
+        "hangs": Kind(
+            "This board sent no answer within {detail} seconds, so the connection was closed. It may still be at work.",
+            "Does its storage fail, or does a program on it hang? Restart it, then run again.",
+        ),
+        "endless": Kind(
+            "This board's answer is longer than {detail} kB, so the connection was closed.",
+            "Look at what it sends: ssh BOARD echo. Is it an MBL board?",
+            "The answers of these boards are too long, so the connections were closed.",
+        ),
         "cut-off": Kind(
             "The board's answer ended early. The board completes or undoes what was under way, now or at the next run.",
             "Run again.",

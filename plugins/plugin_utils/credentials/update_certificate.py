@@ -40,7 +40,13 @@ DEFAULT_SUBJECT = "CN=localhost"
 
 
 class RecipeError(PelionError):
-    """What was asked for cannot be made."""
+    """What was asked for cannot be made, since an ``option`` of pelion.mbl.mbl_update_resources has a ``problem``, in
+    words that go on after it. ``advice`` is for who can set the module's other options."""
+
+    def __init__(self, option: str, problem: str, advice: str = "") -> None:
+        super().__init__(f"{option} {problem}{advice}.")
+        self.option = option
+        self.problem = problem
 
 
 @dataclass(frozen=True)
@@ -54,10 +60,10 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if not 1 <= self.valid_days <= MAX_VALID_DAYS:
-            raise RecipeError(f"valid_days is {self.valid_days}, but must be from 1 to {MAX_VALID_DAYS}.")
+            raise RecipeError("valid_days", f"is {self.valid_days}, but must be from 1 to {MAX_VALID_DAYS}")
         for field, value in (("vendor_id", self.vendor_id), ("class_id", self.class_id)):
             if not value.int:
-                raise RecipeError(f"{field} is {value}, which stands for no id.")
+                raise RecipeError(field, f"is {value}, which stands for no ID")
         self.name()
 
     def name(self) -> x509.Name:
@@ -68,20 +74,21 @@ class Recipe:
         except ValueError as error:
             reason = f": {error}" if str(error) else ""
             raise RecipeError(
-                f"subject is {self.subject!r}, but must be a name such as CN=example.com,O=Example{reason}."
+                "subject", f"is {self.subject!r}, but must be a name such as CN=example.com,O=Example{reason}"
             ) from error
         if not list(name):
-            raise RecipeError("subject is empty; give at least CN=NAME.")
+            raise RecipeError("subject", "is empty; give at least CN=NAME")
         return name
 
 
 def common_name(text: str) -> str:
-    """``text`` as a subject of nothing but a common name. Raises RecipeError."""
+    """The vendor domain ``text`` as a subject of nothing but a common name. Raises RecipeError."""
     try:
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
         _require_lengths(name)
     except ValueError as error:
-        raise RecipeError(f"{text!r} cannot be a certificate's common name ({error}); give subject.") from error
+        problem = f"is {text!r}, which cannot be a certificate's common name ({error})"
+        raise RecipeError("vendor_domain", problem, "; give subject") from error
     return name.rfc4514_string()
 
 
@@ -97,9 +104,9 @@ def derive_ids(vendor_domain: str, device_class: str) -> tuple[uuid.UUID, uuid.U
     Raises RecipeError for what that tool refuses, too: a domain without a dot, an empty name.
     """
     if "." not in vendor_domain.strip("."):
-        raise RecipeError(f"vendor_domain is {vendor_domain!r}, but must be a domain such as example.com.")
+        raise RecipeError("vendor_domain", f"is {vendor_domain!r}, but must be a domain such as example.com")
     if not device_class:
-        raise RecipeError("device_class is empty.")
+        raise RecipeError("device_class", "is empty")
     vendor_id = uuid.uuid5(uuid.NAMESPACE_DNS, vendor_domain)
     return vendor_id, uuid.uuid5(vendor_id, device_class)
 
@@ -109,7 +116,7 @@ def parse_id(field: str, text: str) -> uuid.UUID:
     try:
         return uuid.UUID(text)
     except ValueError as error:
-        raise RecipeError(f"{field} is {text!r}, but must be a UUID (32 hexadecimal digits).") from error
+        raise RecipeError(field, f"is {text!r}, but must be a UUID (32 hexadecimal digits)") from error
 
 
 def make_update_resources(recipe: Recipe, now: datetime | None = None) -> UpdateResources:

@@ -21,13 +21,22 @@ KEPT = timedelta(days=30)
 """A board that was not there for so long is forgotten."""
 
 
-def usual_file(state: Path, sought: object) -> Path:
-    """Where a user whose programs keep their state in ``state`` keeps the boards of all sources that seek the same;
-    ``sought`` is JSON-able. Not by the source's path: who runs plays from a copy of the inventory has another one each
-    time.
+def usual_file(sought: object) -> Path:
+    """Where this user keeps the boards of all sources that seek the same; ``sought`` is JSON-able. Not by the source's
+    path: who runs plays from a copy of the inventory has another one each time.
     """
     digest = hashlib.sha256(json.dumps(sought).encode()).hexdigest()
-    return state / "pelion-mbl" / f"boards-{digest[:16]}.json"
+    return _usual_directory() / f"boards-{digest[:16]}.json"
+
+
+def usual_files() -> list[Path]:
+    """Those of this user that are there, whatever they are for."""
+    return sorted(_usual_directory().glob("boards-*.json"))
+
+
+def _usual_directory() -> Path:
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return Path(state) / "pelion-mbl"
 
 
 class SeenBoards:
@@ -53,7 +62,18 @@ class SeenBoards:
     def note(self, boards: Iterable[Host]) -> None:
         """Remember ``boards`` that were heard. Raises PelionError when the file cannot be written."""
         heard = {board.name: board.last_seen for board in boards if board.last_seen}
-        told = dict(sorted({**self.recall(), **heard}.items()))
+        self._write({**self.recall(), **heard})
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Miss the boards of these ``names`` no longer, in whatever case. Raises PelionError as note does."""
+        gone = {name.lower() for name in names}
+        known = self.recall()
+        kept = {name: seen for name, seen in known.items() if name.lower() not in gone}
+        if kept != known:
+            self._write(kept)
+
+    def _write(self, boards: Mapping[str, str]) -> None:
+        told = dict(sorted(boards.items()))
         try:
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor, temporary = tempfile.mkstemp(dir=self._file.parent, prefix=".")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..board.description import BoardStatus
 from ..board.inspection import Inspection
 from ..reasons import Reason
 from .host_keys import NO_HOST_KEYS, HostKeys
@@ -61,7 +62,23 @@ class Unasked:
 
 
 def answer_of(result: Mapping[str, Any]) -> Answer | Unasked | None:
-    """What the result of the task that asks a board says; None for a task that failed or did not come to its end."""
+    """What the result of the task that asks a board says; None for a task that failed or did not come to its end.
+
+    A board whose answer cannot be decided on is one that was not asked: the others are decided for.
+    """
     if "problem" in result:
         return Unasked.from_json(result)
-    return Answer.from_json(result) if "found" in result else None
+    if "found" not in result:
+        return None
+    try:
+        answer = Answer.from_json(result)
+        _try_out(answer.board)
+        return answer
+    except (LookupError, TypeError, ValueError, ArithmeticError):
+        return Unasked(Reason("bad-answer"))
+
+
+def _try_out(board: Inspection) -> None:
+    """Judge what is judged of a board. Raises what that raises."""
+    BoardStatus.of(board)
+    sorted(board.warnings)

@@ -18,7 +18,7 @@ from ..store.errors import StoreError
 from ..team.known_certificates import without_key
 from ..words import some
 from .assignment import Assignment, Seeker, assign, is_meant
-from .identity import Identities
+from .identity import Identities, changed_keys
 from .member import Member
 from .memory import Remembered
 from .part import Part
@@ -88,10 +88,7 @@ class Fleet:
         if renamed:
             yield f"Known to the team under another name, by their ssh host keys: {some(renamed, 10)}."
         if changed:
-            yield (
-                "Their ssh host keys have changed since the team provisioned them, so they were flashed anew, or other "
-                f"machines answer in their places: {some(changed, 10)}."
-            )
+            yield changed_keys(changed)
         if new:
             yield (
                 "These boards are new to the team and get keys, since provision_pelion_roster is not set: "

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ..reasons import Reason
+from ..words import some
 from .assignment import natural
 from .memory import Remembered
 
@@ -179,6 +180,14 @@ class Identities:
             return self.remembered[name].device_id == device_id
         before = self.before(name)
         return bool(before and before.device_id == device_id and self.sightings[name].host_keys and before.host_keys)
+
+
+def changed_keys(names: Sequence[str]) -> str:
+    """What to tell users of boards whose host keys are not those that are remembered."""
+    return (
+        "Their ssh host keys have changed since the team provisioned them, so they were flashed anew, or other "
+        f"machines answer in their places: {some(names, MOST_NAMED)}."
+    )
 
 
 @dataclass(frozen=True)

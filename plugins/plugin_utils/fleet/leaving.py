@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ..errors import PelionError
 from .memory import Remembered, unknown_names
@@ -28,13 +29,16 @@ def leaving(
     remembered: Mapping[str, Remembered],
     says: Mapping[str, str | None],
     inventory: Collection[str] = (),
+    shows: Mapping[str, Collection[str]] = MappingProxyType({}),
+    seen: Collection[str] = (),
 ) -> Leaving:
     """For the boards of those ``names``; ``says`` has the device IDs that boards say are their own, of boards that
-    leave and of others that are there, None of one that could not be asked.
+    leave and of others that are there, None of one that could not be asked; ``shows`` the host keys that ssh has
+    proven of boards that are there; ``seen`` are the names of boards that this user's inventories would miss.
 
     Raises PelionError for names that nobody has, and for boards that are there under another name.
     """
-    unknown = unknown_names(remembered, names, inventory, remembered.keys() - set(inventory))
+    unknown = unknown_names(remembered, names, {*inventory, *seen}, {*remembered, *seen} - set(inventory))
     if unknown:
         hints = "".join(f" Did you mean {near}?" for near in unknown.values() if near)
         raise PelionError(
@@ -43,14 +47,21 @@ def leaving(
         )
     devices, notes = dict[str, str](), []
     for name in names:
-        proven = remembered[name].device_id if name in remembered else None
+        before = remembered.get(name, Remembered())
+        proven = before.device_id
+        there = [f"{other} has its ssh host key" for other in _with_keys(shows, before.host_keys) if other not in names]
         if proven:
-            there = [other for other, told in says.items() if told == proven and other not in names]
-            if there:
-                raise PelionError(
-                    f"{name} is there: {there[0]} says that it is its device, {proven}. Nothing was removed. If the "
-                    "board was renamed, run pelion.mbl.provision, and the team knows it by its new name."
-                )
+            there += [
+                f"{other} says that it is its device, {proven}"
+                for other, told in says.items()
+                if told == proven and other not in names
+            ]
+        if there:
+            raise PelionError(
+                f"{name} is there: {there[0]}. Nothing was removed. If the board was renamed, run "
+                "pelion.mbl.provision, and the team knows it by its new name."
+            )
+        if proven:
             others = _with_device(proven, remembered, names)
             if others:
                 notes.append(f"The device of {name}, {proven}, stays, since it is that of {', '.join(others)} as well.")
@@ -65,10 +76,15 @@ def leaving(
                 f"{name} says that it is device {told}{has}. {whose}, so the device {told} stays in the Device "
                 "Directory. If it should go, remove it by its ID with pelion.mbl.pelion_device."
             )
-    unasked = [name for name, told in says.items() if told is None and name not in names]
+    unasked = [name for name, told in says.items() if told is None and not shows.get(name) and name not in names]
     if unasked:
         notes.append(f"New to the team and without an answer, so perhaps one of these boards: {', '.join(unasked)}.")
     return Leaving(devices, tuple(notes))
+
+
+def _with_keys(shows: Mapping[str, Collection[str]], keys: Collection[str]) -> list[str]:
+    """Boards of which ssh accepts no other than these keys."""
+    return [name for name, shown in shows.items() if shown and set(shown) <= set(keys)]
 
 
 def _with_device(device_id: str, remembered: Mapping[str, Remembered], names: Collection[str]) -> list[str]:

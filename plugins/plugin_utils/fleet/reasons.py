@@ -21,6 +21,7 @@ from ..team.update_keeper import DifferentResourcesError, NotRenewableError
 
 _ROSTER = "provision_pelion_roster"
 _IDENTITIES = "provision_pelion_when_bootstrapped to keep_identity or new_identity"
+_OF_THE_BOARD = ("no-utility", "utility-broken", "no-space", "read-only", "bad-answer")
 _HELD_NAME = {"holds": "It holds {holds!r}: if that is right, set provision_pelion_dev_cert to it."}
 """After a rotation, the likeliest mistake is a former name in the variables."""
 _IMPORT = {
@@ -96,7 +97,7 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
             "They have the same ssh host key or device ID as other boards.",
         ),
         # What can be put on a board at all.
-        **{code: BOARD_REASONS[code] for code in ("no-utility", "utility-broken", "no-space", "read-only")},
+        **{code: BOARD_REASONS[code] for code in _OF_THE_BOARD},
         # Update resources.
         "different-ways": Kind(
             "The variables of this run's boards describe {ways} different ways to make the update resources "
@@ -316,6 +317,7 @@ WORK_REASONS: Mapping[str, Kind] = MappingProxyType(
         "no-record": Kind("it has no record of what was injected"),
         "other-injected": Kind("other credentials were injected"),
         "kcm-changed": Kind("another tool has changed its KCM since"),
+        "damaged-items": Kind("copies of items in its KCM are damaged: {items}"),
         "lacks-certificate": Kind("it holds no {title} certificate"),
         "holds-other-certificate": Kind("it holds another {title} certificate"),
         "lacks-items": Kind("its KCM lacks {items}"),
@@ -362,5 +364,6 @@ def failure(reason: Reason, **facts: Any) -> PelionError:
 
 
 def coded(reason: Reason) -> dict[str, Any]:
-    """The facts of an error by which scripts and reports know ``reason``."""
-    return {"reason": reason.code, "reason_facts": dict(reason.facts)}
+    """The facts of an error by which scripts and reports know ``reason``; a ``text`` of it is the error's own."""
+    facts = {name: fact for name, fact in reason.facts.items() if name != "text"}
+    return {"reason": reason.code, "reason_facts": facts}

@@ -14,13 +14,13 @@ from functools import cached_property
 from ..cloud.api_answers import DEVELOPER_MODE, DeveloperCertificate, Device
 from ..cloud.pelion_api import PelionApi
 from ..credentials.developer_credentials import DeveloperCredentials
-from ..credentials.update_certificate import common_name, derive_ids, parse_id
+from ..credentials.update_certificate import RecipeError, common_name, derive_ids, parse_id
 from ..credentials.update_resources import UpdateResources
 from ..errors import PelionError
 from ..reasons import Reason
 from ..store.store import Store
 from ..team.known_certificates import known_update_certificates, mbl_cli_store_in
-from ..team.update_keeper import NotRenewableError, Renewal, UpdateKeeper
+from ..team.update_keeper import NothingToMakeError, NotRenewableError, Renewal, UpdateKeeper
 from .assignment import Certificate, is_meant
 from .member import Member
 from .reasons import reason_of
@@ -220,10 +220,25 @@ def _update(
         )
         if outcome.source == "store" and not wish.src and not wish.replace:
             warnings += _left_to_rotate(wish, renewal, outcome.credentials, now)
+    except RecipeError as error:
+        return UpdateStock(problem=_wish_problem(f"provision_pelion_{error.option} {error.problem}."))
+    except NothingToMakeError:
+        return UpdateStock(
+            problem=_wish_problem(
+                f"The team store {team.place} has no update resources named {wish.name!r}, and no variable says how to "
+                "make them. Set provision_pelion_update_src (a C file of the manifest tool), or "
+                "provision_pelion_vendor_domain and provision_pelion_device_class, or provision_pelion_vendor_id and "
+                "provision_pelion_class_id."
+            )
+        )
     except PelionError as error:
         return UpdateStock(problem=reason_of(error, "update-wish"))
     warnings += outcome.notices
     return UpdateStock(outcome.credentials, ready=not outcome.changed)
+
+
+def _wish_problem(text: str) -> Reason:
+    return Reason("update-wish", {"text": text})
 
 
 def _left_to_rotate(wish: UpdateWish, renewal: Renewal, stored: UpdateResources, now: datetime) -> list[str]:
@@ -249,13 +264,13 @@ def _ids(wish: UpdateWish) -> tuple[uuid.UUID, uuid.UUID] | None:
         )
     if bool(wish.vendor_domain) != bool(wish.device_class) or bool(wish.vendor_id) != bool(wish.class_id):
         raise PelionError(
-            f"Half of what the ids of the update resources {wish.name!r} are made from is missing: set both "
+            f"Half of what the IDs of the update resources {wish.name!r} are made from is missing: set both "
             "provision_pelion_vendor_domain and provision_pelion_device_class, or both provision_pelion_vendor_id and "
             "provision_pelion_class_id."
         )
     if wish.vendor_domain and wish.vendor_id:
         raise PelionError(
-            f"The update resources {wish.name!r} have both ids and what ids are derived from: set "
+            f"For the update resources {wish.name!r}, there are both IDs and what IDs are derived from: set "
             "provision_pelion_vendor_domain or provision_pelion_vendor_id, not both."
         )
     if wish.vendor_domain:

@@ -72,8 +72,10 @@ def differences(found: Inspection, items: Items) -> list[Reason]:
         differing.append(Reason("no-record"))
     elif found.record.get("fingerprint") != wanted["fingerprint"]:
         differing.append(Reason("other-injected"))
-    elif found.record.get("kcm") != found.kcm_digest:
+    elif found.record.get("kcm") != found.kcm_digest and not found.damaged:
         differing.append(Reason("kcm-changed"))
+    if found.damaged:
+        differing.append(Reason("damaged-items", {"items": list(found.damaged)}))
     for title, held in (("developer", found.developer_certificate), ("update", found.update_certificate)):
         if held is None:
             differing.append(Reason("lacks-certificate", {"title": title}))

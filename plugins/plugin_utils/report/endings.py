@@ -11,9 +11,12 @@ from typing import Any
 
 from ..board.description import BoardStatus
 from ..cloud.api_answers import DeveloperCertificate
+from ..reasons import Reason
 from ..times import parse_time, time_text
 from ..words import counted, some
-from .entries import HeldCertificate
+from .alike import alike
+from .entries import FAILED, BoardReport, HeldCertificate
+from .failure import Failure
 
 MOST_TEXTS = 10
 """In one message."""
@@ -88,15 +91,17 @@ def _when(days: int) -> str:
     return f"ends in {counted(days, 'day')}" if days >= 0 else "has ended"
 
 
-def unchecked_text(said: Mapping[str, str]) -> list[str]:
-    """What to say of boards that did not answer, by what was ``said`` of each: each text once."""
+def unchecked_text(failures: Mapping[str, Failure | None]) -> list[str]:
+    """What to say of boards that did not answer, None of one that was not asked: each text once."""
     whose = ("its", "their")
-    boards: dict[str, list[str]] = {}
-    for board, text in said.items():
-        boards.setdefault(text, []).append(board)
+    boards = [
+        failure.report(board) if failure else BoardReport.because(board, FAILED, Reason("not-asked"))
+        for board, failure in failures.items()
+    ]
     texts = [
-        f"{some(names)} did not answer, so {whose[len(names) > 1]} certificates were not checked: {text}"
-        for text, names in boards.items()
+        f"{some(step.names)} did not answer, so {whose[len(step.names) > 1]} certificates were not checked: "
+        f"{step.reason.rstrip('.')}."
+        for step in alike(boards)
     ]
     more = [f"And {len(texts) - MOST_TEXTS} more."] if len(texts) > MOST_TEXTS else []
     return [*texts[:MOST_TEXTS], *more]

@@ -82,7 +82,7 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
         "not-asked": Kind("It was not asked.", "Run again without a limit that leaves it out."),
         # It is expected, and the inventory does not have it.
         "missing": Kind(
-            "It is not in the inventory; it was last seen at {last_seen}.",
+            "It is not in the inventory; it was last proven to be registered at {last_seen}.",
             "Switch it on and connect it. If it will not come back, run pelion.mbl.remove_gone with -e boards={board}.",
             "They are not in the inventory, though the team has provisioned them.",
         ),
@@ -98,11 +98,16 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
             _PROVISION,
             "They are not provisioned: they lack some of the credentials.",
         ),
+        "damaged": Kind(
+            "Copies of items in its KCM are damaged: {items}.",
+            _PROVISION,
+            "Copies of items in their KCM are damaged.",
+        ),
         "not-provisioned": Kind("It is not provisioned: its utility does not call it configured.", _PROVISION),
         "renamed": Kind(
-            "The team knows it as {former}, which has the same device ID.",
+            "The team knows it as {former}, which has the same {shared}.",
             "Run pelion.mbl.provision: if its ssh host key is still the same, the team then knows it by its new name.",
-            "They have the device IDs of boards that the team knows under other names.",
+            "They have the ssh host keys or device IDs of boards that the team knows under other names.",
         ),
         "client-not-registered": Kind("Its client does not say that it is registered.", _PROVISION),
         "device-id-unknown": Kind("Its device ID is not known.", _PROVISION),

@@ -40,9 +40,8 @@ class Decided:
 
     @staticmethod
     def is_awaited_by(result: Mapping[str, Any]) -> bool:
-        """Whether nothing follows of the result for its board before it is decided and done: it is the board's answer,
-        or that of Ansible's include_tasks."""
-        return "wishes" in result or "include" in result
+        """Whether nothing follows of the result for its board before it is decided and done: it is its answer."""
+        return "wishes" in result
 
     @classmethod
     def from_json(cls, result: Mapping[str, Any]) -> Decided | None:
@@ -56,6 +55,17 @@ class Decided:
             return cls(names, given.texts("absent"), given.flag("only_look"))
         except ValueError:
             return None
+
+
+def results_of_boards(result: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """Of a task that was carried out for many boards at once, or says what became of them: each board's own result."""
+    if "boards" not in result or not {"one_by_one", "tell"} & result.keys():
+        return {}
+    try:
+        boards = JsonObject(result).mapping("boards")
+    except ValueError:
+        return {}
+    return {name: board for name, board in boards.items() if isinstance(board, Mapping)}
 
 
 def judged(result: Mapping[str, Any]) -> dict[str, Readiness]:

@@ -15,7 +15,7 @@ from ..reasons import Reason
 from ..times import time_text
 from .entries import CHANGED, GOOD, NOT_REACHED, OK, BoardReport, HeldCertificate, Report, TakesUpdates
 from .failure import Failure
-from .results import BoardFacts, Decided, Names, Reported, judged
+from .results import BoardFacts, Decided, Names, Reported, judged, results_of_boards
 
 
 @dataclass
@@ -89,6 +89,11 @@ class Run:
     def decided(self, result: Mapping[str, Any]) -> None:
         """A task that stands for the whole batch was done."""
         self.reported = Reported.from_json(result) or self.reported
+        for name, own in results_of_boards(result).items():
+            if own.get("failed") or own.get("unreachable"):
+                self.failed(name, own)
+            else:
+                self.succeeded(name, own)
         for name, found in judged(result).items():
             self._judged = True
             if seen := self._boards.get(name):
@@ -102,8 +107,10 @@ class Run:
                     seen.outcome = OK
 
     def succeeded(self, name: str, result: Mapping[str, Any]) -> None:
-        """A task was done on the board."""
-        if seen := self._see(name):
+        """A task was done on the board, or told why it was not."""
+        if isinstance(failure := result.get("failure"), Mapping):
+            self.failed(name, failure)
+        elif seen := self._see(name):
             if result.get("changed"):
                 seen.outcome = CHANGED
                 # What was judged before is of what it held before.

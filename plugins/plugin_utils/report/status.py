@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,7 +13,7 @@ from ..board import kcm
 from ..board.description import BoardStatus
 from ..cloud.api_answers import DeveloperCertificate, Device
 from ..fleet.assignment import natural
-from ..fleet.identity import MOST_NAMED, Copied
+from ..fleet.identity import Identities, Sighting, changed_keys
 from ..fleet.memory import Remembered, absent
 from ..fleet.readiness import NO, NOT_KNOWN, Holding, Terms, readiness, rotations
 from ..fleet.roster import KEY_PREFIX
@@ -39,6 +39,8 @@ def read_answer(result: Mapping[str, Any]) -> Answer:
     JsonObject(result)
     if not result:
         return None
+    if "failure" in result:
+        return Failure.from_json(JsonObject(result).mapping("failure"))
     status = None if result.get("unreachable") else BoardStatus.from_json(result)
     return status or Failure.from_json(result)
 
@@ -87,7 +89,7 @@ def status_report(fleet: Fleet, terms: Terms, *, playbook: str, problems: Iterab
         Place(c.name, counts[c.id], DEVICES_PER_CERTIFICATE, c.status, time_text(c.not_after) or "")
         for c in sorted(fleet.certificates, key=lambda certificate: natural(certificate.name))
     ]
-    warnings = tuple(_warnings(boards, fleet.signers, terms)) if fleet.signers else ()
+    warnings = (*judge.changed(), *(_warnings(boards, fleet.signers, terms) if fleet.signers else ()))
     return Report(playbook, time_text(terms.now) or "", boards, places, tuple(problems), warnings=warnings)
 
 
@@ -106,17 +108,14 @@ class _Judge:
         self._terms = terms
         self._devices = {device.id: device for device in fleet.devices or ()}
         self._names = {certificate.fingerprint: certificate.name for certificate in fleet.certificates}
-        self._claims: dict[str, list[str]] = defaultdict(list)
-        for name in sorted({*fleet.answers, *fleet.inventory}, key=natural):
-            device_id = self._device_id(name)
-            if device_id:
-                self._claims[device_id].append(name)
-        self.renamed = dict(self._renamed())
-        """Boards that the team knows under another name, which nobody has now, by their device IDs; with that name."""
+        sightings = (_sighting(name, answer) for name, answer in fleet.answers.items())
+        self._identities = Identities.of(sightings, fleet.remembered, fleet.inventory)
+        self.renamed = {**dict(self._by_device_id()), **self._identities.renamed}
+        """Boards that the team knows under another name, by their ssh host keys or device IDs; with that name."""
 
     def board(self, name: str) -> BoardReport:
         answer = self._fleet.answers[name]
-        before = self._fleet.remembered.get(name)
+        before = self._before(name)
         told = replace(
             self._judge(name, answer),
             address=self._fleet.addresses.get(name),
@@ -137,6 +136,12 @@ class _Judge:
             last_seen=time_text(self._terms.now),
         )
 
+    def changed(self) -> Iterator[str]:
+        """A text on boards with other ssh host keys than the team remembers, which are other boards or anew."""
+        names = [name for name in self._identities.sightings if self._identities.is_changed(name)]
+        if names:
+            yield changed_keys(sorted(names, key=natural))
+
     def missing(self, name: str) -> BoardReport:
         before = self._fleet.remembered.get(name)
         if before is None:
@@ -155,10 +160,14 @@ class _Judge:
             site=before.site or self._fleet.site or None,
         )
 
+    def _before(self, name: str) -> Remembered | None:
+        """What the team remembers of the board, under whatever name."""
+        former = self.renamed.get(name)
+        return self._fleet.remembered[former] if former else self._identities.before(name)
+
     def _device_id(self, name: str) -> str | None:
         """As the board says, else as it was when it was last proven."""
-        answer, before = self._fleet.answers.get(name), self._fleet.remembered.get(name)
-        told = answer.device_id if isinstance(answer, BoardStatus) else None
+        told, before = self._identities.sightings[name].device_id, self._before(name)
         return told or (before.device_id if before else None)
 
     def _device(self, name: str) -> Device | None:
@@ -179,8 +188,7 @@ class _Judge:
         why = self._not_registered(name, answer)
         if why:
             return _with_the_clients_word(BoardReport.because(name, ATTENTION, why), answer)
-        former = self.renamed.get(name)
-        why = Reason("renamed", {"former": former}) if former else self._ending(answer)
+        why = self._other_name(name) or self._ending(answer)
         return BoardReport.because(name, ATTENTION, why) if why else BoardReport(name, OK)
 
     def _takes_updates(self, name: str, answer: Answer, told: BoardReport) -> TakesUpdates:
@@ -197,20 +205,27 @@ class _Judge:
     def _unprovisioned(self, answer: BoardStatus) -> Reason | None:
         if answer.interrupted:
             return Reason("interrupted")
-        if answer.configured:
-            return None
-        if kcm.is_empty(answer.missing_items):
+        if kcm.is_empty(answer.missing_items) and not answer.configured:
             return Reason("holds-no-credentials")
-        if answer.missing_items:
+        if answer.missing_items and not answer.configured:
             return Reason("lacks-credentials", {"items": ", ".join(answer.missing_items)})
-        return Reason("not-provisioned")
+        if answer.damaged_items:
+            return Reason("damaged", {"items": ", ".join(answer.damaged_items)})
+        return None if answer.configured else Reason("not-provisioned")
 
     def _copied(self, name: str) -> Reason | None:
-        device_id = self._device_id(name)
-        others = [other for other in self._claims.get(device_id or "", ()) if other != name]
-        return Copied(tuple(others[:MOST_NAMED]), f"device ID ({device_id})").reason if others else None
+        copy = self._identities.copies.get(name)
+        return copy.reason if copy else None
 
-    def _renamed(self) -> Iterator[tuple[str, str]]:
+    def _other_name(self, name: str) -> Reason | None:
+        former = self.renamed.get(name)
+        if former is None:
+            return None
+        shared = "ssh host key" if name in self._identities.renamed else "device ID"
+        return Reason("renamed", {"former": former, "shared": shared})
+
+    def _by_device_id(self) -> Iterator[tuple[str, str]]:
+        """Of boards whose former names nobody has now."""
         gone = {
             board.device_id: name
             for name, board in self._fleet.remembered.items()
@@ -245,6 +260,12 @@ class _Judge:
                         {"title": title, "days": days, "not_after": held["not_after"]},
                     )
         return None
+
+
+def _sighting(name: str, answer: Answer) -> Sighting:
+    if isinstance(answer, BoardStatus):
+        return Sighting(name, tuple(answer.host_keys), answer.device_id)
+    return Sighting(name)
 
 
 def _with_the_clients_word(told: BoardReport, answer: BoardStatus) -> BoardReport:

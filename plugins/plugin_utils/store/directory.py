@@ -16,6 +16,7 @@ from pathlib import Path
 from .durable_file import LITTER
 from .errors import StoreError, disk_errors, unusable
 
+LOCK = ".lock"
 LOCK_SECONDS = 60.0
 
 
@@ -72,6 +73,24 @@ class Directory:
             self._lock_depth = 0
             os.close(descriptor)
 
+    @contextlib.contextmanager
+    def settled(self) -> Iterator[None]:
+        """Nobody is writing within it, `ansible-vault rekey` under the lock included, which replaces a file by removing
+        it first. One who keeps the lock for LOCK_SECONDS is not waited for any longer."""
+        descriptor = None
+        if not self._lock_depth:
+            # Where there is none, nobody has written; and who may only read the store need not be let in.
+            with contextlib.suppress(OSError):
+                descriptor = os.open(self.path / LOCK, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            if descriptor is not None:
+                with contextlib.suppress(OSError):
+                    _taken(descriptor, fcntl.LOCK_SH)
+            yield
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
     def _remove_litter(self) -> None:
         """Temporary files of killed writers; under the lock, there is no other kind."""
         with contextlib.suppress(OSError):
@@ -80,25 +99,19 @@ class Directory:
                     os.unlink(self.path / file)
 
     def _lock(self) -> int:
-        path = self.path / ".lock"
+        path = self.path / LOCK
         with disk_errors(path):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             if self._shared and os.fstat(descriptor).st_uid == os.geteuid():
                 os.fchmod(descriptor, 0o660)
-            deadline = time.monotonic() + LOCK_SECONDS
-            while True:
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    return descriptor
-                except BlockingIOError:
-                    if time.monotonic() > deadline:
-                        raise StoreError(
-                            f"The store {self.path} has been locked by another process for "
-                            f"{LOCK_SECONDS:.0f} seconds. `fuser -v {path}` shows which one.",
-                            path=str(self.path),
-                        ) from None
-                    time.sleep(0.02)
+            if not _taken(descriptor, fcntl.LOCK_EX):
+                raise StoreError(
+                    f"The store {self.path} has been locked by another process for "
+                    f"{LOCK_SECONDS:.0f} seconds. `fuser -v {path}` shows which one.",
+                    path=str(self.path),
+                )
+            return descriptor
         except OSError as error:
             os.close(descriptor)
             raise unusable(path, None, f"cannot be locked: {error.strerror}") from error
@@ -165,6 +178,19 @@ class Directory:
                 f"has the mode {stat.S_IMODE(status.st_mode):04o}, so a team cannot share it. "
                 f"Run `chmod 2770 {self.path}`, and give it the team's group with chgrp."
             )
+
+
+def _taken(descriptor: int, operation: int) -> bool:
+    """Whether the lock, of that kind, could be taken within LOCK_SECONDS. Raises OSError where there can be none."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
 
 
 def _group_name(group: int) -> str:

@@ -3,8 +3,9 @@
 """A directory of Ansible Vault files, one per credential.
 
 What touches the disk is vault text only. A file is replaced as a whole or not at all, and is on the
-disk when ``write`` returns; writers wait for each other; readers never have to wait. What a file
-is, is written inside it, so that a renamed or swapped file is noticed.
+disk when ``write`` returns; writers wait for each other. Who reads an entry waits for them only when it is not there
+or not whole, since `ansible-vault rekey`, under the same lock, removes a file before it writes it anew. What a file is,
+is written inside it, so that a renamed or swapped file is noticed.
 """
 
 from __future__ import annotations
@@ -97,9 +98,11 @@ class Store:
 
         Raises StoreError when the entry is damaged, not what its name says, or opened by no secret.
         """
-        path = self.path(kind, name)
-        text = self._text(path, name)
-        return None if text is None else self._entry(kind, path, text, name)[1]
+        with contextlib.suppress(StoreError):
+            if (found := self._read(kind, name)) is not None:
+                return found
+        with self._disk.settled():
+            return self._read(kind, name)
 
     def has(self, kind: type, name: str) -> bool:
         """Whether there is such an entry, also one that cannot be read."""
@@ -117,12 +120,12 @@ class Store:
             return text is not None and self._document(type(entry), path, text, name) == document
 
         # Looked at first without the lock, for which the store would have to be writable.
-        seen = self._text(path, name)
-        if is_held(seen):
-            return False
+        with contextlib.suppress(StoreError):
+            if is_held(self._text(path, name)):
+                return False
         with self.locked():
             old_text = self._text(path, name)
-            if old_text != seen and is_held(old_text):
+            if is_held(old_text):
                 return False
             is_first = old_text is None and not self.try_secret()
             plain = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True).encode()
@@ -159,8 +162,9 @@ class Store:
             raise StoreError(
                 f"The vault secret that a new entry would get (vault id {self._vault.chosen_id()!r}) opens none of the "
                 f"{tried} entries of the store {self.directory}, so nothing is written with it. Was it mistyped, or is "
-                "it another store's? With several vault IDs, vault_id chooses one. To use a second secret in a store, "
-                "write the entry with a secret that the store knows, then run `ansible-vault rekey` on that file.",
+                "it another store's? With several vault IDs, vault_id (in the role: provision_pelion_vault_id) chooses "
+                "one. To use a second secret in a store, write the entry with a secret that the store knows, then run "
+                "`ansible-vault rekey` on that file.",
                 path=str(self.directory),
             )
         self._vault.chosen_id()
@@ -208,19 +212,21 @@ class Store:
 
     def names(self, kind: type) -> list[str]:
         """The names of all entries of that kind. Raises StoreError when a very long one cannot be read."""
-        return sorted(name or self._long_name(kind, path) for path, name in self._files(kind))
+        with self._disk.settled():
+            return sorted(name or self._long_name(kind, path) for path, name in self._files(kind))
 
     def entries(self, kind: type[T], only: str | None = None) -> list[EntryFile[T]]:
         """All entries of that kind, or the one called ``only``; the unusable ones with what is wrong with them."""
-        files = self._files(kind) if only is None else [(self.path(kind, only), only)]
         found: list[EntryFile[T]] = []
-        for path, name in files:
-            try:
-                text = self._text(path, name or path.name)
-                if text is not None:
-                    found.append(EntryFile(path, *self._entry(kind, path, text, name)))
-            except StoreError as error:
-                found.append(EntryFile(path, name, None, error))
+        with self._disk.settled():
+            files = self._files(kind) if only is None else [(self.path(kind, only), only)]
+            for path, name in files:
+                try:
+                    text = self._text(path, name or path.name)
+                    if text is not None:
+                        found.append(EntryFile(path, *self._entry(kind, path, text, name)))
+                except StoreError as error:
+                    found.append(EntryFile(path, name, None, error))
         return found
 
     def path(self, kind: type, name: str) -> Path:
@@ -235,6 +241,11 @@ class Store:
         return self._disk.locked()
 
     # --- entries ---
+
+    def _read(self, kind: type[T], name: str) -> T | None:
+        path = self.path(kind, name)
+        text = self._text(path, name)
+        return None if text is None else self._entry(kind, path, text, name)[1]
 
     def _text(self, path: Path, name: str) -> bytes | None:
         if not self._disk.is_there():
@@ -255,11 +266,13 @@ class Store:
 
     def _vault_texts(self) -> Iterator[bytes]:
         """The vault texts of all entries; what is damaged proves nothing of a secret."""
-        for path in sorted(self.directory.glob("[!.]*.yml")) if self._disk.is_there() else ():
-            with contextlib.suppress(StoreError):
-                text = self._text(path, path.name) or b""
-                if text.startswith(VAULT_HEADER) and not is_conflict(text):
-                    yield text
+        texts = []
+        if self._disk.is_there():
+            with self._disk.settled():
+                for path in sorted(self.directory.glob("[!.]*.yml")):
+                    with contextlib.suppress(StoreError):
+                        texts.append(self._text(path, path.name) or b"")
+        yield from (text for text in texts if text.startswith(VAULT_HEADER) and not is_conflict(text))
 
     def _files(self, kind: type) -> list[tuple[Path, str | None]]:
         """The entries' files with the names that they stand for; None where only the content tells the name."""

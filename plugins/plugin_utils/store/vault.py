@@ -104,10 +104,10 @@ class Vault:
             found_id, secret = match_encrypt_secret(self._secrets, encrypt_vault_id=wanted)
             return str(found_id), secret
         except AnsibleError as error:
-            setting = "vault_id" if self._vault_id else "vault_encrypt_identity"
+            setting = "vault_id, in the role provision_pelion_vault_id" if self._vault_id else "vault_encrypt_identity"
             raise VaultError(
                 f"No vault secret with the id {wanted!r} ({setting}) was given to this run (it has: {', '.join(ids)}). "
-                f"Give it with --vault-id {wanted}@SOURCE, or choose another {setting}."
+                f"Give it with --vault-id {wanted}@SOURCE, or choose another ID."
             ) from error
 
     def _open(self, text: bytes) -> tuple[bytes, str | None, Any]:

@@ -6,15 +6,16 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleFallbackNotFound
-from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 
 from ..errors import PelionError
 from ..libraries import require_libraries
+from .kept_results import keep
+from .turns import takes_turns
 
 API_KEY_VARIABLES = ("PELION_API_KEY", "MBED_CLOUD_SDK_API_KEY")
 
@@ -48,7 +49,9 @@ class Action(ActionBase):  # type: ignore[misc]  # Ansible has no types
             result.update(failed=True, msg=str(error), **error.facts)
         if self._warnings:
             result["warnings"] = result.get("warnings", []) + self._warnings
-        cleaned: dict[str, Any] = remove_values(result, validation._no_log_values)
+        cleaned: dict[str, Any] = without(validation._no_log_values, result)
+        if not takes_turns():  # else it is part of another task's result
+            keep((str(self._task_vars.get("inventory_hostname")), str(self._task._uuid)), cleaned)
         return cleaned
 
     @abstractmethod
@@ -84,6 +87,18 @@ def api_key() -> str:
         if name in _taken:
             return _taken[name]
     raise AnsibleFallbackNotFound
+
+
+def without(secrets: Collection[str], value: Any) -> Any:
+    """``value`` with stars in the place of the ``secrets`` in its texts."""
+    if isinstance(value, Mapping):
+        return {without(secrets, key): without(secrets, item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without(secrets, item) for item in value]
+    if isinstance(value, str):
+        for secret in sorted(filter(None, secrets), key=len, reverse=True):
+            value = value.replace(secret, "********")
+    return value
 
 
 def plain(value: Any) -> Any:

@@ -17,6 +17,7 @@ from typing import Any
 
 from ..discovery.ssh import pinned
 from ..fleet.host_keys import HostKeys
+from .turns import others_turn
 
 _DEFAULT_PORT = 22
 _OFF = frozenset({"false", "no", "off"})
@@ -69,15 +70,16 @@ class SshSettings:
         """From `ssh -G`, with the arguments that Ansible gives, in its order. Raises SshSettingsError."""
         command = [str(connection.get_option("ssh_executable")), "-G", *_arguments(connection)]
         try:
-            ended = subprocess.run(
-                [*command, str(connection.get_option("host"))],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=_TIMEOUT,
-                check=False,
-            )
+            with others_turn():
+                ended = subprocess.run(
+                    [*command, str(connection.get_option("host"))],
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    text=True,
+                    errors="replace",
+                    timeout=_TIMEOUT,
+                    check=False,
+                )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise SshSettingsError(f"`{command[0]} -G` cannot be run ({type(error).__name__})") from error
         if ended.returncode != 0:

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PelionError
+from ..fleet.reasons import FLEET_REASONS
 from ..store.places import find_places, write_places
 from ..store.store import Store
 from ..store.vault import Vault
 from .action import Action
+from .fleet_action import FleetAction
+from .role_variables import unknown_variable
 
 STORE_ARGUMENTS: dict[str, Any] = {
     "team_store": {"type": "path"},
@@ -34,11 +37,15 @@ class Stores:
     user: Store
 
 
-def open_stores(action: Action, arguments: dict[str, Any]) -> Stores:
+def open_stores(action: Action, arguments: dict[str, Any], *, only_read: bool = False) -> Stores:
     """The stores at the places that options, environment or ``~/.mbl-stores.json`` name.
 
-    A missing ``~/.mbl-stores.json`` is written with the first change of a store, and nothing before.
+    A missing ``~/.mbl-stores.json`` is written with the first change of a store, and nothing before. Warns of a team
+    store that is ``only_read`` and not where somebody said, and of variables that were meant to be the role's.
     """
+    # The role's own steps refuse the boards that have one.
+    if not isinstance(action, FleetAction) and (problem := unknown_variable(action._task_vars)):
+        action.warn(problem.message(FLEET_REASONS))
 
     def place(option: str) -> Path | None:
         value = arguments[option]
@@ -67,7 +74,10 @@ def open_stores(action: Action, arguments: dict[str, Any]) -> Stores:
                 )
 
     vault = Vault.of_this_run(action._loader, arguments["vault_id"])
-    return Stores(
+    stores = Stores(
         team=Store(places.team, vault, shared=True, warn=action.warn, before_change=note_places),
         user=Store(places.user, vault, warn=action.warn, before_change=note_places),
     )
+    if only_read and not places.by_default and not places.team.is_dir():
+        action.warn(f"Nothing is known of boards and credentials, since this is the team store: {stores.team.place}.")
+    return stores

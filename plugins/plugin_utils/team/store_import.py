@@ -4,10 +4,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..cloud.api_key import ApiKey
+from ..credentials.developer_credentials import DeveloperCredentials
+from ..credentials.rules import SERVER_URI, readable
+from ..credentials.update_resources import UpdateResources
 from ..store.store import Store
 from .mbl_cli_store import OldEntry, read_mbl_cli_store
 
@@ -54,12 +58,29 @@ def _take_over(old: OldEntry, team: Store, dry_run: bool) -> Takeover:
     if there is not None:
         if there.values == old.entry.values:
             return Takeover(old, "unchanged")
-        return Takeover(old, "refused", f"The team store already has a different entry {old.name!r} of that kind.")
+        return Takeover(old, "refused", _in_the_way(old, there, team.path(type(there), old.name)))
     if not dry_run:
         team.add(old.name, old.entry)
     else:
         team.try_secret()
     return Takeover(old, "imported")
+
+
+def _in_the_way(old: OldEntry, there: DeveloperCredentials | UpdateResources, path: Path) -> str:
+    """Why an entry is not taken over, and how it can be all the same."""
+    new = old.entry.values if old.entry else {}
+    names = sorted({*new, *there.values})
+    differing = [name for name in names if there.values.get(name) != new.get(name)]
+    uris = "" if SERVER_URI not in differing else f" ({_uri(there.values)} there, {_uri(new)} here)"
+    return (
+        f"The team store already has a different entry {old.name!r} of that kind. They differ in "
+        f"{', '.join(differing)}{uris}. To have this one instead, move {path} out of the team store and import again. "
+        "Keep that file: it may hold a key that is nowhere else."
+    )
+
+
+def _uri(values: Mapping[str, bytes]) -> str:
+    return repr(readable(values.get(SERVER_URI, b"")))
 
 
 def _take_key_over(key: str | None, api_host: str, user: Store, dry_run: bool) -> str:

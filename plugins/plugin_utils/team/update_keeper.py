@@ -64,19 +64,18 @@ class Renewal:
         try:
             return cls(before_days, parse_time(made_before) if made_before else None)
         except ValueError as error:
-            raise RecipeError(f"renew_if_made_before is {made_before!r}, which {error}.") from None
+            raise RecipeError("renew_if_made_before", f"is {made_before!r}, which {error}") from None
 
     def check(self, valid_days: int, now: datetime) -> None:
         """Raises RecipeError for what would make another certificate at each run."""
         if self.before_days is not None and self.before_days >= valid_days:
-            raise RecipeError(
-                f"renew_before_days is {self.before_days}, but a new certificate is valid for only {valid_days} "
-                "days (valid_days), so each run would replace it."
-            )
+            problem = f"is {self.before_days}, but a new certificate is valid for only {valid_days} days"
+            raise RecipeError("renew_before_days", f"{problem}, so each run would replace it", " (see valid_days)")
         if self.made_before is not None and self.made_before > now:
             raise RecipeError(
-                f"renew_if_made_before is {time_text(self.made_before)}, which is in the future (it is "
-                f"{time_text(now)} now): until then, each run would make another certificate."
+                "renew_if_made_before",
+                f"is {time_text(self.made_before)}, which is in the future (it is {time_text(now)} now): until then, "
+                "each run would make another certificate",
             )
 
     def is_ending(self, resources: UpdateResources, now: datetime) -> bool:

@@ -13,6 +13,8 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +112,7 @@ class BoardBox:
         self.client(REGISTERS)
         self._system = system
         self._process: subprocess.Popen[str] | None = None
+        self._tracer: list[str] = []
 
     def elsewhere(self, root: Path) -> BoardBox:
         """The board whose files are a copy of this one's, below ``root``."""
@@ -140,6 +143,15 @@ class BoardBox:
     def without(self, *commands: str) -> None:
         """Let ``commands`` fail, from the next boot on."""
         self._shim(dict.fromkeys(commands, "#!/bin/sh\nexit 1\n"))
+
+    def replaced(self, command: str, script: str) -> None:
+        """Let ``command`` be another one, at once."""
+        self._shim({command: script})
+        self.run("mount -o bind /shims /usr/sbin")
+
+    def in_place(self, command: str) -> None:
+        """Let ``command`` be itself again, at once."""
+        (self.root / "shims" / command).unlink()
 
     def cannot_bind(self) -> None:
         """Let no directory be mounted, as on a kernel that does not allow it, from the next boot on."""
@@ -213,7 +225,7 @@ case $read in *'{words}'*) {then} ;; esac
         self.power_off()
         return self.boot()
 
-    def run(self, program: str) -> str:
+    def run(self, program: str, _seconds: float = TIMEOUT) -> str:
         """What `/bin/sh` prints that gets ``program`` on its standard input, as over ssh."""
         with self.open_shell() as shell:
             try:
@@ -223,13 +235,25 @@ case $read in *'{words}'*) {then} ;; esac
                 raise
         return output.decode(errors="replace")
 
+    @contextmanager
+    def traced(self, trace: Path) -> Iterator[None]:
+        """Within it, a line for each process that the board's shell and its children start goes into ``trace``.
+
+        The end of all of them is waited for.
+        """
+        self._tracer = ["strace", "-f", "-qq", "-o", str(trace), "-e", "trace=fork,vfork,clone,clone3,execve"]
+        try:
+            yield
+        finally:
+            self._tracer = []
+
     def open_shell(self) -> subprocess.Popen[bytes]:
         """A `/bin/sh` on the board, that reads its standard input."""
         assert self._process
         first = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()[0]
         user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
         return subprocess.Popen(
-            ["nsenter", "--target", first, "--mount", "--pid", "--root", "--wd", *user, "/bin/sh"],
+            [*self._tracer, "nsenter", "--target", first, "--mount", "--pid", "--root", "--wd", *user, "/bin/sh"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -240,8 +264,8 @@ case $read in *'{words}'*) {then} ;; esac
         names = """awk '/^Name:/ { name = $2 } /^State:/ && $2 != "Z" { print name }' /proc/[0-9]*/status 2>/dev/null"""
         return self.run(names).split()
 
-    def board(self, lock_timeout: int = 0, **options: Any) -> Board:
-        return Board(self.run, lock_timeout=lock_timeout, **options)
+    def board(self, lock_timeout: int = 0, board_timeout: int = TIMEOUT, **options: Any) -> Board:
+        return Board(self.run, lock_timeout=lock_timeout, board_timeout=board_timeout, **options)
 
     def files(self) -> list[str]:
         """What is in /config/user."""

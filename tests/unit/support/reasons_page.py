@@ -28,6 +28,7 @@ Made by tests/unit/support/reasons_page.py: change the tables, not this page.
 Why a board is not in order, as a code for scripts. A report has it as `code` of each board in `fleet.json` and
 `fleet.csv`, and as the type of a failure in `fleet.junit.xml`; the result of a task that failed has it as `reason`.
 The facts that texts name, in *italics* here, are beside it: `facts` in `fleet.json`, `reason_facts` in a result.
+*text* is the message itself, and not repeated there.
 Whether a board takes updates is told by codes of its own, in `takes_updates` of `fleet.json`.
 A code keeps its meaning. Later versions may have more.
 """

@@ -17,9 +17,12 @@ CODE = "\n".join(line for line in PROGRAM.splitlines() if not line.lstrip().star
 
 
 def test_every_key_that_it_says_is_in_the_table_and_no_other() -> None:
-    said = {first or second for first, second in re.findall(r'\bsay(?:_each_line)? (?:"([^"]+)"|([a-z-]+))', CODE)}
-    said.discard("$1")  # say_each_line itself
-    patterns = {"content-$name": {"content-FILE"}, "utility$question": {f"utility{each}" for each in questions()}}
+    said = {
+        first or second
+        for first, second in re.findall(r'\bsay(?:_each_line|_each_line_of|_octets)? (?:"([^"]+)"|([a-z-]+))', CODE)
+    }
+    said.discard("$1")  # those functions themselves
+    patterns = {"head-$copy-$name": {"head-COPY-FILE"}, "utility$question": {f"utility{each}" for each in questions()}}
     assert set().union(*(patterns.get(key, {key}) for key in said)) == set(ANSWERS)
 
 

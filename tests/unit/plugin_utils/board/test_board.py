@@ -22,12 +22,12 @@ ITEM_BYTES = Items({name: f"value of {name}".encode() for name in ITEMS})
 
 
 def board_saying(answer: str, programs: list[str] | None = None) -> Board:
-    def run(program: str) -> str:
+    def run(program: str, _seconds: float) -> str:
         if programs is not None:
             programs.append(program)
         return answer
 
-    return Board(run, lock_timeout=1, now=lambda: 1799999900.2)
+    return Board(run, lock_timeout=1, board_timeout=1, now=lambda: 1799999900.2)
 
 
 def lines(**values: str) -> str:
@@ -45,7 +45,8 @@ def test_a_report_becomes_a_board() -> None:
         + lines(time="1800000000", uptime="1000.50", client_start="90000", kcm_digest="d1")
         + lines(utility__get_pelion_status="0", space="/config/user 300 rw", kernel="5.4.0 armv7l")
         + 'mbl:image=NAME="MBL"\nmbl:image=VERSION="0.10.0"\nmbl:device=kcm=d1\nmbl:device=device_id=remembered\n'
-        + f"mbl:content-{kcm.file_name(kcm.UPDATE_CERTIFICATE)}={octal}\n"
+        + f"mbl:certificate={kcm.file_name(kcm.DEVELOPER_CERTIFICATE)} 2\n"
+        + f"mbl:certificate={kcm.file_name(kcm.UPDATE_CERTIFICATE)} {len(stored)}\nmbl:octets=001 002 {octal}\n"
         + "mbl:item-file=yF8c_T0h\nmbl:item-file=97LymtR#\nmbl:record=fingerprint=f1\nmbl:record=kcm=d1\n"
         + "mbl:status=Querying device status... \nmbl:status=Device is configured correctly.\n"
         + lines(done="yes")
@@ -74,7 +75,7 @@ def test_a_report_becomes_a_board() -> None:
         (lines(error="locked", detail="77", done="yes"), "locked", "process 77"),
         (lines(error="utility", detail="Failed", undone="yes", done="yes"), "utility", "is as it was before"),
         (lines(utility_code="139", error="utility", undone="yes"), "utility-ended", "signal 11; with a full"),
-        (lines(utility_timeout="9", utility_code="137", error="utility"), "utility-ended", "more than 9 seconds"),
+        (lines(utility_timeout="9", utility_code="137", error="utility"), "utility-ended", "when the 9 seconds for"),
         (lines(utility_code="1", error="utility", detail="Failed to store"), "utility", "refused the credentials"),
         (lines(time="1"), "cut-off", "Run again"),
     ],

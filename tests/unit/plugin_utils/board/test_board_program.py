@@ -8,7 +8,6 @@ import pytest
 from board_box import DEVICE_ID, BoardBox
 from board_samples import FIRST, SECOND, holds, inject
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError
 
 
@@ -102,9 +101,7 @@ FAILURES = {
 
 @pytest.mark.parametrize("way", ["beside", "journal"])
 @pytest.mark.parametrize("failure", FAILURES)
-def test_a_failing_injection_leaves_the_old_set(
-    box: BoardBox, failure: str, way: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failing_injection_leaves_the_old_set(box: BoardBox, failure: str, way: str) -> None:
     inject(box.board(), FIRST, "not-yet")
     box.run("cp -a /config/user/pal/BACKUP /tmp/former")
     if way == "journal":
@@ -113,10 +110,9 @@ def test_a_failing_injection_leaves_the_old_set(
     before = box.content()
     script, reason = FAILURES[failure]
     box.utility(f"pal=/config/user/pal\n{script}")
-    with monkeypatch.context() as patches, pytest.raises(BoardError, match="is as it was before") as raised:
-        if failure == "it does not end":
-            patches.setattr(f"{Board.__module__}.UTILITY_TIMEOUT", 2)
-        inject(box.board(), SECOND)
+    seconds = 4 if failure == "it does not end" else 60
+    with pytest.raises(BoardError, match="is as it was before") as raised:
+        inject(box.board(board_timeout=seconds), SECOND)
     facts = raised.value.facts
     assert (facts["reason"], facts["undone"], facts["changed"]) == (reason, True, False)
     assert box.content() == before

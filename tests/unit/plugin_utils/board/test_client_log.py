@@ -57,7 +57,7 @@ def test_a_device_id_is_checked_where_it_is_read(value: str) -> None:
     log = ClientLog.of(lines("Client registered", f"Device Id: {value}"))
     assert log.device_id is None
     assert log.registered is False
-    assert "names a device ID that is not valid" in log.error
+    assert "names a device ID that is not 32 hexadecimal digits" in log.error
 
 
 def test_lines_of_another_time_tell_no_state_but_when_it_registered() -> None:
@@ -81,6 +81,20 @@ def test_a_line_in_another_form_tells_nothing() -> None:
         ClientLog.of(["Client registered? no", "Device Id", "", "\x00\xff", "9999-99-99T99:99:99+9999 x"])
         == ClientLog()
     )
+
+
+@pytest.mark.parametrize(
+    ("stamp", "at"),
+    [
+        ("0001-01-01T00:00:00+0000", "0001-01-01T00:00:00Z"),
+        ("9999-12-31T23:59:59+0000", "9999-12-31T23:59:59Z"),
+        ("0001-01-01T00:00:00+1400", None),
+        ("9999-12-31T23:59:59-1400", None),
+    ],
+)
+def test_the_first_and_the_last_year_are_times_too(stamp: str, at: str | None) -> None:
+    log = ClientLog.of([f"{stamp} tracing.c [INFO][mbl ]: Client registered"])
+    assert (log.registered, log.registered_at) == (True, at)
 
 
 @given(st.lists(st.text()), st.floats(allow_nan=False) | st.none())

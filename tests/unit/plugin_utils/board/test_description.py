@@ -28,6 +28,7 @@ FULL = Inspection(
     has_utility=False,
     files=(kcm.file_name(kcm.LWM2M_SERVER_URI),),
     certificates={kcm.DEVELOPER_CERTIFICATE: CERTIFICATE},
+    damaged=("mbed.Manufacturer (BACKUP)",),
     kcm_digest="d" * 64,
     record={"kcm": "d" * 64, "developer_certificate": "f" * 64},
     status_code=3,
@@ -47,20 +48,20 @@ FULL = Inspection(
 
 @pytest.mark.parametrize("found", [FULL, Inspection(has_utility=True)])
 def test_a_status_is_read_as_it_was_written(found: Inspection) -> None:
-    status = BoardStatus.of(found)
+    status = BoardStatus.of(found, ["SHA256:k"])
     assert BoardStatus.from_json(json.loads(json.dumps(status.to_json()))) == status
 
 
 def test_each_field_says_something_of_a_board_that_has_it() -> None:
     """So that none is forgotten on the way through JSON."""
-    status, nothing = BoardStatus.of(FULL), BoardStatus(configured=True)
+    status, nothing = BoardStatus.of(FULL, ["SHA256:k"]), BoardStatus(configured=True)
     alike = {field.name for field in fields(BoardStatus) if getattr(status, field.name) == getattr(nothing, field.name)}
     assert alike == {"has_utility", "update_certificate", "registered_since_injection"}
 
 
 def test_the_fields_are_those_that_the_module_documents() -> None:
     documented = MODULE.read_text().partition('RETURN = r"""')[2].partition('"""')[0]
-    assert {field.name for field in fields(BoardStatus)} == yaml.safe_load(documented).keys()
+    assert {field.name for field in fields(BoardStatus)} | {"failure"} == yaml.safe_load(documented).keys()
 
 
 def test_what_never_came_to_ask_the_board_is_not_a_status() -> None:

@@ -38,11 +38,12 @@ def _cut_connection(box: BoardBox, moment: float) -> BoardError | None:
     texts: list[str] = []
     found = box.board().inspect(may_change=True)
 
-    def keep(text: str) -> str:
+    def keep(text: str, _seconds: float) -> str:
         texts.append(text)
         return "mbl:done=yes\n"
 
-    Board(keep, lock_timeout=0).inject(SECOND, found_digest=found.kcm_digest, bootstrap="as-is", registration_timeout=5)
+    board = Board(keep, lock_timeout=0, board_timeout=60)
+    board.inject(SECOND, found_digest=found.kcm_digest, bootstrap="as-is", registration_timeout=5)
     with box.open_shell() as shell:
         assert shell.stdin
         shell.stdin.write(texts[0].encode())
@@ -75,9 +76,8 @@ def _signal_program(name: str) -> Strike:
 def _break_utility(end: str) -> Strike:
     def strike(box: BoardBox, moment: float) -> BoardError | None:
         box.utility(f"$genuine --provision & usleep {int(moment * 20000)}; kill -9 $!; wait; {end}")
-        with pytest.MonkeyPatch.context() as patches, pytest.raises(BoardError) as raised:
-            patches.setattr(f"{Board.__module__}.UTILITY_TIMEOUT", 2)
-            inject(box.board(), SECOND)
+        with pytest.raises(BoardError) as raised:
+            inject(box.board(board_timeout=4), SECOND)
         box.mend_utility()
         return raised.value
 

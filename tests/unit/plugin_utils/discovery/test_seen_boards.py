@@ -29,6 +29,17 @@ def test_boards_are_remembered_until_they_were_away_too_long(tmp_path: Path) -> 
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["boards.json"]
 
 
+def test_a_board_that_was_given_up_is_missed_no_longer(tmp_path: Path) -> None:
+    seen_boards = SeenBoards(tmp_path / "boards.json")
+    seen_boards.forget(["a"])
+    assert not (tmp_path / "boards.json").exists()
+    seen_boards.note([board("a"), board("B"), board("c")])
+    seen_boards.forget(["a", "b", "unknown"])
+    assert set(seen_boards.recall()) == {"c"}
+    seen_boards.note([board("a")])
+    assert set(seen_boards.recall()) == {"a", "c"}
+
+
 @pytest.mark.parametrize("text", ["", "[]", "7", '{"a": 7}', '{"a": "never"}', "{"])
 def test_a_damaged_file_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "boards.json").write_text(text)

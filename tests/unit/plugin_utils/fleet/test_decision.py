@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -476,6 +477,37 @@ def test_a_board_without_the_utility_is_refused_alone(cloud: Cloud, store: Store
     have(cloud, store)
     decision = deciding({"a": FRESH, "b": Inspection(has_utility=False)})
     assert set(reasons(decision)) == {"b"}
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        UpdateWish("update"),
+        UpdateWish("update", vendor_id="x", class_id="y"),
+        UpdateWish("update", vendor_id="0" * 32, class_id="0" * 32),
+        UpdateWish("update", vendor_domain="nodot", device_class="c"),
+        UpdateWish("update", vendor_domain=f"{'long' * 20}.com", device_class="c"),
+        UpdateWish("update", vendor_domain="example.com"),
+        UpdateWish("update", private_key_src="key.pem"),
+        UpdateWish("update", vendor_domain="example.com", device_class="c", vendor_id="0" * 32, class_id="0" * 32),
+        *(
+            UpdateWish("update", vendor_domain="example.com", device_class="c", replace=True, **renewal)
+            for renewal in (
+                {"renew_before_days": 99999},
+                {"renew_if_made_before": "9999-01-01"},
+                {"renew_if_made_before": "yesterday"},
+            )
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_wish_names_the_role_s_variables(store: Store, wish: UpdateWish) -> None:
+    member = Member("a", replace(WISHES, update=wish), FRESH)
+    problem = read_stock(store, None, lambda path: None, [member]).updates[wish].problem
+    assert problem and problem.code == "update-wish"
+    text = problem.facts["text"]
+    assert "provision_pelion_" in text and text.endswith(".")
+    options = "src|private_key_src|vendor_domain|device_class|vendor_id|class_id|renew_[a-z_]+|valid_days|subject"
+    assert not re.findall(rf"(?<!\w)(?:{options})\b", text), text
 
 
 def test_a_certificate_of_the_cloud_that_the_store_lacks_is_fetched(

@@ -44,6 +44,10 @@ def test_a_renamed_board_keeps_its_device() -> None:
     with pytest.raises(PelionError, match=r"today says that it is its device.*provision"):
         leaving(["board-1"], MEMORY, {"today": ONE}, ["today"])
     assert leaving(["board-1"], MEMORY, {"other": TWO}, ["other"]).devices == {"board-1": ONE}
+    known = {"board-1": Remembered(("SHA256:k",), ONE, "bench", "2026-11-01T00:00:00Z")}
+    with pytest.raises(PelionError, match="today has its ssh host key"):
+        leaving(["board-1"], known, {"today": None}, ["today"], {"today": ["SHA256:k"]})
+    assert leaving(["board-1"], known, {}, ["other"], {"other": ["SHA256:k", "SHA256:o"], "silent": []}).devices
     assert "off-line" in leaving(["board-1"], MEMORY, {"off-line": None}, ["off-line"]).notes[0]
 
 
@@ -53,3 +57,6 @@ def test_a_misspelt_name_is_an_error_that_suggests_no_living_board() -> None:
     assert "board-1?" not in str(caught.value)
     with pytest.raises(PelionError, match=r"Did you mean board-1\?"):
         leaving(["board-11"], MEMORY, {}, ["board-2"])
+    with pytest.raises(PelionError, match=r"Did you mean seen-1\?"):
+        leaving(["sen-1"], MEMORY, {}, ["board-2"], seen=["seen-1"])
+    assert leaving(["seen-1"], MEMORY, {}, ["board-2"], seen=["seen-1"]).devices == {}

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from paper_fleet import KEY, WISHES, PaperFleet
 
-from ansible_collections.pelion.mbl.plugins.action.pelion_fleet_ask import unknown_variable, wishes_of
 from ansible_collections.pelion.mbl.plugins.action.pelion_fleet_check import ActionModule as Check
 from ansible_collections.pelion.mbl.plugins.action.pelion_fleet_decide import require_one_team
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
@@ -50,6 +49,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.work import NOT_I
 from ansible_collections.pelion.mbl.plugins.plugin_utils.reasons import Kind, Reason
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.task.injecting import bring_to
+from ansible_collections.pelion.mbl.plugins.plugin_utils.task.role_variables import unknown_variable, wishes_of
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.update_keeper import NotRenewableError
 
 CERTIFICATES = 2
@@ -86,7 +86,9 @@ def refused(*members: Member, stock: Stock | None = None) -> list[Reason]:
 def raised(act: Callable[[], Any]) -> list[Reason]:
     with pytest.raises(PelionError) as caught:
         act()
-    return [Reason(caught.value.facts["reason"], caught.value.facts["reason_facts"])]
+    facts = caught.value.facts
+    # A text is not repeated beside itself.
+    return [Reason(facts["reason"], facts["reason_facts"] or {"text": str(caught.value)})]
 
 
 def of(*found: Any) -> list[Reason]:
@@ -176,6 +178,7 @@ CASES: dict[str, Callable[[], list[Reason]]] = {
     "no-new-bootstrap": lambda: proof(CLAIM, bootstrapped_timestamp=CLAIM.bootstrapped_at),
     "injected-not-registered": lambda: unregistered(NEWCOMER),
     "reconnected-not-registered": lambda: unregistered(HOLDER, reasons=(), reconnect=True),
+    "bad-answer": lambda: [odd_answer().problem],
     "store": lambda: refused(HOLDER, stock=BROKEN),
     "cloud": lambda: [reason_of(ApiError("The API did not answer."))],
     "credentials": lambda: [reason_of(CredentialError("URI", "bench", "scheme", "is not coaps"))],
@@ -207,6 +210,7 @@ WORK_CASES: dict[str, Callable[[], list[Reason]]] = {
     "no-record": differing,
     "other-injected": lambda: differing(record={"fingerprint": "other"}),
     "kcm-changed": lambda: differing(**BY_ANOTHER),
+    "damaged-items": lambda: differing(damaged=("mbed.Manufacturer (BACKUP)",)),
     "lacks-certificate": differing,
     "holds-other-certificate": lambda: differences(HOLDER.board, ITEMS_HELD),
     "lacks-items": lambda: differing(files=differing_files()),
@@ -238,7 +242,8 @@ def test_each_code_is_yielded_and_its_facts_make_its_sentences(code: str) -> Non
         assert reason.message(FLEET_REASONS) == message
         assert reason.common_message(FLEET_REASONS)
         error = failure(reason)
-        assert (str(error), error.facts) == (message, {"reason": code, "reason_facts": reason.facts})
+        facts = {name: fact for name, fact in reason.facts.items() if name != "text"}
+        assert (str(error), error.facts) == (message, {"reason": code, "reason_facts": facts})
 
 
 @pytest.mark.parametrize("code", WORK_REASONS)
@@ -297,11 +302,21 @@ def test_answers_and_parts_survive_the_way_from_task_to_task() -> None:
     unasked = Unasked(Reason("no-names"))
     assert answer_of(travelled(unasked.to_json())) == unasked
     assert answer_of({"failed": True, "msg": "unreachable"}) is None
+    assert odd_answer() == Unasked(Reason("bad-answer")), "and the others are decided for"
     for part in (
         Part(refused=Reason("no-names")),
         Part(dev_cert="bench", update_resources="u", reconnect=Reason("device-state", {"state": "bootstrapped"})),
     ):
         assert Part.from_json(travelled(part.to_json())) == part
+
+
+def odd_answer() -> Unasked:
+    """Of a board whose certificate ends at no time."""
+    held = {**(HOLDER.board.update_certificate or {}), "not_before": "2026-01-01T00:00:00Z", "not_after": "950-01-01"}
+    board = replace(HOLDER.board, certificates={**HOLDER.board.certificates, kcm.UPDATE_CERTIFICATE: held})
+    answer = answer_of(travelled(Answer(HOLDER.wishes, {}, board).to_json()))
+    assert isinstance(answer, Unasked)
+    return answer
 
 
 def travelled(document: dict[str, Any]) -> dict[str, Any]:

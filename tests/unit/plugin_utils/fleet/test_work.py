@@ -60,6 +60,8 @@ def test_a_fresh_board_is_injected() -> None:
         ({"record": {}}, "no-record"),
         ({"record": {**GOOD.record, "fingerprint": "0"}}, "other-injected"),
         ({"kcm_digest": "changed by another tool"}, "kcm-changed"),
+        ({"kcm_digest": "changed by damage", "damaged": ("mbed.Manufacturer (BACKUP)",)}, "damaged-items"),
+        ({"damaged": ("mbed.BootstrapServerURI (WORKING)",)}, "damaged-items"),
         ({"certificates": {**GOOD.certificates, kcm.UPDATE_CERTIFICATE: None}}, "lacks-certificate"),
         (
             {"certificates": {**GOOD.certificates, kcm.UPDATE_CERTIFICATE: describe_certificate(b"x")}},

@@ -17,6 +17,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.report.endings import (
     endings,
     unchecked_text,
 )
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.failure import Failure
 from ansible_collections.pelion.mbl.plugins.plugin_utils.times import time_text
 
 NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)
@@ -108,8 +109,16 @@ def test_a_certificate_in_several_places_is_one_sentence() -> None:
 
 
 def test_boards_that_did_not_answer_are_named_with_why_once() -> None:
-    said = {"a": "No route.", "b": "No route.", "c": "No room."}
-    assert unchecked_text(said) == [
-        "a, b did not answer, so their certificates were not checked: No route.",
+    failures = {
+        "a": Failure("ssh: fe80::1: Connection refused", unreachable=True),
+        "b": Failure("ssh: fe80::2: Connection refused", unreachable=True),
+        "c": Failure("No room."),
+        "d": None,
+    }
+    assert unchecked_text(failures) == [
         "c did not answer, so its certificates were not checked: No room.",
+        "d did not answer, so its certificates were not checked: It was not asked.",
+        "a, b did not answer, so their certificates were not checked: They are on the network, but take no ssh "
+        "connections.",
     ]
+    assert "fe80::1: Connection refused." in unchecked_text({"a": failures["a"]})[0]

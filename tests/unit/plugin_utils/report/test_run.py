@@ -38,6 +38,18 @@ def test_each_board_has_its_own_outcome() -> None:
     assert (report.boards[2].reason, report.success) == ("No room for it.", False)
 
 
+def test_a_failure_that_a_task_returns_is_one() -> None:
+    run = Run("check_certificates")
+    run.begin_batch(["a", "b"])
+    run.succeeded("a", {"changed": False})
+    run.succeeded("b", {"changed": False, "failure": {"msg": "ssh: Connection refused", "unreachable": True}})
+    report = run.report(NOW)
+    assert [(board.outcome, board.code) for board in report.boards] == [
+        ("ok", ""),
+        ("unreachable", "connection-refused"),
+    ]
+
+
 def test_each_board_that_is_not_in_order_has_a_code() -> None:
     run = Run("provision")
     run.begin_batch(["a", "b", "c", "d", "e"])
@@ -179,7 +191,6 @@ def test_a_board_that_has_a_part_is_in_order_when_that_is_done() -> None:
         run.succeeded(name, {"changed": False, "wishes": {}})
     assert outcomes(run.report(NOW)) == {"a": "not_reached", "b": "not_reached"}
     run.decided({"parts": {"a": {}}, "absent": []})
-    run.succeeded("a", {"changed": False, "include": "work.yml"})
     assert outcomes(run.report(NOW)) == {"a": "not_reached", "b": "ok"}
     run.succeeded("a", {"changed": True})
     assert outcomes(run.report(NOW)) == {"a": "changed", "b": "ok"}

@@ -106,6 +106,8 @@ def test_what_is_not_a_status_is_refused_by_its_board(result: Any) -> None:
         (answer(interrupted=True), [device()], "interrupted", {}),
         (answer(configured=False, missing_items=ALL_ITEMS), [], "holds-no-credentials", {}),
         (answer(configured=False, missing_items=["a", "b"]), [], "lacks-credentials", {"items": "a, b"}),
+        (answer(damaged_items=["a (BACKUP)", "b (WORKING)"]), [], "damaged", {"items": "a (BACKUP), b (WORKING)"}),
+        (answer(configured=False, damaged_items=["a (WORKING)"]), [], "damaged", {"items": "a (WORKING)"}),
         (answer(configured=False), [], "not-provisioned", {}),
         (answer(device_id=None), [device()], "device-id-unknown", {}),
         (answer(), [], "device-gone", {}),
@@ -116,6 +118,7 @@ def test_what_is_not_a_status_is_refused_by_its_board(result: Any) -> None:
         ({}, [], "not-asked", {}),
         ({"failed": True, "msg": "Full.", "reason": "no-space"}, [], "no-space", {}),
         ({"unreachable": True, "msg": "No route to host"}, [], "no-route", {}),
+        ({"failure": {"unreachable": True, "msg": "No route to host"}}, [], "no-route", {}),
         (answer(), [device()], "", {}),
     ],
 )
@@ -176,6 +179,52 @@ def test_a_renamed_board_is_neither_missing_nor_to_be_removed() -> None:
     assert report.success
     after = replace(fleet, remembered={"today": fleet.remembered["before"]}, roster=[])
     assert [board.outcome for board in status_report(after, Terms(NOW), playbook="status").boards] == ["ok"]
+
+
+def test_a_board_is_known_by_its_host_key_whatever_its_client_says() -> None:
+    """Its client does not run, so it says no device ID."""
+    fleet = Fleet(
+        {"today": read_answer(answer(device_id=None, host_keys=[KEY]))},
+        inventory=["today"],
+        remembered={"before": Remembered((KEY,), ID, "bench", "2026-11-01T00:00:00Z")},
+        devices=[device()],
+    )
+    report = status_report(fleet, Terms(NOW), playbook="status")
+    assert [(board.name, board.code, board.device_id) for board in report.boards] == [("today", "renamed", ID)]
+    assert "the same ssh host key" in report.boards[0].reason
+
+
+def test_boards_that_swapped_names_are_told_as_renamed() -> None:
+    other = KEY.replace("k", "o")
+    fleet = Fleet(
+        {
+            "a": read_answer(answer(device_id="2" * 32, host_keys=[other])),
+            "b": read_answer(answer(host_keys=[KEY])),
+        },
+        remembered={
+            "a": Remembered((KEY,), ID, "bench", "2026-11-01T00:00:00Z"),
+            "b": Remembered((other,), "2" * 32, "bench", "2026-11-01T00:00:00Z"),
+        },
+        devices=[device(), device(id="2" * 32)],
+    )
+    report = status_report(fleet, Terms(NOW), playbook="status")
+    told = {board.name: (board.code, board.facts) for board in report.boards}
+    assert told == {
+        "a": ("renamed", {"former": "b", "shared": "ssh host key"}),
+        "b": ("renamed", {"former": "a", "shared": "ssh host key"}),
+    }
+
+
+def test_a_board_with_another_host_key_is_not_the_remembered_one() -> None:
+    fleet = Fleet(
+        {"a": read_answer(answer(device_id=None, host_keys=[KEY.replace("k", "o")]))},
+        remembered={"a": Remembered((KEY,), ID, "bench", "2026-11-01T00:00:00Z")},
+        devices=[device()],
+    )
+    report = status_report(fleet, Terms(NOW), playbook="status")
+    assert (report.boards[0].code, report.boards[0].device_id) == ("device-id-unknown", None)
+    [warning] = report.warnings
+    assert "host keys have changed" in warning and ": a." in warning
 
 
 def test_expected_boards_that_the_inventory_lacks_are_missing_by_name() -> None:

@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -629,6 +630,48 @@ def test_a_lock_that_is_not_released(store: Store, monkeypatch: pytest.MonkeyPat
             other.write("x", Note("y"))
         assert other.read(Note, "x") == Note("x")  # readers do not wait
     assert other.write("x", Note("y"))
+
+
+def test_a_rekey_under_the_lock_is_waited_for(store: Store) -> None:
+    """It removes each file before it writes it anew."""
+    store.write("x", Note("x"))
+    path = store.path(Note, "x")
+    torn = f"mv {path} {path}.away; echo begun; read line; printf 1 >{path}; sleep 0.3; mv {path}.away {path}"
+    command = ["flock", store.directory / ".lock", "sh", "-c", torn]
+    for read in (
+        lambda: store.read(Note, "x") == Note("x"),
+        lambda: [found.entry for found in store.entries(Note)] == [Note("x")],
+        lambda: store.names(Note) == ["x"],
+        store.try_secret,
+        lambda: not store.write("x", Note("x")),
+    ):
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as rekey:
+            assert rekey.stdin and rekey.stdout and rekey.stdout.readline() == "begun\n"
+            timer = threading.Timer(0.2, lambda: (rekey.stdin.write("\n"), rekey.stdin.flush()))
+            timer.start()
+            assert read()
+        timer.join()
+
+
+def test_reads_beside_the_real_rekey(store: Store, tmp_path: Path) -> None:
+    for number in range(5):
+        store.write(f"note {number}", Note(str(number)))
+    for name in ("default", "new"):
+        (tmp_path / name).write_text(f"secret of {name}")
+    rekey = [
+        *("flock", store.directory / ".lock", "ansible-vault", "rekey"),
+        *("--vault-password-file", tmp_path / "default", "--new-vault-password-file", tmp_path / "new"),
+        *store.directory.glob("*.yml"),
+    ]
+    reader = Store(store.directory, a_vault("default", "new"), shared=True)
+    with subprocess.Popen(rekey, stdout=subprocess.DEVNULL) as running:
+        while running.poll() is None:
+            for number in range(5):
+                assert reader.read(Note, f"note {number}") == Note(str(number))
+            assert [found.error for found in reader.entries(Note)] == [None] * 5
+    assert running.returncode == 0
+    with pytest.raises(StoreError, match="cannot be opened"):
+        store.read(Note, "note 0")
 
 
 IN_NAMESPACE = ["unshare", "--mount", "--map-root-user"]

@@ -210,6 +210,22 @@ def test_a_uri_that_may_be_out_of_a_comment_is_told(old: Old) -> None:
     assert any(f"{rules.SERVER_URI} is {chosen.decode()!r}" in repair for repair in entry.repairs)
 
 
+def test_what_was_imported_with_a_wrong_uri_can_be_imported_again(old: Old, stores: tuple[Store, Store]) -> None:
+    """As earlier versions did."""
+    wrong = URI.replace(b"bootstrap.", b"udp-bootstrap.")
+    old.add("bench", developer_values(SERVER_URI=wrong))
+    team, _user = stores
+    team.write("bench", DeveloperCredentials(developer_values(SERVER_URI=wrong), "bench"))
+    [entry] = taken(old, stores).entries
+    assert entry.result == "refused" and entry.reason
+    assert f"differ in {rules.SERVER_URI} ({wrong.decode()!r} there, {URI.decode()!r} here)" in entry.reason
+    path = team.path(DeveloperCredentials, "bench")
+    assert f"move {path} out of the team store and import again" in entry.reason
+    shutil.move(path, team.directory.parent)
+    [entry] = taken(old, stores).entries
+    assert entry.result == "imported"
+
+
 def test_what_has_ended_is_told(old: Old, stores: tuple[Store, Store]) -> None:
     ended = a_certificate(end=NOW - timedelta(days=1))
     old.add("bench", developer_values(DEVICE_CERTIFICATE=ended))
@@ -271,7 +287,8 @@ def test_nothing_in_the_store_is_overwritten(old: Old, stores: tuple[Store, Stor
     old.add("bench", developer_values())
     outcome = taken(old, stores)
     assert not outcome.changed and outcome.api_key == "refused"
-    assert outcome.entries[0].reason == "The team store already has a different entry 'bench' of that kind."
+    reason = outcome.entries[0].reason
+    assert reason and reason.startswith("The team store already has a different entry 'bench' of that kind.")
     assert team.read(DeveloperCredentials, "bench") == known
 
 

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: pelion_fleet_prove
-short_description: Prove with the Device Directory that boards are registered (internal to the role)
+module: pelion_fleet_conclude
+short_description: Prove that boards are registered, and say what became of each (internal to the role)
 version_added: 0.2.0
 author:
   - The pelion.mbl contributors (@pelion)
@@ -17,12 +17,32 @@ description:
   - Waits until the Device Directory has every board that was changed as registered, under the developer certificate
     that it was given and with a bootstrap of its own where it had to bootstrap.
   - Boards that are proven are remembered in the file C(fleet.json) of the team store.
-  - Does not fail for boards that are not proven, but names them, so that each can fail by itself.
+  - Does not fail for boards that are not proven or were refused, but has the result with which each is to fail by
+    itself, in M(pelion.mbl.pelion_fleet_tell).
 options:
+  asked:
+    description: What M(pelion.mbl.pelion_fleet_ask) returned, by board.
+    type: dict
+    required: true
+  parts:
+    description: The boards' parts, RV(pelion.mbl.pelion_fleet_decide#module:parts).
+    type: dict
+    required: true
   carried_out:
     description: What M(pelion.mbl.pelion_fleet_carry_out) returned, by board.
     type: dict
-    required: true
+    default: {}
+  told:
+    description: Boards whose own tasks have told what became of them.
+    type: list
+    elements: str
+    default: []
+  tell:
+    description: Which boards are to be told of. With V(concerned), only those that failed, were not reached or were
+      changed.
+    type: str
+    choices: [every, concerned]
+    default: every
   verify:
     description: Whether to ask the cloud. Without, boards are taken at their word.
     type: bool
@@ -49,25 +69,32 @@ seealso:
 
 EXAMPLES = r"""
 - name: Ask the Device Directory for all boards at once
-  pelion.mbl.pelion_fleet_prove:
-    carried_out: "{{ dict(ansible_play_batch | zip(ansible_play_batch | map('extract', hostvars, 'carried_out'))) }}"
+  pelion.mbl.pelion_fleet_conclude:
+    asked: '{{ asked.boards }}'
+    parts: '{{ fleet.parts }}'
+    carried_out: '{{ carried_out.boards }}'
   run_once: true
-  register: proof
+  register: ended
 """
 
 RETURN = r"""
-proven:
-  description: The boards that are registered.
+boards:
+  description: What became of each board, as the result of a task of its own.
+  type: dict
+  returned: success
+  sample: {mbed-linux-os-9709: {changed: false}}
+tell:
+  description: The boards to tell of.
   type: list
   elements: str
   returned: success
   sample: [mbed-linux-os-9709]
-unproven:
-  description: The other boards that were changed, each with the reason as a code with its facts. As the part
-    V(refused), it makes M(pelion.mbl.pelion_fleet_carry_out) fail with it.
-  type: dict
+proven:
+  description: The boards that are registered, of those that were changed.
+  type: list
+  elements: str
   returned: success
-  sample: {}
+  sample: [mbed-linux-os-9709]
 takes_updates:
   description: Whether boards that are proven take updates, by board; if not, or if that is not
     known, with the reason as a code with its facts.

@@ -1,0 +1,16 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from typing import Any
+
+from ..plugin_utils.task.action import Action, plain
+
+
+class ActionModule(Action):
+    # The name of the variable, not its value: as an argument, all boards' results would be read for each board.
+    ARGUMENTS = {"results": {"type": "str", "required": True}}
+
+    def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        boards = self._task_vars[arguments["results"]]["boards"]
+        return dict(plain(boards[str(self._task_vars["inventory_hostname"])]))

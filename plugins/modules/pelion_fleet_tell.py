@@ -1,0 +1,53 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pelion_fleet_tell
+short_description: Give a board the result that a task for all boards has for it (internal to the role)
+version_added: 0.2.0
+author:
+  - The pelion.mbl contributors (@pelion)
+description:
+  - Only a board's own task counts for Ansible, in its recap, for C(rescue), for C(max_fail_percentage) and for whatever
+    reads its events. This one ends as the task for all boards says that it ended for the board.
+options:
+  results:
+    description: The name of the variable with the results, as a task with C(boards) in its result registered it.
+    type: str
+    required: true
+extends_documentation_fragment:
+  - pelion.mbl.attributes
+attributes:
+  check_mode:
+    support: full
+    details: This module changes nothing.
+  diff_mode:
+    support: full
+    details: Shows the difference that the result has.
+  idempotent:
+    support: N/A
+    details: This module changes nothing.
+seealso:
+  - module: pelion.mbl.pelion_fleet_at_once
+  - module: pelion.mbl.pelion_fleet_conclude
+"""
+
+EXAMPLES = r"""
+- name: Tell what became of each board
+  pelion.mbl.pelion_fleet_tell:
+    results: ended
+  run_once: '{{ not ended.tell }}'
+  when: inventory_hostname in ended.tell
+"""
+
+RETURN = r"""
+changed:
+  description: Whether the board was changed. The other results are the board's own as well.
+  type: bool
+  returned: always
+  sample: false
+"""
