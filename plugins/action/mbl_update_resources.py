@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..plugin_utils.credentials.signing_files import SigningFiles
+from ..plugin_utils.credentials.signing_key import key_in_token
 from ..plugin_utils.credentials.update_certificate import DEFAULT_VALID_DAYS, common_name, derive_ids, parse_id
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.given_files import GivenResources, read_update_resources
-from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores
+from ..plugin_utils.task.store_options import COLLECTION, STORE_ARGUMENTS, open_stores
 from ..plugin_utils.team.update_keeper import Renewal, UpdateKeeper
 
 
@@ -23,6 +25,7 @@ class ActionModule(Action):
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "src": {"type": "str"},
         "private_key_src": {"type": "str", "no_log": False},
+        "private_key_uri": {"type": "str"},
         "vendor_domain": {"type": "str"},
         "device_class": {"type": "str"},
         "vendor_id": {"type": "str"},
@@ -35,15 +38,17 @@ class ActionModule(Action):
         "warn_days": {"type": "int", "default": 30},
         "export_dir": {"type": "path"},
         "fingerprint": {"type": "str"},
+        "key_in_clear": {"type": "bool", "default": True},
         "force": {"type": "bool", "default": False},
     }
     RULES = {
         "mutually_exclusive": [
             ["src", "vendor_domain", "vendor_id"],
             ["src", "subject"],
+            ["private_key_src", "private_key_uri"],
         ],
         "required_together": [["vendor_domain", "device_class"], ["vendor_id", "class_id"]],
-        "required_by": {"private_key_src": ["src"], "fingerprint": ["export_dir"]},
+        "required_by": {"private_key_src": ["src"], "private_key_uri": ["src"], "fingerprint": ["export_dir"]},
     }
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -83,15 +88,29 @@ class ActionModule(Action):
         }
 
     def _given(self, arguments: dict[str, Any]) -> GivenResources | None:
-        src = arguments["src"]
-        return read_update_resources(self, src, arguments["private_key_src"]) if src else None
+        src, uri = arguments["src"], arguments["private_key_uri"]
+        if not src:
+            return None
+        given = read_update_resources(self, src, arguments["private_key_src"])
+        if not uri:
+            return given
+        key = key_in_token(uri, given.resources.der)
+        return GivenResources(replace(given.resources, private_key=key))
 
     def _signing_files(self, arguments: dict[str, Any]) -> SigningFiles | None:
         if not arguments["export_dir"]:
             return None
-        directory = Path(self._loader.path_dwim(arguments["export_dir"]))
+        given = arguments["export_dir"]
+        directory = Path(self._loader.path_dwim(given))
+        if not Path(given).is_absolute() and COLLECTION in directory.resolve().parents:
+            # The playbook is the collection's own, and the user is elsewhere.
+            directory = Path(given).absolute()
         return SigningFiles(
-            directory, arguments["vendor_domain"], arguments["device_class"], fingerprint=arguments["fingerprint"]
+            directory,
+            arguments["vendor_domain"],
+            arguments["device_class"],
+            fingerprint=arguments["fingerprint"],
+            signing_tool=None if arguments["key_in_clear"] else COLLECTION / "scripts/sign-update",
         )
 
 

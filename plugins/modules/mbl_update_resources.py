@@ -50,6 +50,14 @@ options:
       - Without it, the key is taken from one of these two files beside O(src), where it belongs to the certificate; a
         warning says so.
     type: str
+  private_key_uri:
+    description:
+      - Where the private key that belongs to O(src) is, as the URI of a key in a token behind PKCS#11 (RFC 7512), such
+        as V(pkcs11:token=fleet;object=update). The store keeps the URI, and the token signs wherever the collection
+        needs a signature. The key is tried at once.
+      - Whoever signs needs the Python library python-pkcs11, and names the token's PKCS#11 module with the environment
+        variable E(PELION_PKCS11_MODULE), and a file with the PIN with E(PELION_PKCS11_PIN_FILE).
+    type: str
   vendor_domain:
     description:
       - A domain of the vendor, such as V(example.com), of which the vendor id is derived as by manifest-tool 1.x's
@@ -110,8 +118,16 @@ options:
         manifest-dev-tool 2.x (C(.manifest-dev-tool)).
       - The key is written in clear, with the mode 0600. Nothing is overwritten. A file that is there and differs is an
         error that names it.
-      - A relative path is relative to the playbook.
+      - A new directory gets the mode 0700. One into which others may look, or which is in a git work tree, is refused.
+      - A relative path is relative to the playbook; in a playbook of this collection, to where the command was given.
     type: path
+  key_in_clear:
+    description:
+      - With O(export_dir), whether to write the key. With V(false), the settings for manifest-dev-tool 2.x name
+        C(scripts/sign-update) of this collection, which signs with the key of the team store, so that it is on no disk
+        in clear. There is nothing for manifest-tool 1.x then.
+    type: bool
+    default: true
   fingerprint:
     description:
       - With O(export_dir), write the files for the certificate with this SHA-256, or at least its first 16 hexadecimal

@@ -38,6 +38,7 @@ ORDER = [
     "pelion_dev_cert_info",
     "pelion_device_info",
     "mbl_update_resources",
+    "mbl_sign_update",
     "pelion_store_import",
     "pelion_store_info",
     "pelion_device",
@@ -99,6 +100,7 @@ def bench(own_lab: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Bench:
     pem = a_key(number=2).private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     files = {
         "devices.csv": bench.named("board,name\nmbed-linux-os-9709,gate\n").encode(),
+        "manifest.bin": b"a manifest",
         "update_default_resources.c": c_source(update_values()),
         ".update-certificates/default.key.pem": pem,
         **{

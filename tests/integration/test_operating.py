@@ -73,7 +73,7 @@ def test_the_state_of_the_fleet_as_files(bench: Bench) -> None:
     assert play.returncode == 2, play.output
     # Once, as a table and the counts below it, and not as a list of Ansible's.
     assert play.output.count("3 boards: 1 no answer, 1 missing, 1 in order") == 1
-    assert re.search(rf"^{name} .* registered +\S+ \(2\d{{3}}-", play.stderr, re.MULTILINE), play.stderr
+    assert re.search(rf"^{name} .* registered +yes +\S+ \(2\d{{3}}-", play.stderr, re.MULTILINE), play.stderr
     assert re.search(rf"^{gone} .* missing", play.stderr, re.MULTILINE), play.stderr
     assert f"Report: {bench.directory}/reports/fleet.html" in play.stderr
     report = bench.report()
@@ -110,7 +110,10 @@ def test_a_board_that_is_off_is_named_but_does_not_fail_the_run_of_the_others(be
     finally:
         bench.lists(bench.addresses)
     assert play.returncode == 0, play.output
-    assert "1 board: 1 in order\nNot in the inventory, though the team has provisioned them: " in play.stderr
+    assert (
+        "1 board: 1 in order\nTakes updates: 1 yes\nNot in the inventory, though the team has provisioned them: "
+        in play.stderr
+    )
     assert bench.report("others")["absent"] == others
 
 

@@ -17,6 +17,7 @@ from ..store.durable_file import replace_file
 from .c_errors import CSourceError
 from .manifest_tool import SIGNING_KEYS
 from .rules import CLASS_ID, UPDATE_CERTIFICATE, VENDOR_ID, CredentialError
+from .signing_key import is_in_token
 from .update_resources import UpdateResources
 
 C_FILE = "update_default_resources.c"
@@ -33,7 +34,8 @@ class SigningFiles:
 
     They are those of what update resources hold now, or of the certificate with the ``fingerprint`` (SHA-256, hex, at
     least its first 16 digits) that they hold or held. ``vendor_domain`` and ``device_class`` are noted for 1.x where
-    they are known; it needs only the ids. Nothing that is there already is changed.
+    they are known; it needs only the ids. With a ``signing_tool``, a program that signs with the key of a certificate,
+    no key is written, and nothing for 1.x, which needs one. Nothing that is there already is changed.
     """
 
     def __init__(
@@ -43,11 +45,13 @@ class SigningFiles:
         device_class: str | None = None,
         *,
         fingerprint: str | None = None,
+        signing_tool: Path | None = None,
     ) -> None:
         self._directory = directory
         self._vendor_domain = vendor_domain
         self._device_class = device_class
         self._fingerprint = fingerprint
+        self._signing_tool = signing_tool
 
     def require_possible(self, resources: UpdateResources) -> None:
         """Raise SigningFilesError when there is no such certificate, no key to write, no place, or a file that would be
@@ -59,11 +63,17 @@ class SigningFiles:
                 f"{held.fingerprint[:16]}… {resources.source} has none: it came from a C file. Give the key that "
                 "belongs to it with private_key_src."
             )
+        if is_in_token(held.private_key) and not self._signing_tool:
+            raise SigningFilesError(
+                f"The key for the certificate {held.fingerprint[:16]}… is in a token and cannot be written. Set "
+                "key_in_clear to false, for files that sign with it there."
+            )
         place = next(path for path in (self._directory, *self._directory.absolute().parents) if path.exists())
         if not place.is_dir():
             raise SigningFilesError(f"export_dir: {place} is not a directory.", path=str(place))
         if not os.access(place, os.W_OK | os.X_OK):
             raise SigningFilesError(f"export_dir: you may not write to {place}.", path=str(place))
+        self._require_private(place)
         for name, content in self._contents(held).items():
             found = self._content(name)
             if found is not None and not _says(name, found, content):
@@ -72,6 +82,22 @@ class SigningFiles:
                     f"{held.fingerprint[:16]}…, and is not overwritten. Move it away, or choose another export_dir.",
                     path=str(self._directory / name),
                 )
+
+    def _require_private(self, place: Path) -> None:
+        """``place`` is the directory, or the nearest one around it that is there."""
+        around = place.resolve()
+        tree = next((path for path in (around, *around.parents) if os.path.lexists(path / ".git")), None)
+        if tree:
+            raise SigningFilesError(
+                f"export_dir: {self._directory} is in the git work tree {tree}, where a key in clear is one commit "
+                "away from everybody who has a clone. Choose a directory outside it.",
+                path=str(tree),
+            )
+        if place == self._directory and place.stat().st_mode & 0o077:
+            raise SigningFilesError(
+                f"export_dir: others may look into {place}. Run chmod 700 for it, or choose a new directory.",
+                path=str(place),
+            )
 
     def write(self, resources: UpdateResources, *, dry_run: bool = False) -> list[str]:
         """Write what is not there; return the paths. Keys get the mode 0600, also one that is there, new directories
@@ -113,18 +139,22 @@ class SigningFiles:
         return held
 
     def _contents(self, resources: UpdateResources) -> dict[str, bytes]:
+        settings = {
+            "certificate": CERTIFICATES[1],
+            "class-id": resources.class_id.hex,
+            "key_file": KEYS[1],
+            "vendor-id": resources.vendor_id.hex,
+        }
         contents = {C_FILE: c_file(resources)}
-        contents |= dict.fromkeys(CERTIFICATES, resources.der)
-        contents |= dict.fromkeys(KEYS, resources.private_key or b"")
-        contents[".manifest_tool.json"] = self._settings_of_1x(resources)
-        contents[".manifest-dev-tool/dev.cfg.yaml"] = yaml.safe_dump(
-            {
-                "certificate": CERTIFICATES[1],
-                "class-id": resources.class_id.hex,
-                "key_file": KEYS[1],
-                "vendor-id": resources.vendor_id.hex,
-            }
-        ).encode()
+        if self._signing_tool:
+            # It is called with the key's name, which is here that of the certificate beside it.
+            settings |= {"key_file": resources.fingerprint, "signing-tool": str(self._signing_tool)}
+            contents[CERTIFICATES[1]] = resources.der
+        else:
+            contents |= dict.fromkeys(CERTIFICATES, resources.der)
+            contents |= dict.fromkeys(KEYS, resources.private_key or b"")
+            contents[".manifest_tool.json"] = self._settings_of_1x(resources)
+        contents[".manifest-dev-tool/dev.cfg.yaml"] = yaml.safe_dump(settings).encode()
         return contents
 
     def _settings_of_1x(self, resources: UpdateResources) -> bytes:

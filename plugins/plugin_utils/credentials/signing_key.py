@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..libraries import Absent, is_installed
 from .rules import CredentialError, load_certificate
+from .token_key import SCHEME, TokenKey
 
 if TYPE_CHECKING or is_installed("cryptography"):
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -59,9 +60,30 @@ def signing_key(content: bytes, source: str, certificate: bytes) -> bytes:
     return pem
 
 
+def is_in_token(private_key: bytes | None) -> bool:
+    """Whether that is no key, but says where it is."""
+    return private_key is not None and private_key.startswith(SCHEME.encode())
+
+
+def key_in_token(uri: str, certificate: bytes) -> bytes:
+    """The private key of ``certificate`` (DER) that ``uri`` names, as update resources keep it. It is tried. Raises
+    CredentialError, and TokenError."""
+    trial = b"whether the key belongs to the certificate"
+    try:
+        signature = TokenKey.of(uri).sign(trial)
+    except ValueError as error:
+        raise CredentialError(FIELD, uri, "URI", str(error)) from None
+    if not is_signed(certificate, trial, signature):
+        raise CredentialError(FIELD, uri, "pair", "does not belong to the certificate")
+    return uri.encode()
+
+
 def sign(private_key: bytes, content: bytes) -> bytes:
     """ECDSA with SHA-256 over ``content``, in DER, as a board's client checks it. ``private_key`` is PEM without a
-    password. Raises ValueError for what is no key of an elliptic curve."""
+    password, or the URI of a key in a token (see TokenKey). Raises ValueError for what is no key of an elliptic curve,
+    and TokenError."""
+    if is_in_token(private_key):
+        return TokenKey.of(private_key.decode()).sign(content)
     try:
         key = load_pem_private_key(private_key, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):

@@ -27,6 +27,8 @@ from .rules import (
     require,
     validity_notices,
 )
+from .signing_key import is_in_token
+from .token_key import TokenKey
 
 if TYPE_CHECKING or is_installed("cryptography"):
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
@@ -42,10 +44,10 @@ class UpdateResources(Certified):
     """The update certificate and the ids of a kind of device.
 
     ``values`` has the certificate's DER and the two ids of 16 bytes by the names of their C variables.
-    ``private_key`` (PEM) signs updates; None when the team does not have it. ``former`` are the resources
-    that this entry held before, the oldest first, themselves without former ones: boards that still carry an
-    older certificate take only updates for its ids that its key signed. ``source`` is how errors call all this.
-    ``made`` is when the certificate was made, where it was made here: it is dated back.
+    ``private_key`` signs updates: PEM, or the URI of a key in a token; None when the team does not have it. ``former``
+    are the resources that this entry held before, the oldest first, themselves without former ones: boards that still
+    carry an older certificate take only updates for its ids that its key signed. ``source`` is how errors call all
+    this. ``made`` is when the certificate was made, where it was made here: it is dated back.
     """
 
     KIND: ClassVar[str] = "update-resources"
@@ -82,6 +84,12 @@ class UpdateResources(Certified):
     def _require_rules(self) -> None:
         require(UPDATE_RULES, self.values, self.source)
         if self.private_key is None:
+            return
+        if is_in_token(self.private_key):
+            try:
+                TokenKey.of(self.private_key.decode())
+            except ValueError as error:
+                raise CredentialError("private_key", self.source, "URI", str(error)) from None
             return
         try:
             key = load_pem_private_key(self.private_key, password=None)

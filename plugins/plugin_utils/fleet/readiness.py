@@ -140,7 +140,9 @@ def _about_certificate(
         named = {"update_resources": signer.name, "fingerprint": signer.fingerprint}
         if signer.former:
             yield NO, Reason("former-certificate", named)
-        if signer.signs is None:
+        if signer.untried:
+            yield NOT_KNOWN, Reason("key-not-tried", {**named, "text": signer.untried})
+        elif signer.signs is None:
             yield NO, Reason("no-signing-key", named)
         elif not signer.signs:
             yield NO, Reason("key-does-not-sign", named)

@@ -242,8 +242,8 @@ READINESS_REASONS: Mapping[str, Kind] = MappingProxyType(
         "former-certificate": Kind(
             "It holds a former certificate of {update_resources!r} ({fingerprint:.16}…), so it takes no update that is "
             "signed with the present key.",
-            "Run pelion.mbl.provision for it. To send it an update before that, sign with the former key, "
-            "which pelion.mbl.mbl_update_resources exports (export_dir and fingerprint).",
+            "Run pelion.mbl.provision for it. To send it an update before that, sign with the former key: "
+            "pelion.mbl.export_signing with -e fingerprint=SHA256.",
             "They hold former certificates of update resources, so they take no updates that are signed with the "
             "present keys.",
         ),
@@ -290,6 +290,11 @@ READINESS_REASONS: Mapping[str, Kind] = MappingProxyType(
         "store-not-opened": Kind(
             "This run has no vault secret for the team store, so the signing keys were not looked at.",
             "Run again with the vault secret, such as with --ask-vault-pass.",
+        ),
+        "key-not-tried": Kind(
+            "The signing key of {update_resources!r} is in a token that could not be asked here. {text}",
+            "Run again where the token is, or rely on a proof by the board itself.",
+            "The signing keys of their update resources are in tokens that could not be asked here.",
         ),
         "store-not-whole": Kind(
             "Update resources in the team store cannot be read: they may be those that it holds.",

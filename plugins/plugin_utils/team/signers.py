@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ..credentials.signing_key import is_signed, sign
+from ..credentials.token_key import TokenError
 from ..credentials.update_resources import UpdateResources
 from ..store.store import Store
 
@@ -19,7 +20,7 @@ _TRIAL = b"whether the key signs for the certificate"
 class Signer:
     """A certificate (its SHA-256) of the update resources ``name``, and the ids (32 hexadecimal digits) of the boards
     that hold it. ``signs`` tells whether the team's key signs for it, None when the team has no key of it. ``former``
-    is one that the entry held before."""
+    is one that the entry held before. ``untried`` says why its key, which is in a token, could not be tried."""
 
     name: str
     fingerprint: str
@@ -28,18 +29,25 @@ class Signer:
     not_after: datetime
     signs: bool | None = None
     former: bool = False
+    untried: str = ""
 
     @classmethod
     def of(cls, name: str, resources: UpdateResources, *, former: bool = False) -> Signer:
         """Tries the key."""
+        untried = ""
+        try:
+            signs = _signs(resources)
+        except TokenError as error:
+            signs, untried = None, str(error)
         return cls(
             name,
             resources.fingerprint,
             resources.vendor_id.hex,
             resources.class_id.hex,
             resources.not_after,
-            _signs(resources),
+            signs,
             former,
+            untried,
         )
 
 
@@ -57,14 +65,18 @@ class Signers:
         found: dict[str, Signer] = {}
         for signer in sorted(_signers(entries), key=lambda signer: signer.former):
             first = found.setdefault(signer.fingerprint, signer)
-            if first.signs is None and signer.signs is not None:
-                found[signer.fingerprint] = replace(first, signs=signer.signs)
+            if first.signs is None and (signer.signs is not None or signer.untried):
+                found[signer.fingerprint] = replace(first, signs=signer.signs, untried=signer.untried)
         return cls(found, whole)
 
     @property
     def without_key(self) -> dict[str, str]:
         """The names of the update resources whose key the team does not have, by their certificates' fingerprints."""
-        return {signer.fingerprint: signer.name for signer in self.by_fingerprint.values() if signer.signs is None}
+        return {signer.fingerprint: signer.name for signer in self._keyless}
+
+    @property
+    def _keyless(self) -> Iterator[Signer]:
+        return (s for s in self.by_fingerprint.values() if s.signs is None and not s.untried)
 
 
 def read_signers(store: Store) -> Signers:

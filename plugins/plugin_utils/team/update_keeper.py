@@ -12,6 +12,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ..credentials.rules import UPDATE_CERTIFICATE, CredentialError
+from ..credentials.signing_key import is_in_token
 from ..credentials.update_certificate import (
     DEFAULT_SUBJECT,
     DEFAULT_VALID_DAYS,
@@ -139,6 +140,7 @@ class UpdateKeeper:
             source = "store" if wanted == stored or not given else "file"
             overdue = self._overdue(given, renewal, now)
             if wanted is None or (not given and renewal.is_due(wanted, now)):
+                self._require_key_here(wanted)
                 source = "made"
                 if self._dry_run:
                     planned = _planned(recipe, stored)
@@ -270,6 +272,15 @@ class UpdateKeeper:
         if renewal.is_too_old(given):
             raise NotRenewableError(text)
         return [f"{text} The present one ends on {given.not_after:%Y-%m-%d}."]
+
+    def _require_key_here(self, stored: UpdateResources | None) -> None:
+        """Raises NotRenewableError for one whose key was made in a token: the next one should be as safe."""
+        if stored and is_in_token(stored.private_key):
+            raise NotRenewableError(
+                f"The update resources {self._name!r} are to get a new certificate, but their key is in a token, and "
+                "none is made there. Make the next one with your token's own tools, and give its C file with src, "
+                "private_key_uri and replace."
+            )
 
     def _check(self, wanted: UpdateResources, from_file: bool, now: datetime, warn_days: int) -> list[str]:
         try:

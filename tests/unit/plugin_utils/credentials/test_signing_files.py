@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 import stat
 import subprocess
@@ -17,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from credential_samples import update_values
+from manifest_tools import a_tool, pyenv
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.manifest_tool import find_signing_key
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.signing_files import (
@@ -31,39 +30,11 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_cert
 )
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
 
-TOOLS = Path(__file__).resolve().parents[4] / ".build" / "manifest-tool"
 IDS = derive_ids("example.com", "model1")
 
 
 def resources() -> UpdateResources:
     return make_update_resources(Recipe(*IDS, "CN=example.com", 90))
-
-
-def a_tool(version: str, pythons: list[str]) -> Path:
-    """The directory of the programs of that manifest-tool; skips, with the reason, when it is not to be had."""
-    place = TOOLS / version
-    TOOLS.mkdir(parents=True, exist_ok=True)
-    with open(TOOLS / f"{version}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        said = "no suitable Python"
-        for python in [] if (place / "ready").exists() else filter(shutil.which, pythons):
-            shutil.rmtree(place, ignore_errors=True)
-            if subprocess.run([python, "-m", "venv", str(place)], capture_output=True, check=False).returncode:
-                continue
-            install = [str(place / "bin" / "pip"), "install", "-q", f"manifest-tool=={version}"]
-            run = subprocess.run(install, capture_output=True, text=True, check=False)
-            if not run.returncode:
-                (place / "ready").touch()
-                break
-            said = run.stderr[-300:]
-    if not (place / "ready").exists():
-        pytest.skip(f"LEFT OUT: manifest-tool {version} cannot be installed here: {said}")
-    return place / "bin"
-
-
-def pyenv(*versions: str) -> list[str]:
-    root = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
-    return [str(path / "bin" / "python") for version in versions for path in sorted(root.glob(f"{version}.*"))]
 
 
 @pytest.fixture(scope="session")
@@ -113,6 +84,57 @@ def test_manifest_tool_2_signs_with_what_is_exported(tmp_path: Path, run: Callab
     SigningFiles(other).write(resources())
     wrong = [tool_2 / "manifest-tool", "parse", "-c", other / ".manifest-dev-tool/dev.cert.der", "manifest"]
     assert subprocess.run(list(map(str, wrong)), cwd=tmp_path, capture_output=True, check=False).returncode
+
+
+@pytest.mark.parametrize("name", ["work/signing", "work/new/signing"])
+def test_keys_in_clear_are_not_written_into_a_git_work_tree(tmp_path: Path, name: str) -> None:
+    (tmp_path / "work/.git").mkdir(parents=True)
+    (tmp_path / "work/signing").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to(tmp_path / "work")
+    for directory in (tmp_path / name, tmp_path / name.replace("work", "link")):
+        with pytest.raises(SigningFilesError, match="in the git work tree"):
+            SigningFiles(directory).write(resources())
+    assert not list(tmp_path.rglob("*.pem"))
+    # A worktree's or a submodule's .git is a file.
+    (tmp_path / "work/.git").rmdir()
+    (tmp_path / "work/.git").write_text("gitdir: elsewhere")
+    with pytest.raises(SigningFilesError, match="in the git work tree"):
+        SigningFiles(tmp_path / name).write(resources())
+
+
+def test_a_directory_that_others_may_look_into_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir(mode=0o755)
+    with pytest.raises(SigningFilesError, match=r"others may look into .*chmod 700"):
+        SigningFiles(tmp_path / "open").write(resources())
+    assert not list((tmp_path / "open").iterdir())
+    SigningFiles(tmp_path / "open/new").write(resources())
+    assert stat.S_IMODE((tmp_path / "open/new").stat().st_mode) == 0o700
+
+
+def test_with_a_signing_tool_no_key_is_written(tmp_path: Path, run: Callable[..., str], tool_2: Path) -> None:
+    """The tool is called with the certificate's fingerprint, and what it makes is the manifest's signature."""
+    made = resources()
+    assert made.private_key
+    tool = tmp_path / "sign"
+    key = tmp_path / "elsewhere.pem"
+    key.write_bytes(made.private_key)
+    tool.write_text(
+        f'#!/bin/sh\n[ "$1 $2" = "sha256 {made.fingerprint}" ] && openssl dgst -sha256 -sign {key} -out "$4" "$3"\n'
+    )
+    tool.chmod(0o700)
+    place = tmp_path / "signing"
+    written = SigningFiles(place, signing_tool=tool).write(made)
+    assert len(written) == 3
+    assert not any(b"PRIVATE KEY" in Path(path).read_bytes() for path in written)
+    assert SigningFiles(place, signing_tool=tool).write(made) == []
+    with pytest.raises(SigningFilesError, match=r"dev\.cfg\.yaml differs"):
+        SigningFiles(place).write(made)
+    (tmp_path / "payload").write_bytes(b"firmware")
+    create = ["create-v1", "-u", "http://h/p", "-p", str(tmp_path / "payload"), "-o", str(tmp_path / "manifest")]
+    command = [str(tool_2 / "manifest-dev-tool"), *create]
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stdout + done.stderr
+    run(tool_2 / "manifest-tool", "parse", "-c", place / ".manifest-dev-tool/dev.cert.der", "manifest")
 
 
 def test_reads_what_manifest_tool_1_writes(tmp_path: Path, run: Callable[..., str], tool_1: Path) -> None:

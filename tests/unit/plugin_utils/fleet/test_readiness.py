@@ -79,6 +79,7 @@ def test_a_board_of_which_all_is_as_it_should_be_takes_updates() -> None:
         ({"known": signers(former=True)}, NO, "former-certificate"),
         ({"known": signers(signs=None)}, NO, "no-signing-key"),
         ({"known": signers(signs=False)}, NO, "key-does-not-sign"),
+        ({"known": signers(signs=None, untried="No module.")}, NOT_KNOWN, "key-not-tried"),
         ({"known": signers(not_after=NOW)}, NO, "certificate-ended"),
         ({"known": signers(not_after=NOW + timedelta(days=29))}, NO, "certificate-ends"),
         ({"known": signers(not_after=NOW + timedelta(days=30))}, YES, ""),
