@@ -9,7 +9,7 @@ from typing import Any
 from ..plugin_utils.credentials.update_resources import UpdateResources
 from ..plugin_utils.errors import PelionError
 from ..plugin_utils.fleet.identity import Identities
-from ..plugin_utils.fleet.memory import read_fleet, remember
+from ..plugin_utils.fleet.memory import note_update_proofs, read_fleet, remember
 from ..plugin_utils.fleet.part import Part
 from ..plugin_utils.fleet.proof import Claim, Proof, prove, takes_updates
 from ..plugin_utils.fleet.reasons import failure
@@ -81,8 +81,9 @@ class ActionModule(FleetAction):
             if name not in proof.unproven
         }
         try:
-            injected = {name for name in proven if claims[name].injected}
+            injected = {name for name, claim in claims.items() if claim.injected}
             remember(stores.team, proven, identities.former_names(proven), injected)
+            note_update_proofs(stores.team, dict.fromkeys(injected - proven.keys()))
         except PelionError as error:
             self.warn(str(error))
         signers = self._signers(stores.team, {claims[name].update_resources for name in proven})

@@ -29,6 +29,7 @@ ORDER = [
     "pelion_fleet_carry_out",
     "pelion_fleet_conclude",
     "pelion_fleet_info",
+    "pelion_update_proof",
     "pelion_fleet_name",
     "pelion_fleet_report",
     "pelion_fleet_merge",
