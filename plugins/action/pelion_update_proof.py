@@ -10,7 +10,7 @@ from ..plugin_utils.board.description import BoardStatus
 from ..plugin_utils.credentials.update_resources import UpdateResources
 from ..plugin_utils.errors import PelionError
 from ..plugin_utils.fleet.memory import Remembered, note_update_proofs, read_fleet
-from ..plugin_utils.fleet.proving import Candidate, Inquiry, Verdict, inquire, proofs_of
+from ..plugin_utils.fleet.proving import Candidate, Inquiry, Verdict, inquire, proofs_of, proven_by_log
 from ..plugin_utils.fleet.readiness import Holding
 from ..plugin_utils.reasons import Reason
 from ..plugin_utils.report.failure import Failure
@@ -33,6 +33,7 @@ class ActionModule(Action):
         "counterpart": {"type": "bool", "default": False},
         "again": {"type": "bool", "default": False},
         "require": {"type": "dict"},
+        "log": {"type": "list", "elements": "dict", "default": []},
     }
     RULES = {
         "mutually_exclusive": [["boards", "require"]],
@@ -41,7 +42,7 @@ class ActionModule(Action):
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
         if arguments["require"] is not None:
-            return _require(arguments["require"])
+            return self._require(arguments)
         if arguments["timeout"] < 1:
             raise PelionError(f"timeout is {arguments['timeout']}, but must be at least 1 second.")
         answers = answers_of(arguments["boards"])
@@ -69,6 +70,19 @@ class ActionModule(Action):
                     note_update_proofs(stores.team, dict(proofs_of(said)))
                     verdicts |= said
         return self._result(inquiry, verdicts, remembered, counterpart=arguments["counterpart"])
+
+    def _require(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Fails for a board that did not prove it, with its reason as the task's."""
+        board = arguments["require"]
+        if board.get("outcome") == "proven":
+            return {"changed": False}
+        if proof := proven_by_log(board, arguments["log"], datetime.now(timezone.utc)):
+            if not self.check_mode:
+                team = open_stores(self, arguments, only_read=True).team
+                note_update_proofs(team, {str(self._task_vars["inventory_hostname"]): proof})
+            return {"changed": True}
+        facts = {name: board[name] for name in ("reason", "reason_facts", "outcome", "result") if name in board}
+        raise PelionError(str(board.get("message") or "The board was not asked."), **facts)
 
     def _result(
         self,
@@ -110,11 +124,3 @@ def _told(verdict: Verdict) -> dict[str, Any]:
 
 def _proven_at(remembered: Remembered | None) -> str | None:
     return remembered.update_proof.proven_at if remembered and remembered.update_proof else None
-
-
-def _require(board: Mapping[str, Any]) -> dict[str, Any]:
-    """Fails for a board that did not prove it, with its reason as the task's."""
-    if board.get("outcome") == "proven":
-        return {"changed": False}
-    facts = {name: board[name] for name in ("reason", "reason_facts", "outcome", "result") if name in board}
-    raise PelionError(str(board.get("message") or "The board was not asked."), **facts)

@@ -53,8 +53,17 @@ options:
   require:
     description:
       - What an earlier call returned for one board, of RV(boards). The task fails when that board is not proven, with
-        its reason. Nothing else is done.
+        its reason.
     type: dict
+  log:
+    description:
+      - With O(require), what the board's own log says of updates since it was asked, of
+        RV(pelion.mbl.mbl_pelion_status#module:update_answers).
+      - Boards of MBL 0.5 answer with numbers that mean several things. If the log of one says which it was (520), the
+        board is proven, and remembered as such.
+    type: list
+    elements: dict
+    default: []
   warn_days:
     description: Boards whose update certificate ends within so many days are not asked.
     type: int
@@ -71,7 +80,6 @@ extends_documentation_fragment:
 notes:
   - Each campaign counts against what the account may start, which is 200 a month for free accounts. Commercial ones may
     need a token for each board; whether a refused update uses it up is not known.
-  - Boards of MBL 0.5 answer with numbers that mean several things. Their log tells more.
 seealso:
   - module: pelion.mbl.mbl_pelion_status
   - module: pelion.mbl.mbl_update_resources

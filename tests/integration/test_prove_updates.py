@@ -144,6 +144,18 @@ def test_a_canary_that_cannot_be_believed_stops_the_rest(
     assert left(provisioned) == []
 
 
+def test_an_early_client_is_proven_by_its_log(provisioned: Fleet, prove: Prove, home: Path) -> None:
+    board = provisioned.boards[0]
+    provisioned.on(board, "echo 2.0.1 >/etc/lab/client-release; systemctl restart mbl-cloud-client")
+    eventually(lambda: provisioned.on(board, f"grep -c 'Client registered' {LOG}") == "2\n")
+    alone = prove("-e", f"boards={board}")
+    assert alone.returncode != 0 and "mean several things" in " ".join(alone.output.split())
+    assert proofs(home)[board] is None
+    both = prove("-e", f"boards={board}", "-e", "witness=board")
+    assert both.returncode == 0, both.output
+    assert proofs(home)[board]
+
+
 # --- what a board holds is not what it was found to hold
 
 

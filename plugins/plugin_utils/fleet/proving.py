@@ -27,7 +27,7 @@ from .identity import MOST_NAMED, Copied
 from .probing import Told, Warn, is_left_over, occupied, remove_left_overs, send_probe, updating
 from .readiness import YES, Holding, Terms, readiness
 from .update_proof import UpdateProof
-from .update_results import PROVEN, reason_for
+from .update_results import LOGGED, PROVEN, reason_for
 
 LONGEST_UPDATE = timedelta(days=8)
 """Clients try for up to seven days to fetch an update."""
@@ -243,3 +243,13 @@ def proofs_of(verdicts: Mapping[str, Verdict]) -> Iterator[tuple[str, UpdateProo
     for board, verdict in verdicts.items():
         if verdict.asked and (verdict.outcome in ("proven", "refused") or verdict.result == PROVEN):
             yield board, verdict.proof
+
+
+def proven_by_log(verdict: Mapping[str, Any], log: Iterable[Mapping[str, Any]], now: datetime) -> UpdateProof | None:
+    """The proof of a board whose answer means several things, as ``verdict`` (see Verdict.to_json) has it, and whose
+    ``log`` since it was asked (``code`` of each of its words on updates) tells which of them it was; else None."""
+    facts = verdict.get("reason_facts") or {}
+    if verdict.get("reason") != "answer-ambiguous" or LOGGED not in [line.get("code") for line in log]:
+        return None
+    fingerprint, vendor_id, class_id = (str(facts.get(name)) for name in ("fingerprint", "vendor_id", "class_id"))
+    return UpdateProof(fingerprint, vendor_id, class_id, time_text(now) or "")

@@ -15,6 +15,8 @@ from ..reasons import Kind, Reason
 
 PROVEN = 221
 """Key, certificate, vendor and class are right, and only the timestamp is not. Given for nothing else."""
+LOGGED = 520
+"""What goes with it in the board's log, of all clients."""
 AMBIGUOUS = 15
 """What 2.0.1 says to the same, and to much else."""
 

@@ -42,6 +42,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.proving import (
     Verdict,
     inquire,
     proofs_of,
+    proven_by_log,
 )
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.readiness import Holding, Terms
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.update_proof import UpdateProof, standing_proofs
@@ -448,6 +449,22 @@ def test_a_damaged_proof_is_a_damaged_file(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace('"update_proof": null', '"update_proof": {"fingerprint": 1}'))
     with pytest.raises(PelionError, match=r"fleet\.json"):
         read_fleet(store)
+
+
+def test_the_log_tells_what_an_early_client_means(cloud: Cloud) -> None:
+    (device,) = seed(cloud, answer=15)
+    (verdict,) = asked(cloud, candidate(device)).values()
+    now = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    proof = proven_by_log(verdict.to_json(), [{"code": 515}, {"code": 520}], now)
+    assert proof == UpdateProof.of(RESOURCES, "2026-01-01T00:00:00Z")
+    assert proven_by_log(verdict.to_json(), [{"code": 515}], now) is None
+    silent = Verdict("not_known", reason=Reason("probe-unanswered", reason_facts()))
+    assert proven_by_log(silent.to_json(), [{"code": 520}], now) is None
+    assert proven_by_log({}, [{"code": 520}], now) is None
+
+
+def reason_facts() -> dict[str, str]:
+    return Question("bench", RESOURCES, {}).facts
 
 
 # --- words
