@@ -49,6 +49,7 @@ class ActionModule(FleetAction):
                 timeout=part.registration_timeout,
                 host_keys=host_keys_of(self._connection, self._task_vars).fingerprints,
                 site=part.site,
+                injected=work.inject,
                 update_resources=part.update_resources,
                 update_certificate=(result["after"]["update_certificate"] or {}).get("fingerprint", ""),
                 drift=found.drift,

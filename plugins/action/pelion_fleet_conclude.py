@@ -9,7 +9,7 @@ from typing import Any
 from ..plugin_utils.credentials.update_resources import UpdateResources
 from ..plugin_utils.errors import PelionError
 from ..plugin_utils.fleet.identity import Identities
-from ..plugin_utils.fleet.memory import read_fleet, remember
+from ..plugin_utils.fleet.memory import note_update_proofs, read_fleet, remember
 from ..plugin_utils.fleet.part import Part
 from ..plugin_utils.fleet.proof import Claim, Proof, prove, takes_updates
 from ..plugin_utils.fleet.reasons import failure
@@ -83,7 +83,9 @@ class ActionModule(FleetAction):
         }
         try:
             former = identities.former_names(proven)
-            remember(stores.team, proven, former)
+            injected = {name for name, claim in claims.items() if claim.injected}
+            remember(stores.team, proven, former, injected)
+            note_update_proofs(stores.team, dict.fromkeys(injected - proven.keys()))
             miss_no_longer(self, former)
         except PelionError as error:
             self.warn(str(error))

@@ -8,7 +8,8 @@ from typing import Any
 
 from ..plugin_utils.cloud.api_answers import DEVELOPER_MODE
 from ..plugin_utils.fleet.memory import read_fleet
-from ..plugin_utils.report.status import Fleet, status_report
+from ..plugin_utils.fleet.update_proof import standing_proofs
+from ..plugin_utils.report.status import Fleet, held_update_certificate, status_report
 from ..plugin_utils.store.errors import StoreError
 from ..plugin_utils.store.store import Store
 from ..plugin_utils.store.vault import NoSecretError
@@ -37,6 +38,7 @@ class ActionModule(Action):
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
         stores = open_stores(self, arguments, only_read=True)
+        answers, remembered = answers_of(arguments["boards"]), read_fleet(stores.team)
         devices, certificates, ahead = None, [], timedelta(0)
         if arguments["verify"]:
             with open_api(self, arguments, stores) as api:
@@ -45,15 +47,19 @@ class ActionModule(Action):
                 ahead = api.ahead
         report = status_report(
             Fleet(
-                answers_of(arguments["boards"]),
+                answers,
                 {name: str(address) for name, address in arguments["addresses"].items()},
                 arguments["inventory"],
                 arguments["roster"],
-                read_fleet(stores.team),
+                remembered,
                 devices,
                 certificates,
                 arguments["site"],
                 self._signers(stores.team),
+                standing_proofs(
+                    {name: board.update_proof for name, board in remembered.items()},
+                    {name: held_update_certificate(answer) for name, answer in answers.items()},
+                ),
             ),
             terms_of(arguments, ahead),
             playbook="status",

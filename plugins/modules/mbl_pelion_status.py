@@ -113,6 +113,31 @@ client_error_meaning:
   type: str
   returned: success
   sample: The bootstrap server refused the board
+update_answers:
+  description:
+    - What the client last said of updates that it did not take, at most five, as far as its log goes back; the oldest
+      first. It says nothing of the registration.
+    - M(pelion.mbl.pelion_update_proof) leaves V(UpdateWarningRollbackProtection), which is the proof.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    name:
+      description: What the client calls it.
+      type: str
+      sample: UpdateWarningRollbackProtection
+    code:
+      description: The number that the client gives with it.
+      type: int
+      sample: 520
+    at:
+      description: When it said so, by the board's clock.
+      type: str
+      sample: '2026-11-24T23:50:03Z'
+    meaning:
+      description: What it means, where that is known.
+      type: str
+      sample: It was given an update of another vendor.
 bootstrapped:
   description: Whether the board holds the credentials that it got at its bootstrap.
   type: bool

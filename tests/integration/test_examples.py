@@ -32,6 +32,7 @@ ORDER = [
     "pelion_fleet_tell",
     "mbl_identify",
     "pelion_fleet_info",
+    "pelion_update_proof",
     "pelion_fleet_name",
     "pelion_fleet_report",
     "pelion_fleet_merge",

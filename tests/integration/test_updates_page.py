@@ -21,13 +21,15 @@ def test_the_commands_of_the_updates_page(fleet: Fleet, tmp_path: Path) -> None:
     (bench.home / "firmware.tar").write_bytes(b"firmware")
     provisioned = bench.play("provision")
     assert provisioned.returncode == 0, provisioned.output
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
     for block in BLOCKS:
         # Behind everything else: it has programs of other names only, and a Python of its own.
         done = bench.run(f"set -e; PATH=$PATH:{tool}\n{block}")
         assert done.returncode == 0, f"{block}\n{done.output}"
         if "status" in block:
             assert "Takes updates: 3 yes" in done.output, done.output
+        if "prove_updates" in block:
+            assert "3 boards: 3 in order" in done.output, done.output
     assert (bench.home / "manifest.bin").stat().st_size > 300
     everything = [path for path in (bench.home / "signing").rglob("*") if path.is_file()]
     assert everything and not [path for path in everything if b"PRIVATE KEY" in path.read_bytes()]

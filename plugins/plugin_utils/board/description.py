@@ -45,6 +45,7 @@ class BoardStatus:
     host_keys: list[str] = field(default_factory=list)
     damaged_items: list[str] = field(default_factory=list)
     registered_since_injection: bool = False
+    update_answers: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def of(cls, found: Inspection, host_keys: Iterable[str] = ()) -> BoardStatus:
@@ -74,6 +75,7 @@ class BoardStatus:
             host_keys=list(host_keys),
             damaged_items=list(found.damaged),
             registered_since_injection=found.registered_since_injection,
+            update_answers=found.log.describe_update_answers(),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -114,4 +116,5 @@ class BoardStatus:
             host_keys=given.texts("host_keys"),
             damaged_items=given.texts("damaged_items"),
             registered_since_injection=given.flag("registered_since_injection"),
+            update_answers=given.each("update_answers", dict),
         )

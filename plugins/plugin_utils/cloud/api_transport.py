@@ -172,13 +172,15 @@ class ApiTransport:
         path: str,
         query: Mapping[str, str | int] | None = None,
         body: Mapping[str, Any] | None = None,
+        form: Mapping[str, str | bytes] | None = None,
     ) -> dict[str, Any]:
-        """The answer's JSON object; an empty dict for an answer without content. Raises ApiError."""
+        """The answer's JSON object; an empty dict for an answer without content. ``body`` is sent as JSON; or ``form``
+        as fields of a form (multipart/form-data), of which bytes are files. Raises ApiError."""
         what = f"{method} {self.url}{path}"
         retry = self._retry
         while True:
             try:
-                response, content = self._attempt(method, path, query, body)
+                response, content = self._attempt(method, path, query, body, form)
                 self._compare_clocks(response)
             except (requests.RequestException, HTTPError) as error:
                 try:
@@ -230,13 +232,20 @@ class ApiTransport:
         return outcome[0]
 
     def _send(
-        self, method: str, path: str, query: Mapping[str, Any] | None, body: Mapping[str, Any] | None
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None,
+        body: Mapping[str, Any] | None,
+        form: Mapping[str, str | bytes] | None,
     ) -> requests.Response:
+        files = {name: (name if isinstance(field, bytes) else None, field) for name, field in (form or {}).items()}
         return self._session.request(
             method,
             self.url + path,
             params=query,
             json=body,
+            files=files or None,
             timeout=self._timeout,
             verify=self._verify,
             proxies=self._proxies,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from ..credentials.update_manifest import require_probe
 from ..errors import PelionError
 from .api_answers import (
     DEVELOPER_MODE,
@@ -21,12 +22,15 @@ from .api_answers import (
     take_id,
 )
 from .api_transport import ApiError, ApiTransport
+from .update_answers import Campaign, DeviceEvent, Manifest, take_deployment
 
 __all__ = ["ApiError", "PelionApi"]
 
 T = TypeVar("T")
 
 GROUPS = "/v3/device-groups/"
+MANIFESTS = "/v3/firmware-manifests/"
+CAMPAIGNS = "/v3/update-campaigns/"
 
 
 class PelionApi:
@@ -154,6 +158,63 @@ class PelionApi:
 
     def remove_from_group(self, group_id: str, device_id: str) -> None:
         self._transport.call("POST", f"{GROUPS}{require_id(group_id)}/devices/remove/", body={"device_id": device_id})
+
+    def manifests(self) -> list[Manifest]:
+        """All update manifests that the service keeps, oldest first."""
+        return list(self._readable("update manifest", self._pages(MANIFESTS, {}), Manifest.from_answer))
+
+    def upload_probe(self, name: str, probe: bytes) -> Manifest:
+        """Have the service keep a probe (DER), see update_manifest. No other manifest is ever sent: raises
+        ManifestError for one. The call is never repeated; see ApiError.undecided."""
+        require_probe(probe)
+        answer = self._transport.call("POST", MANIFESTS, form={"name": name, "datafile": probe})
+        return self._read("POST", MANIFESTS, answer, Manifest.from_answer)
+
+    def delete_manifest(self, manifest_id: str) -> None:
+        """Delete a manifest; one that is gone already is as good."""
+        self._delete(f"{MANIFESTS}{require_id(manifest_id)}/")
+
+    def campaigns(self) -> list[Campaign]:
+        """All update campaigns that the service keeps, oldest first."""
+        return list(self._readable("update campaign", self._pages(CAMPAIGNS, {}), Campaign.from_answer))
+
+    def create_campaign(self, name: str, manifest_id: str, device_ids: Iterable[str]) -> Campaign:
+        """Make a campaign for these devices, which does not begin yet. The call is never repeated; see
+        ApiError.undecided."""
+        body = {
+            "name": name,
+            "root_manifest_id": require_id(manifest_id),
+            "device_filter": f"id__in={','.join(map(require_id, device_ids))}",
+            "campaign_strategy": "one-shot",
+        }
+        return self._read("POST", CAMPAIGNS, self._transport.call("POST", CAMPAIGNS, body=body), Campaign.from_answer)
+
+    def campaign(self, campaign_id: str) -> Campaign:
+        """A campaign as it is now."""
+        path = f"{CAMPAIGNS}{require_id(campaign_id)}/"
+        return self._read("GET", path, self._transport.call("GET", path), Campaign.from_answer)
+
+    def start_campaign(self, campaign_id: str) -> None:
+        """Begin it. It cannot be begun again."""
+        self._transport.call("POST", f"{CAMPAIGNS}{require_id(campaign_id)}/start")
+
+    def stop_campaign(self, campaign_id: str) -> None:
+        """End it; ``campaign`` tells when it has stopped."""
+        self._transport.call("POST", f"{CAMPAIGNS}{require_id(campaign_id)}/stop")
+
+    def delete_campaign(self, campaign_id: str) -> None:
+        """Delete a campaign that is not active; one that is gone already is as good. An active one is refused (409)."""
+        self._delete(f"{CAMPAIGNS}{require_id(campaign_id)}/")
+
+    def deployments(self, campaign_id: str) -> dict[str, str]:
+        """How far a campaign has come with its devices: ``deployment_state`` by device id."""
+        path = f"{CAMPAIGNS}{require_id(campaign_id)}/campaign-device-metadata/"
+        return dict(self._readable("device of a campaign", self._pages(path, {}), take_deployment))
+
+    def device_events(self, filters: Mapping[str, str | int]) -> Iterator[DeviceEvent]:
+        """What happened to devices under ``filters`` (``event_type__in``, ``date_time__gte``, …), oldest first."""
+        entries = self._pages("/v3/device-events/", {**filters, "order": "ASC"})
+        return self._readable("device event", entries, DeviceEvent.from_answer)
 
     def _delete(self, path: str) -> None:
         try:

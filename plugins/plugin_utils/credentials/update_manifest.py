@@ -17,14 +17,14 @@ from ..errors import PelionError
 from ..libraries import Absent, is_installed
 from .asn1 import BOOLEAN, ENUMERATED, INTEGER, OCTET_STRING, SEQUENCE, UTF8_STRING, encode, inside, parts_of
 from .rules import CLASS_ID, VENDOR_ID
+from .signing_key import sign
 from .update_resources import UpdateResources
 
 if TYPE_CHECKING or is_installed("cryptography"):
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
 else:
-    hashes = ec = load_pem_private_key = Absent()
+    hashes = ec = Absent()
 
 
 NOWHERE = "https://update-proof.invalid/none"
@@ -40,16 +40,23 @@ class ManifestError(PelionError):
     """These bytes must not be sent to a board, or there is nothing to sign them with."""
 
 
-def make_probe(resources: UpdateResources, sign: Sign | None = None) -> bytes:
-    """The probe (DER) for boards that hold ``resources``, signed with their key or by ``sign``. Raises ManifestError
-    when there is neither."""
+def make_probe(resources: UpdateResources, sign_with: Sign | None = None) -> bytes:
+    """The probe (DER) for boards that hold ``resources``, signed with their key or by ``sign_with``. Raises
+    ManifestError when there is neither."""
     resource = _resource(resources.values[VENDOR_ID], resources.values[CLASS_ID])
-    signature = (sign or _with_key_of(resources))(resource)
+    signature = (sign_with or _with_key_of(resources))(resource)
     fingerprint = encode(SEQUENCE, _octets(bytes.fromhex(resources.fingerprint)) + encode(UTF8_STRING, b""))
     signatures = encode(SEQUENCE, encode(SEQUENCE, _octets(signature) + encode(SEQUENCE, fingerprint)))
     probe = encode(SEQUENCE, resource + encode(SEQUENCE, _octets(hashlib.sha256(resource).digest()) + signatures))
     require_probe(probe)
     return probe
+
+
+def make_counterpart(resources: UpdateResources) -> bytes:
+    """A probe like that of make_probe, but for its signature, by a key that nobody keeps. A board that takes it for a
+    good one takes anything for that."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    return make_probe(resources, lambda content: key.sign(content, ec.ECDSA(hashes.SHA256())))
 
 
 def _resource(vendor_id: bytes, class_id: bytes) -> bytes:
@@ -71,11 +78,10 @@ def _octets(content: bytes) -> bytes:
 
 
 def _with_key_of(resources: UpdateResources) -> Sign:
-    if resources.private_key is None:
+    key = resources.private_key
+    if key is None:
         raise ManifestError(f"{resources.source}: the store does not have the private key, so nothing can be signed.")
-    key = load_pem_private_key(resources.private_key, password=None)
-    assert isinstance(key, ec.EllipticCurvePrivateKey)  # as its certificate's, by the rules for both
-    return lambda content: key.sign(content, ec.ECDSA(hashes.SHA256()))
+    return lambda content: sign(key, content)
 
 
 # What a board must find in a probe, byte for byte and in this order; None: an id of 16 bytes. It is spelled out, and

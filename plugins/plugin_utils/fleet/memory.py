@@ -16,6 +16,7 @@ from typing import Any
 from ..store.noted_file import NotedFile
 from ..store.store import Store
 from ..words import nearest
+from .update_proof import UpdateProof
 
 FILE = "fleet.json"
 FRESH_FOR = timedelta(days=1)
@@ -25,13 +26,15 @@ FRESH_FOR = timedelta(days=1)
 @dataclass(frozen=True)
 class Remembered:
     """A board as it was last proven: its ssh host keys (``SHA256:…``), device id, developer certificate's name, when
-    (2026-01-01T00:00:00Z), and at which of the team's sites, empty where they have no names."""
+    (2026-01-01T00:00:00Z), and at which of the team's sites, empty where they have no names. ``update_proof`` is the
+    board's own word that it takes updates, None where it gave none since it was given what it holds."""
 
     host_keys: tuple[str, ...] = ()
     device_id: str | None = None
     certificate: str | None = None
     seen: str = ""
     site: str = ""
+    update_proof: UpdateProof | None = None
 
     @classmethod
     def now(
@@ -53,22 +56,29 @@ def read_fleet(store: Store) -> dict[str, Remembered]:
         raise file.damaged() from None
 
 
-def remember(store: Store, boards: Mapping[str, Remembered], former: Collection[str] = ()) -> None:
+def remember(
+    store: Store,
+    boards: Mapping[str, Remembered],
+    former: Collection[str] = (),
+    injected: Collection[str] = (),
+) -> None:
     """Add ``boards`` to the remembered ones, or bring them up to date, and drop the ``former`` names of renamed ones.
 
-    Where no host key was proven, the one that was known stays. Raises PelionError.
+    Where no host key was proven, the one that was known stays; and a proof that it takes updates, but for those that
+    were ``injected`` with credentials since. Raises PelionError.
     """
     known = read_fleet(store)
-    if updated(known, boards, former, for_nothing=False) == known:
+    if updated(known, boards, former, injected, for_nothing=False) == known:
         return
     with store.locked():
-        write_fleet(store, updated(read_fleet(store), boards, former))
+        write_fleet(store, updated(read_fleet(store), boards, former, injected))
 
 
 def updated(
     known: Mapping[str, Remembered],
     boards: Mapping[str, Remembered],
     former: Collection[str] = (),
+    injected: Collection[str] = (),
     *,
     for_nothing: bool = True,
 ) -> dict[str, Remembered]:
@@ -77,9 +87,25 @@ def updated(
     for name, board in boards.items():
         before = known.get(name)
         if before:
-            board = replace(board, host_keys=board.host_keys or before.host_keys)
+            proof = None if name in injected or board.device_id != before.device_id else before.update_proof
+            board = replace(board, host_keys=board.host_keys or before.host_keys, update_proof=proof)
         after[name] = before if before and not for_nothing and board.tells_as_much_as(before) else board
     return after
+
+
+def note_update_proofs(store: Store, proofs: Mapping[str, UpdateProof | None]) -> None:
+    """Keep these proofs, by the boards' names, or forget them (None). A board that is not remembered stays so. Raises
+    PelionError."""
+    if all(proof == proofs[name] for name, proof in _proofs(read_fleet(store), proofs).items()):
+        return
+    with store.locked():
+        boards = read_fleet(store)
+        noted = {name: replace(boards[name], update_proof=proofs[name]) for name in proofs if name in boards}
+        write_fleet(store, {**boards, **noted})
+
+
+def _proofs(boards: Mapping[str, Remembered], names: Iterable[str]) -> dict[str, UpdateProof | None]:
+    return {name: boards[name].update_proof for name in names if name in boards}
 
 
 def absent(boards: Mapping[str, Remembered], sites: Collection[str], inventory: Collection[str]) -> set[str]:
@@ -133,7 +159,8 @@ def _file(store: Store) -> NotedFile:
 def _remembered(entry: Mapping[str, Any]) -> Remembered:
     # A newer version may note more.
     known = {field.name: entry[field.name] for field in fields(Remembered) if field.name in entry}
-    remembered = Remembered(**{**known, "host_keys": tuple(entry["host_keys"])})
+    proof = UpdateProof.from_json(entry["update_proof"]) if entry.get("update_proof") else None
+    remembered = Remembered(**{**known, "host_keys": tuple(entry["host_keys"]), "update_proof": proof})
     _time(remembered.seen)
     return remembered
 

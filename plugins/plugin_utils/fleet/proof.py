@@ -26,7 +26,7 @@ class Claim:
     device before that, None when it did not know it. ``timeout`` is how many seconds it may take the directory to
     know; ``host_keys`` and ``site`` are the board's, see Remembered. ``update_resources`` (a name) and
     ``update_certificate`` (its SHA-256) are what it now takes updates by, ``drift`` by how many seconds its clock is
-    ahead of the controller's.
+    ahead of the controller's. ``injected`` tells that it was given credentials, and not only made to register.
     """
 
     board: str
@@ -40,6 +40,7 @@ class Claim:
     update_resources: str = ""
     update_certificate: str = ""
     drift: int = 0
+    injected: bool = False
 
     @property
     def sighting(self) -> Sighting:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from ..board.reasons import BOARD_REASONS
 from ..fleet.reasons import FLEET_REASONS, READINESS_REASONS
+from ..fleet.update_results import PROBE_REASONS
 from ..reasons import Kind
 
 _AGAIN = "run again; boards that are already in order are left as they are."
@@ -132,6 +133,7 @@ TABLES: Mapping[str, Mapping[str, Kind]] = {
     "board": BOARD_REASONS,
     "fleet": FLEET_REASONS,
     "updates": READINESS_REASONS,
+    "proofs": PROBE_REASONS,
     "report": REPORT_REASONS,
 }
 """Of all rooms, by the room. Where two have a code, the first one's words are taken."""

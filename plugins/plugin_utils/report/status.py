@@ -67,6 +67,12 @@ class Fleet:
     proofs: Mapping[str, str] = field(default_factory=dict)
 
 
+def held_update_certificate(answer: Answer) -> str | None:
+    """The SHA-256 of the update certificate that a board was found to hold; None without one, or without its answer."""
+    held = answer.update_certificate if isinstance(answer, BoardStatus) else None
+    return held["fingerprint"] if held else None
+
+
 def status_report(fleet: Fleet, terms: Terms, *, playbook: str, problems: Iterable[str] = ()) -> Report:
     """Judge each board of ``fleet`` as it is now, and name the boards that are expected and absent."""
     judge = _Judge(fleet, terms)

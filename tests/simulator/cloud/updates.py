@@ -448,6 +448,7 @@ class Updates:
             mailbox.put(manifest.der)
         elif device.update_answer:
             self._note(device_id, STATE, 2)
+            self._note(device_id, STATE, 1)
             self._note(device_id, RESULT, device.update_answer)
 
     def _stop_if_done(self, campaign: Campaign) -> None:

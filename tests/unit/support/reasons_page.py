@@ -37,6 +37,7 @@ ROOMS = {
     "board": "What a board says",
     "fleet": "What is decided for a fleet",
     "updates": "Why a board takes no updates, or why that is not known",
+    "proofs": "Why a board has not proven that it takes updates",
     "report": "What a report says",
 }
 

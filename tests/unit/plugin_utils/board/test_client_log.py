@@ -101,3 +101,40 @@ def test_the_first_and_the_last_year_are_times_too(stamp: str, at: str | None) -
 def test_no_line_is_too_strange(said: list[str], since: int | None) -> None:
     log = ClientLog.of(said, since=since, until=since)
     assert log.device_id is None or len(log.device_id) == 32
+
+
+PROBE_LINES = [
+    "2026-11-28T11:00:03+0000 [ERR ][UC  ]: [HUB ] arm_uc_hub_state_machine.c:392: version: 0 <= 0",
+    "2026-11-28T11:00:03+0000 [ERR ][mbl ]: Error occurred : UpdateWarningRollbackProtection",
+    "2026-11-28T11:00:03+0000 [ERR ][mbl ]: Error code : 520",
+]
+
+
+def test_what_it_says_of_updates_is_not_of_its_registration() -> None:
+    log = ClientLog.of(["2026-11-28T11:00:01+0000 [INFO][mbl ]: Client registered", *PROBE_LINES])
+    assert (log.registered, log.error, log.error_code) == (True, None, None)
+    (answer,) = log.describe_update_answers()
+    assert answer["meaning"].startswith("It was given an update that is not newer")
+    assert (answer["name"], answer["code"]) == ("UpdateWarningRollbackProtection", 520)
+    assert answer["at"] == "2026-11-28T11:00:03Z"
+
+
+def test_an_error_of_the_connection_stays_one_beside_that_of_an_update() -> None:
+    connection = [
+        "2026-11-28T11:00:01+0000 [ERR ][mbl ]: Error occurred : ConnectNetworkError",
+        "2026-11-28T11:00:01+0000 [ERR ][mbl ]: Error code : 261",
+        "2026-11-28T11:00:01+0000 [ERR ][mbl ]: Error details : Client in reconnection mode NetworkError",
+    ]
+    for lines in ([*connection, *PROBE_LINES], [*PROBE_LINES, *connection]):
+        log = ClientLog.of(lines)
+        assert (log.registered, log.error_code) == (False, 261)
+        assert log.error == "ConnectNetworkError (Client in reconnection mode NetworkError)"
+        assert [answer["code"] for answer in log.update_answers] == [520]
+
+
+def test_the_latest_words_on_updates_are_kept() -> None:
+    lines = [f"2026-11-28T11:00:03+0000 [ERR ][mbl ]: Error occurred : UpdateWarning{number}" for number in range(9)]
+    log = ClientLog.of([*lines, "2026-11-28T11:00:03+0000 [ERR ][mbl ]: Error occurred : Unknown"])
+    assert [answer["name"] for answer in log.update_answers][-2:] == ["UpdateWarning8", "Unknown"]
+    assert len(log.update_answers) == 5
+    assert log.describe_update_answers()[0]["meaning"] is None

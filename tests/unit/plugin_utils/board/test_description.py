@@ -35,7 +35,10 @@ FULL = Inspection(
     status_code=3,
     status="Not configured.",
     client_runs=True,
-    log=ClientLog(False, "1" * 32, "ConnectNetworkError", 261, "2026-11-24T23:42:14Z"),
+    log=ClientLog(
+        *(False, "1" * 32, "ConnectNetworkError", 261, "2026-11-24T23:42:14Z"),
+        [{"name": "Unknown", "code": 1, "at": "2026-11-24T23:42:14Z"}],
+    ),
     clock=1_795_000_000,
     drift=-7,
     space={"/config/user": {"free_kb": None, "writable": False}},
@@ -54,7 +57,7 @@ def test_each_field_says_something_of_a_board_that_has_it() -> None:
     """So that none is forgotten on the way through JSON."""
     status, nothing = BoardStatus.of(FULL, ["SHA256:k"]), BoardStatus(configured=True)
     alike = {field.name for field in fields(BoardStatus) if getattr(status, field.name) == getattr(nothing, field.name)}
-    assert alike == {"has_utility", "update_certificate"}
+    assert alike == {"has_utility", "update_certificate", "registered_since_injection"}
 
 
 def test_the_fields_are_those_that_the_module_documents() -> None:

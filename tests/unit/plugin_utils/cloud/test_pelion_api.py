@@ -76,7 +76,7 @@ def test_what_is_gone_counts_as_deleted(cloud: Cloud) -> None:
     for _time in range(2):
         api.delete_device(device_id)
         api.delete_trusted_certificate(certificate_id)
-    assert cloud.state.snapshot() == {"certificates": [], "devices": [], "groups": []}
+    assert not any(cloud.state.snapshot().values())
 
 
 def test_a_delete_whose_answer_was_lost_is_done(cloud: Cloud) -> None:
