@@ -31,7 +31,8 @@ def assert_documented(result: dict[str, Any], fields: dict[str, Any]) -> None:
     for name, value in result.items():
         assert value is None or isinstance(value, TYPES[fields[name]["type"]]), name
         if value is not None and "contains" in fields[name]:
-            assert_documented(value, fields[name]["contains"])
+            for one in value if isinstance(value, list) else [value]:
+                assert_documented(one, fields[name]["contains"])
 
 
 def test_it_tells_what_is_documented(fleet: Fleet, provision: Provision) -> None:
