@@ -77,6 +77,8 @@ class Run:
         self._problems: list[str] = []
         self._absent: set[str] = set()
         self._judged = False
+        self._looked = 0
+        """The last batch in which it was only looked at what would be done."""
         self.check_mode = False
         self.addresses: dict[str, str] = {}
 
@@ -99,6 +101,8 @@ class Run:
             if seen := self._boards.get(name):
                 seen.takes_updates = TakesUpdates.of(found)
         if decided := Decided.from_json(result):
+            if decided.only_look:
+                self._looked = self._batch
             self._names.update(decided.names)
             self._absent.update(decided.absent)
             for seen in self._boards.values():
@@ -112,10 +116,11 @@ class Run:
             self.failed(name, failure)
         elif seen := self._see(name):
             if result.get("changed"):
+                if seen.outcome != CHANGED:  # else it is told once more, after it was judged
+                    # What was judged before is of what it held before.
+                    seen.takes_updates = None
                 seen.outcome = CHANGED
-                # What was judged before is of what it held before.
-                seen.takes_updates = None
-            elif seen.outcome == NOT_REACHED and not Decided.is_awaited_by(result):
+            elif seen.outcome == NOT_REACHED and not Decided.is_awaited_by(result) and self._batch != self._looked:
                 seen.outcome = OK
             seen.note(BoardFacts.from_json(result))
 

@@ -80,6 +80,21 @@ def test_a_failure_for_all_without_a_code_has_that_of_such_failures() -> None:
     assert [board.code for board in run.report(NOW).boards] == ["fleet-failed"]
 
 
+def test_boards_that_were_only_looked_at_are_not_in_order_before_their_batch() -> None:
+    """As pelion.mbl.rotate does, also when the look says at its end what came of each board."""
+    run = Run("rotate")
+    run.begin_batch(["a", "b"])
+    run.decided({"boards": {name: {"changed": False, "wishes": {}} for name in "ab"}, "one_by_one": []})
+    run.decided({"parts": {}, "absent": [], "only_look": True})
+    run.decided({"boards": {name: {"changed": False} for name in "ab"}, "tell": ["a", "b"]})
+    for name in "ab":
+        run.succeeded(name, {"changed": False})
+    run.begin_batch(["a", "b"])
+    run.decided({"boards": {"a": {"changed": False, "wishes": {}}}, "one_by_one": []})
+    run.decided({"parts": {}, "absent": []})
+    assert outcomes(run.report(NOW)) == {"a": "ok", "b": "not_reached"}
+
+
 def test_what_was_judged_of_a_board_counts_until_it_is_changed_or_fails() -> None:
     run = Run("provision")
     run.begin_batch(["good", "changed", "proven", "bad", "never"])
@@ -91,6 +106,7 @@ def test_what_was_judged_of_a_board_counts_until_it_is_changed_or_fails() -> Non
     for board in ("changed", "proven"):
         run.succeeded(board, {"changed": True})
     run.decided({"takes_updates": {"proven": no}})
+    run.succeeded("proven", {"changed": True})  # told once more, at the end
     run.failed("bad", {"msg": "Full.", "reason": "no-space", "reason_facts": {"detail": "/scratch"}})
     told = {board.name: board.takes_updates for board in run.report(NOW).boards}
     assert {name: takes and (takes.answer, takes.code) for name, takes in told.items()} == {
