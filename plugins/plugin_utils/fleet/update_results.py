@@ -81,7 +81,7 @@ PROBE_REASONS: Mapping[str, Kind] = MappingProxyType(
         ),
         "manifest-not-read": Kind(
             "It cannot read the probe ({result}).",
-            "Its client is none that is known. Updates for MBL are of version 1: see docs/updates.md.",
+            "Its client is none that is known. Updates for MBL are manifests of version 1: make them with `create-v1` of the manifest tool.",
         ),
         "other-result": Kind(
             "It answered with {result}, which says nothing of whether it takes updates.",
