@@ -77,11 +77,11 @@ PROBE_REASONS: Mapping[str, Kind] = MappingProxyType(
         ),
         "other-device-wanted": Kind(
             "It takes the probe for another device's ({result}), though it names none.",
-            "Its client is none that is known: prove it with -e witness=board, and look into its log.",
+            "Its client is not one that is known: prove it with -e witness=board, and look into its log.",
         ),
         "manifest-not-read": Kind(
             "It cannot read the probe ({result}).",
-            "Its client is none that is known. Updates for MBL are manifests of version 1: make them with `create-v1` of the manifest tool.",
+            "Its client is not one that is known. MBL takes manifests of version 1, the manifest tool's `create-v1`.",
         ),
         "other-result": Kind(
             "It answered with {result}, which says nothing of whether it takes updates.",

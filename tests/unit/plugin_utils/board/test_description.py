@@ -57,7 +57,7 @@ def test_each_field_says_something_of_a_board_that_has_it() -> None:
     """So that none is forgotten on the way through JSON."""
     status, nothing = BoardStatus.of(FULL, ["SHA256:k"]), BoardStatus(configured=True)
     alike = {field.name for field in fields(BoardStatus) if getattr(status, field.name) == getattr(nothing, field.name)}
-    assert alike == {"has_utility", "update_certificate", "registered_since_injection"}
+    assert alike == {"has_utility", "update_certificate"}
 
 
 def test_the_fields_are_those_that_the_module_documents() -> None:
