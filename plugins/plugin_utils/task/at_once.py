@@ -42,9 +42,9 @@ class NotAtOnceError(Exception):
 
 
 class HostsAtOnce:
-    """The hosts that take part in the task of ``action`` (one with BYPASS_HOST_LOOP): all of the batch that are left.
+    """The hosts that take part in the task of ``action``, one with BYPASS_HOST_LOOP: those that are left of the batch.
 
-    Raises NotAtOnceError.
+    Raises NotAtOnceError where it may be others.
     """
 
     def __init__(self, action: ActionBase, task_vars: Mapping[str, Any]) -> None:
@@ -53,7 +53,6 @@ class HostsAtOnce:
         self._worker = worker_process.current_worker
         _require_known_api(self._worker)
         _require_known_participants(self._task)
-        self.names = [str(name) for name in task_vars["ansible_play_batch"]]
         self._file_loader = action._loader
 
     def results(
@@ -129,15 +128,18 @@ class HostsAtOnce:
 
 
 def _require_known_api(worker: Any) -> None:
+    own, context = ["host", "play_context"], ["task", "task_vars", "host_name"]
     if TaskContext is None:
-        own = ["host", "task", "job_vars", "play_context", "new_stdin"]
+        own, context = ["host", "task", "job_vars", "play_context", "new_stdin"], []
     elif not hasattr(TaskContext, "create"):
-        own = ["host", "task", "job_vars", "play_context"]
-    else:
-        own = ["host", "play_context"]
-    known = [*own, "loader", "shared_loader_obj", "final_q", "variable_manager"]
+        own, context = ["host", "task", "job_vars", "play_context"], []
+    expected = {TaskExecutor: [*own, "loader", "shared_loader_obj", "final_q", "variable_manager"]}
+    if context:
+        expected[TaskContext.create] = context
     attributes = ("_play_context", "_loader", "_shared_loader_obj", "_final_q", "_variable_manager")
-    if list(inspect.signature(TaskExecutor).parameters) != known or not all(map(partial(hasattr, worker), attributes)):
+    if not all(map(partial(hasattr, worker), attributes)) or any(
+        list(inspect.signature(call).parameters) != parameters for call, parameters in expected.items()
+    ):
         raise NotAtOnceError("this ansible-core is not known well enough")
 
 
