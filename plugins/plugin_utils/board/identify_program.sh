@@ -74,12 +74,13 @@ restore() {
     [ "$trigger" != none ] || echo "$brightness" >"$led/brightness"
 }
 
-# As long as the program is there: in a subshell, $$ is still its process.
+# As long as the program runs: in a subshell, $$ is still its process. One that has ended and that nobody has waited for
+# has no program any more.
 blink() {
     local left=$seconds
     trap '' HUP INT TERM PIPE
     for_each_led take
-    while [ "$left" -gt 0 ] && kill -0 $$; do
+    while [ "$left" -gt 0 ] && [ -e /proc/$$/exe ]; do
         for_each_led light
         half_a_second
         for_each_led darken

@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -99,8 +100,7 @@ def test_leds_are_restored_when_the_program_is_killed(box: BoardBox, leds: Path,
     shell.wait(60)
 
 
-def wait_until(condition: object) -> None:
-    assert callable(condition)
+def wait_until(condition: Callable[[], bool]) -> None:
     patience = iter(range(600))
     while not condition() and next(patience, -1) >= 0:
         time.sleep(0.1)
