@@ -34,8 +34,12 @@ sleep "${SLOW:-0}"
 
 
 class Bench:
-    def __init__(self, home: Path) -> None:
+    """With ``become``, half of the boards are to become another user. The program that stands for ssh knows nothing of
+    that, so that before ansible-core 2.19 it is waited for in vain."""
+
+    def __init__(self, home: Path, *, become: bool = True) -> None:
         self.home = home
+        self._become = become
         self.notes = home / "notes"
         (home / "ssh").write_text(SSH)
         (home / "ssh").chmod(0o755)
@@ -52,7 +56,7 @@ class Bench:
             "ansible_ssh_common_args": f"-o HostKeyAlias={number} -o 'KnownHostsCommand=/bin/echo {number}'",
             "ansible_ssh_extra_args": "-o Tag={{ inventory_hostname }}-{{ of_play }}-{{ of_block }}",
             "ansible_control_path": str(self.home / f"%%C-{number}"),
-            "ansible_become": number % 2 == 0,
+            "ansible_become": self._become and number % 2 == 0,
             "ansible_become_user": f"root-{number}",
             "provision_pelion_dev_cert": "{{ of_role }}",
             "provision_pelion_update_resources": "b",
@@ -113,6 +117,11 @@ TEMPLATE = (
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
+
+
+@pytest.fixture
+def bench_without_become(tmp_path: Path) -> Bench:
+    return Bench(tmp_path, become=False)
 
 
 def at_once(**options: Any) -> dict[str, Any]:
@@ -206,10 +215,11 @@ def test_where_it_cannot_be_known_which_boards_take_part_each_has_a_task_of_its_
     assert bench.results("together")["boards"] == {}
     assert (ended.stdout + ended.stderr).count("worked on one by one") == 1
     asked = ended.stdout.partition("[Ask]")[2].partition("TASK")[0]
-    assert re.findall(r"ok: \[(.*)\]", asked) == ["board-0", "board-3"] + ["board-6"] * (kind == "rescue")
+    assert sorted(re.findall(r"ok: \[(.*)\]", asked)) == ["board-0", "board-3"] + ["board-6"] * (kind == "rescue")
 
 
-def test_where_few_files_may_be_open_fewer_boards_are_worked_on_at_a_time(bench: Bench) -> None:
+def test_where_few_files_may_be_open_fewer_boards_are_worked_on_at_a_time(bench_without_become: Bench) -> None:
+    bench = bench_without_become
     command = bench.command([at_once(), write(bench.home, "together", "together")])
     limited = ["sh", "-c", 'ulimit -n 140; exec "$@"', "sh", *command]
     ended = subprocess.run(limited, env=bench.environment(), capture_output=True, text=True, check=False)
@@ -219,7 +229,8 @@ def test_where_few_files_may_be_open_fewer_boards_are_worked_on_at_a_time(bench:
     assert {result["reason"] for result in reached} == {"no-answer"} and len(bench.calls()) == 8
 
 
-def test_an_interrupt_ends_it_and_what_it_called(bench: Bench) -> None:
+def test_an_interrupt_ends_it_and_what_it_called(bench_without_become: Bench) -> None:
+    bench = bench_without_become
     command = bench.command([at_once()])
     running = subprocess.Popen(
         command,
