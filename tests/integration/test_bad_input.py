@@ -152,7 +152,8 @@ def test_a_board_with_a_certificate_of_the_year_950_is_told_alone(
     assert errors(play) == [odd], play.output
     assert "holds an update certificate" in play.output and "Traceback" not in play.output
     assert play.recap[others[1]].changed and not play.recap[others[1]].failed
-    status = fleet.run("ansible-playbook", "playbooks/status.yml", environment={"HOME": str(home)})
+    wide = {"HOME": str(home), "COLUMNS": "250"}  # a table that has room for the certificates
+    status = fleet.run("ansible-playbook", "playbooks/status.yml", environment=wide)
     assert "(0950-05-05)" in status.output and "Traceback" not in status.output
     assert status.output.count("  registered  ") == len(others), status.output
 

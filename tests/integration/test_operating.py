@@ -237,7 +237,7 @@ def test_a_command_of_the_page(bench: Bench, command: str) -> None:
 
 def test_every_playbook_is_on_the_page() -> None:
     """But for what is on pages of their own: the README, docs/timer.md, docs/scaling.md and docs/updates.md."""
-    elsewhere = {"provision", "provision_new", "merge_reports", "export_signing"}
+    elsewhere = {"provision", "provision_new", "merge_reports", "export_signing", "prove_updates"}
     playbooks = {path.stem for path in (ROOT / "playbooks").glob("*.yml")} - elsewhere
     assert playbooks == {
         name for command in COMMANDS for name in re.findall(r"ansible-playbook .*pelion\.mbl\.(\w+)", command)
