@@ -232,6 +232,8 @@ def test_where_few_files_may_be_open_fewer_boards_are_worked_on_at_a_time(bench_
 def test_an_interrupt_ends_it_and_what_it_called(bench_without_become: Bench) -> None:
     bench = bench_without_become
     command = bench.command([at_once()])
+    # Whoever runs the tests in the background has them ignore it, and so what they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     running = subprocess.Popen(
         command,
         env=bench.environment(SLOW="600"),
