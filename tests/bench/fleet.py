@@ -97,11 +97,11 @@ class Bench:
         return boards
 
     def _slow_down(self, seconds: float) -> None:
-        shell = "/usr/lib/slow-login-shell"
-        lines = f'#!/bin/sh\nsleep {seconds}\nexec /usr/lib/lab-login-shell "$@"\n'
+        shell = "/opt/arm/slow-login-shell"
+        lines = f'#!/bin/sh\\nsleep {seconds:.0f}\\nexec /usr/lib/lab-login-shell "$@"\\n'
         script = (
-            f"cp -p /usr/lib/lab-login-shell {shell} && printf '{lines}' >{shell} && echo {shell} >>/etc/shells &&"
-            f" sed -i 's:/home/root\\:.*:/home/root\\:{shell}:' /etc/passwd"
+            f"cp -p /opt/arm/pelion-provisioning-util {shell} && printf '{lines}' >{shell} &&"
+            f" echo {shell} >>/etc/shells && sed -i 's:/home/root\\:.*:/home/root\\:{shell}:' /etc/passwd"
         )
         for board in self._boards():
             on_board = [LAB, "device", "--state", self._state, board["name"], "sh", "-c", script]
