@@ -50,7 +50,7 @@ class ActionModule(FleetAction):
             for warning in result.pop("warnings", ()):
                 if warning not in self._warnings:
                     self.warn(warning)
-        failed = [name for name in wanted if {"failed", "unreachable"} & _true(boards.get(name, {}))]
+        failed = [name for name in wanted if (own := boards.get(name, {})).get("failed") or own.get("unreachable")]
         return {"changed": False, "boards": boards, "one_by_one": [], "failed_boards": failed}
 
     def _progress(self, all_of_them: int) -> Any:
@@ -63,10 +63,6 @@ class ActionModule(FleetAction):
                 display.display(f"{self._task.get_name()}: {ended} of {all_of_them} boards so far")
 
         return tell
-
-
-def _true(result: dict[str, Any]) -> set[str]:
-    return {name for name, value in result.items() if value is True}
 
 
 def most_with_files(parallel: int) -> int:

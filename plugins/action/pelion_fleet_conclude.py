@@ -15,7 +15,8 @@ from ..plugin_utils.fleet.proof import Claim, Proof, prove, takes_updates
 from ..plugin_utils.fleet.reasons import failure
 from ..plugin_utils.reasons import Reason
 from ..plugin_utils.store.store import Store
-from ..plugin_utils.task.fleet_action import FleetAction, failed_result
+from ..plugin_utils.task.action import failed_result
+from ..plugin_utils.task.fleet_action import FleetAction
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
 from ..plugin_utils.task.readiness_options import TERMS_ARGUMENTS, terms_of
 from ..plugin_utils.task.seen_boards import miss_no_longer
@@ -52,7 +53,7 @@ class ActionModule(FleetAction):
             if not answer.get("failed") and not answer.get("unreachable")
         }
         ended = {**in_order, **arguments["carried_out"]}
-        ended |= {name: failed_result(failure(reason)) for name, reason in refused.items()}
+        ended |= {name: {"changed": False, **failed_result(failure(reason))} for name, reason in refused.items()}
         told = set(arguments["told"]) - refused.keys()
         tell = [
             name

@@ -46,7 +46,7 @@ class Action(ActionBase):  # type: ignore[misc]  # Ansible has no types
             require_libraries()
             result.update(self.perform(plain(arguments)))
         except PelionError as error:
-            result.update(failed=True, msg=str(error), **error.facts)
+            result.update(failed_result(error))
         if self._warnings:
             result["warnings"] = result.get("warnings", []) + self._warnings
         cleaned: dict[str, Any] = without(validation._no_log_values, result)
@@ -87,6 +87,11 @@ def api_key() -> str:
         if name in _taken:
             return _taken[name]
     raise AnsibleFallbackNotFound
+
+
+def failed_result(error: PelionError) -> dict[str, Any]:
+    """The result of a task that ends with ``error``."""
+    return {"failed": True, "msg": str(error), **error.facts}
 
 
 def without(secrets: Collection[str], value: Any) -> Any:

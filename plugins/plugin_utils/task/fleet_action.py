@@ -26,8 +26,3 @@ class FleetAction(Action):
     @abstractmethod
     def take_step(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """As ``perform`` of Action."""
-
-
-def failed_result(error: PelionError) -> dict[str, Any]:
-    """The result of a task that ends with ``error``."""
-    return {"changed": False, "failed": True, "msg": str(error), **error.facts}
