@@ -76,7 +76,7 @@ def test_a_full_account_is_told(fleet: Fleet, provision: Provision, home: Path, 
     try:
         play = provision()
     finally:
-        fleet.cloud.call("PATCH", f"/accounts/{account}", certificate_limit=1000)
+        fleet.cloud.call("PATCH", f"/accounts/{account}", certificate_limit=50)
     assert play.returncode != 0
     assert "account has as many trusted certificates as it may have" in play.output
     assert untouched(fleet)

@@ -55,6 +55,7 @@ def control(state: State, faults: Faults, log: CallLog, devices: Devices) -> Sta
             act("DELETE", "/device-connections", devices.drop),
             act("PUT", "/answer-when-full", state.set_answer_when_full),
             act("GET", "/state", state.snapshot),
+            act("DELETE", "/state", state.forget),
             act("POST", "/accounts", add_account),
             act("PATCH", "/accounts/{account_id}", state.set_account),
             act("POST", "/certificates", state.seed_certificates),

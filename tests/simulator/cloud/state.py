@@ -448,6 +448,13 @@ class State:
         return [device.id for device in made]
 
     @_atomic
+    def forget(self) -> None:
+        """Accounts and their keys stay; their trusted certificates, devices and groups have never been."""
+        self.certificates.clear()
+        self.groups.clear()
+        self.devices.clear()  # the same dict is that of self.updates
+
+    @_atomic
     def set_answer_when_full(self, answer: str) -> None:
         """What a developer certificate's device 101 is answered: ``4.00``, ``4.03``, or ``accept``.
 

@@ -94,6 +94,11 @@ def test_driving_it_through_its_control_socket(process: Running, lab: LabCloud) 
     assert lab.call("GET", "/device-faults")[0]["options"] == {"reason": "closed"}
     lab.call("DELETE", "/device-faults")
 
+    lab.call("DELETE", "/state")
+    state = lab.call("GET", "/state")
+    assert state["certificates"] == state["devices"] == []
+    assert get(facts, "/v3/accounts/me").status_code == 200
+
 
 def test_attempts_of_devices_are_told(process: Running, lab: LabCloud) -> None:
     facts = process[1]
