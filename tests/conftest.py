@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 import pytest
@@ -15,3 +16,12 @@ def cloud() -> Iterator[Cloud]:
     """A running Device Management service of this test's own, on loopback; see cloud.Cloud."""
     with Cloud() as running:
         yield running
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How to run what failed by itself."""
+    failed = {report.nodeid: None for kind in ("failed", "error") for report in terminalreporter.getreports(kind)}
+    if failed:
+        terminalreporter.section("run alone")
+        for node in failed:
+            terminalreporter.line(f".venv/bin/pytest {shlex.quote(node)}")

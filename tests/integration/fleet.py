@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from cloud.remote import LabCloud
+from pelion_lab import inside
+from pelion_lab.record import Record
+from pelion_lab.status import boards_of
 
 ROOT = Path(__file__).parents[2]
 LAB = ROOT / "tests" / "simulator" / "lab"
@@ -28,6 +31,14 @@ OTHERS = {
 """Programs to put into the boards instead of the lab's stand-ins, such as Arm's own built for this machine."""
 TIMEOUT = 180
 """Seconds after which a command is taken for hung."""
+
+
+NEW_SSH_SERVER = (
+    "sockets() { grep -h ':0016 .* 0A ' /proc/net/tcp /proc/net/tcp6; };"
+    "former=$(sockets); killall -9 dropbear sshd 2>/dev/null;"
+    'until now=$(sockets) && [ "$now" != "$former" ]; do usleep 50000; done'
+)
+"""For the shell of a board: end its ssh server with all connections, and wait for the one that the lab then starts."""
 
 
 @dataclass(frozen=True)
@@ -86,27 +97,41 @@ class Fleet:
         command = [LAB, "status", "--state", self.state, "--json"]
         return json.loads(subprocess.run(command, check=True, capture_output=True, timeout=TIMEOUT).stdout)
 
+    # What follows is what `lab status`, `run` and `device` do, without a Python of its own each time: tests call them
+    # thousands of times.
+
+    @property
+    def _record(self) -> Record:
+        record = Record.read(self.state)
+        assert record, f"no lab is up in {self.state}"
+        return record
+
     @property
     def boards(self) -> list[str]:
         """Names, in the order in which the lab made them."""
-        return [board["name"] for board in self.status()["boards"]]
+        return [entry.board.name for entry in self._record.boards]
 
     def counts(self) -> dict[str, tuple[int, int]]:
         """ssh connections and exchanges so far, as the boards counted them."""
-        return {board["name"]: (board["connections"], board["exchanges"]) for board in self.status()["boards"]}
+        boards = boards_of(self._record, self.state)
+        return {board["name"]: (board["connections"], board["exchanges"]) for board in boards}
 
     def run(self, *command: str | Path, environment: Mapping[str, str] | None = None) -> Play:
         """A command at the controller's place; ``environment`` is added to this process's."""
         if ANSIBLE and str(command[0]).startswith("ansible"):
             command = (Path(ANSIBLE, command[0]).absolute(), *command[1:])
+        # A worker of pytest-xdist says how wide its own lines are.
+        callers = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | dict(environment or {})
+        there, its_environment = inside.at_controller(
+            self._record, self.state, [str(word) for word in command], callers
+        )
         ended = subprocess.run(
-            [LAB, "run", "--state", self.state, "--", *command],
+            there,
             capture_output=True,
             text=True,
             timeout=TIMEOUT,
             cwd=ROOT,
-            # A worker of pytest-xdist says how wide its own lines are.
-            env={**{name: value for name, value in os.environ.items() if name != "COLUMNS"}, **(environment or {})},
+            env=its_environment,
             stdin=subprocess.DEVNULL,
             check=False,
         )
@@ -114,11 +139,16 @@ class Fleet:
 
     def on(self, board: str, script: str, *, check: bool = True) -> str:
         """What a shell script on ``board`` printed."""
+        if os.geteuid() == 0:
+            there, environment = inside.on_board(self._record, board, ["sh", "-c", script], os.environ)
+        else:
+            there, environment = [LAB, "device", "--state", self.state, board, "sh", "-c", script], {**os.environ}
         ended = subprocess.run(
-            [LAB, "device", "--state", self.state, board, "sh", "-c", script],
+            there,
             capture_output=True,
             text=True,
             timeout=TIMEOUT,
+            env=environment,
             stdin=subprocess.DEVNULL,
             check=False,
         )
@@ -131,7 +161,9 @@ class Fleet:
         self.on(
             board,
             "systemctl stop mbl-cloud-client;"
-            "sed -i 's:/home/root\\:.*:/home/root\\:/usr/lib/lab-login-shell:' /etc/passwd;"
+            # A connection that is kept would go on with the former login shell.
+            "grep -q lab-login-shell /etc/passwd || { sed -i"
+            f" 's:/home/root\\:.*:/home/root\\:/usr/lib/lab-login-shell:' /etc/passwd; {NEW_SSH_SERVER}; }};"
             "umount /config/user/pal /config/user /scratch/provisioning-certs 2>/dev/null;"
             "rm -rf /config/user/pal* /config/user/pelion-mbl* /scratch/* /run/pelion-mbl*;"
             "rm -f /etc/lab/update-fault /etc/lab/active-version; echo 4.1.0 >/etc/lab/client-release;"
@@ -182,14 +214,15 @@ class Fleet:
         for board in (source, copy):
             self.on(board, "systemctl start mbl-cloud-client")
         if host_key:
-            self.on(copy, "killall dropbear")  # it is started again
+            self.on(copy, NEW_SSH_SERVER)
 
     def rename(self, board: str, name: str) -> None:
         """Let a board announce itself as NAME from now on; the lab goes on calling it as before."""
         self.on(
             board,
             f"[ $(hostname) = {name} ] || {{ echo {name} >/config/user/hostname; echo {name} >/etc/hostname;"
-            f" hostname {name}; killall avahi-daemon; }}",
+            f" hostname {name}; announced() {{ grep -c 'successfully established' /run/lab/avahi.log; }};"
+            " former=$(announced); killall avahi-daemon; until [ $(announced) -gt $former ]; do usleep 50000; done; }",
         )
 
     def content(self, board: str) -> str:

@@ -60,8 +60,8 @@ class Store:
     """Entries by kind and name under ``directory``, which the first write creates.
 
     A ``shared`` store is for a group (directory 2770, files 0660), another one for its owner alone
-    (0700, 0600). ``warn`` gets what is odd about the directory, once, at the first use, and how to check the
-    vault secret when the first entry is written. ``before_change`` is called before anything is changed.
+    (0700, 0600). ``warn`` gets what is odd about the directory, once, at the first use, and how to check a
+    vault secret that was typed when the first entry is written. ``before_change`` is called before anything is changed.
     """
 
     def __init__(
@@ -127,12 +127,12 @@ class Store:
             old_text = self._text(path, name)
             if is_held(old_text):
                 return False
-            is_first = old_text is None and not self.try_secret()
+            untried = old_text is None and not self.try_secret() and self._vault.was_typed()
             plain = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True).encode()
             text = self._vault.encrypt(plain) if old_text is None else self._vault.replace(old_text, plain)
             with disk_errors(path, name):
                 replace_file(path, text, self._disk.file_mode)
-        if is_first:
+        if untried:
             self._warn(
                 f"{path} is the store's first entry, so there was nothing to check the vault secret against: a "
                 f"typing error would have gone unnoticed. Check it with `ansible-vault view {path}`, typing the secret "

@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleError
-from ansible.parsing.vault import VaultLib, match_encrypt_secret, parse_vaulttext_envelope
+from ansible.parsing.vault import PromptVaultSecret, VaultLib, match_encrypt_secret, parse_vaulttext_envelope
 
 from ..errors import PelionError
 
@@ -67,6 +67,10 @@ class Vault:
     def chosen_id(self) -> str:
         """The vault id of the secret that ``encrypt`` takes. Raises VaultError as that does."""
         return self._choice()[0]
+
+    def was_typed(self) -> bool:
+        """Whether the secret that ``encrypt`` takes was typed at a prompt. Raises VaultError as that does."""
+        return isinstance(self._choice()[1], PromptVaultSecret)
 
     def opens(self, text: bytes) -> bool:
         """Whether the secret that ``encrypt`` takes opens the vault text ``text``. Raises VaultError as that does."""

@@ -449,9 +449,10 @@ class State:
 
     @_atomic
     def forget(self) -> None:
-        """Accounts and their keys stay; their trusted certificates, devices and groups have never been."""
+        """Accounts and their keys stay, with nothing in them."""
         self.certificates.clear()
         self.groups.clear()
+        self.updates.forget()
         self.devices.clear()  # the same dict is that of self.updates
 
     @_atomic

@@ -220,6 +220,12 @@ class Updates:
         self._mailboxes: dict[str, Mailbox] = {}
         self._observed: dict[str, dict[bytes, str]] = {}
 
+    def forget(self) -> None:
+        """There have never been a manifest, a campaign or an event."""
+        with self.lock:
+            for what in (self.manifests, self.campaigns, self.events, self._starts):
+                what.clear()
+
     # --- manifests
 
     def create_manifest(self, account_id: str, name: str, description: str, der: bytes) -> FirmwareManifest:

@@ -8,6 +8,8 @@ import argparse
 import os
 import re
 import shutil
+from collections.abc import Mapping
+from pathlib import Path
 
 from .board import WITHHELD
 from .errors import LabError
@@ -31,11 +33,18 @@ def run(options: argparse.Namespace) -> int:
     command = options.command[1:] if options.command[:1] == ["--"] else options.command
     if not command:
         raise LabError("what is to be run? For example: lab run -- ansible-inventory -i inventory/ --graph")
-    environment = controller_environment(record, options.state)
-    if options.site is not None:
+    return _replace(*at_controller(record, options.state, command, os.environ, options.site))
+
+
+def at_controller(
+    record: Record, state: Path, command: list[str], environment: Mapping[str, str], site: int | None = None
+) -> tuple[list[str], dict[str, str]]:
+    """What runs ``command`` as `lab run` does for a caller with that environment, and its own. Raises LabError."""
+    environment = controller_environment(record, state, environment)
+    if site is not None:
         for name in ("PELION_API_HOST", "MBED_CLOUD_SDK_HOST"):
             environment[name] = re.sub("localhost|127.0.0.1", f"[{CLOUD_IPV6}]", environment[name])
-    enter = ["nsenter", f"--net={_network(record, options.site)}"]
+    enter = ["nsenter", f"--net={_network(record, site)}"]
     if os.geteuid() != 0:
         user, group = os.getuid(), os.getgid()
         groups = ",".join(str(each) for each in os.getgroups())
@@ -45,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
         drop = ["-u", "SUDO_COMMAND", "-u", "SUDO_USER", "-u", "SUDO_UID", "-u", "SUDO_GID"]
         become = ["setpriv", f"--reuid={user}", f"--regid={group}", f"--groups={groups}", "--inh-caps=-all"]
         enter = ["sudo", "--preserve-env", *enter, *become, "env", *drop, *restore]
-    return _replace(enter + command, environment)
+    return enter + command, environment
 
 
 def _network(record: Record, site: int | None) -> str:
@@ -58,13 +67,13 @@ def _network(record: Record, site: int | None) -> str:
     return f"/proc/{record.process}/root/proc/{record.sites[site - 1]}/ns/net"
 
 
-def controller_environment(record: Record, state: os.PathLike[str]) -> dict[str, str]:
+def controller_environment(record: Record, state: Path, callers: Mapping[str, str]) -> dict[str, str]:
     """The caller's environment, with the lab's cloud instead of any other."""
-    environment = dict(os.environ)
+    environment = dict(callers)
     for name, value in record.environment.items():
         # What is Ansible's, the caller may know better; the cloud is always the lab's.
         environment[name] = environment.get(name, value) if name.startswith("ANSIBLE_") else value
-    environment["PATH"] = os.pathsep.join([str(VIRTUAL_ENVIRONMENT / "bin"), os.environ.get("PATH", os.defpath)])
+    environment["PATH"] = os.pathsep.join([str(VIRTUAL_ENVIRONMENT / "bin"), callers.get("PATH", os.defpath)])
     environment["LAB_STATE"] = str(state)
     environment["LAB_ID"] = record.id
     environment.setdefault("ANSIBLE_COLLECTIONS_PATH", str(BUILD))
@@ -77,19 +86,23 @@ def controller_environment(record: Record, state: os.PathLike[str]) -> dict[str,
 def device(options: argparse.Namespace) -> int:
     """`lab device`: as root, inside a board."""
     as_root()
-    record = require(options.state)
-    entry = record.board(options.name)
+    return _replace(*on_board(require(options.state), options.name, options.command or ["sh", "-l"], os.environ))
+
+
+def on_board(
+    record: Record, name: str, command: list[str], environment: Mapping[str, str]
+) -> tuple[list[str], dict[str, str]]:
+    """What runs ``command`` as `lab device` does when root calls it, and its environment. Raises LabError."""
+    entry = record.board(name)
     if not entry.running:
-        raise LabError(f"{options.name} is off")
-    environment = dict(BOARD_ENVIRONMENT)
-    if "TERM" in os.environ:
-        environment["TERM"] = os.environ["TERM"]
+        raise LabError(f"{name} is off")
+    terminal = {"TERM": environment["TERM"]} if "TERM" in environment else {}
     # First to where the lab's processes are numbered, then into the board.
     nsenter = shutil.which("nsenter") or "/usr/bin/nsenter"
     to_lab = [nsenter, f"--target={record.process}", "--pid", "--mount"]
     limit = ["setpriv", f"--bounding-set={WITHHELD}"]
     to_board = [nsenter, f"--target={entry.process}", "--pid", "--mount", "--uts", "--ipc", "--net"]
-    return _replace([*to_lab, "--", *limit, *to_board, "--", *(options.command or ["sh", "-l"])], environment)
+    return [*to_lab, "--", *limit, *to_board, "--", *command], {**BOARD_ENVIRONMENT, **terminal}
 
 
 def _replace(command: list[str], environment: dict[str, str]) -> int:

@@ -8,10 +8,11 @@ import argparse
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from . import network
 from .lab import require
-from .record import BoardRecord
+from .record import BoardRecord, Record
 
 # Dropbear's words, and OpenSSH's.
 LOGGED_IN = re.compile("(?m)^.*[Aa]uth succeeded|^Accepted ")
@@ -19,7 +20,7 @@ LOGGED_IN = re.compile("(?m)^.*[Aa]uth succeeded|^Accepted ")
 
 def show(options: argparse.Namespace) -> int:
     record = require(options.state)
-    boards = [_board_status(entry, options.state / "log" / entry.board.name) for entry in record.boards]
+    boards = boards_of(record, options.state)
     if options.json:
         environment = {name: value for name, value in record.environment.items() if "KEY" not in name}
         print(json.dumps({"cloud": {"running": record.cloud_running, **environment}, "boards": boards}, indent=2))
@@ -35,7 +36,12 @@ def show(options: argparse.Namespace) -> int:
     return 0
 
 
-def _board_status(entry: BoardRecord, log: Path) -> dict[str, object]:
+def boards_of(record: Record, state: Path) -> list[dict[str, Any]]:
+    """What `lab status --json` says of each board, in the order in which the lab made them."""
+    return [_board_status(entry, state / "log" / entry.board.name) for entry in record.boards]
+
+
+def _board_status(entry: BoardRecord, log: Path) -> dict[str, Any]:
     ssh_log = (log / "ssh.log").read_text(errors="replace")
     return {
         "name": entry.board.name,

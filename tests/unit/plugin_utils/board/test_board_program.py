@@ -110,9 +110,9 @@ def test_a_failing_injection_leaves_the_old_set(box: BoardBox, failure: str, way
     before = box.content()
     script, reason = FAILURES[failure]
     box.utility(f"pal=/config/user/pal\n{script}")
-    seconds = 4 if failure == "it does not end" else 60
+    board_timeout, timeout = (4, 0) if failure == "it does not end" else (60, 20)
     with pytest.raises(BoardError, match="is as it was before") as raised:
-        inject(box.board(board_timeout=seconds), SECOND)
+        inject(box.board(board_timeout=board_timeout), SECOND, timeout=timeout)
     facts = raised.value.facts
     assert (facts["reason"], facts["undone"], facts["changed"]) == (reason, True, False)
     assert box.content() == before

@@ -77,7 +77,7 @@ def _break_utility(end: str) -> Strike:
     def strike(box: BoardBox, moment: float) -> BoardError | None:
         box.utility(f"$genuine --provision & usleep {int(moment * 20000)}; kill -9 $!; wait; {end}")
         with pytest.raises(BoardError) as raised:
-            inject(box.board(board_timeout=4), SECOND)
+            inject(box.board(board_timeout=4), SECOND, timeout=0)
         box.mend_utility()
         return raised.value
 
