@@ -27,7 +27,10 @@ class ActionModule(FleetAction):
 
     def take_step(self, arguments: dict[str, Any]) -> dict[str, Any]:
         part = Part.from_json(arguments["part"])
-        items = read_items(self, open_stores(self, arguments).team, part.dev_cert, part.update_resources)
+        team = open_stores(self, arguments).team
+        # In check mode, the store still has what is to be replaced.
+        made_later = self.check_mode and part.to_be_made
+        items = None if made_later else read_items(self, team, part.dev_cert, part.update_resources)
         found = Inspection.from_json(arguments["found"])
         work = NOT_IN_STORE if items is None else work_for(found, items, part.when_bootstrapped)
         if part.reconnect and not work.changes:

@@ -12,6 +12,7 @@ from ..plugin_utils.credentials.update_resources import UpdateResources
 from ..plugin_utils.errors import PelionError
 from ..plugin_utils.fleet.answers import Answer, Unasked, answer_of
 from ..plugin_utils.fleet.decision import Decision, Fleet, decide, decide_and_reserve
+from ..plugin_utils.fleet.gets import gets
 from ..plugin_utils.fleet.memory import absent, read_fleet, remember
 from ..plugin_utils.fleet.reasons import coded, failure
 from ..plugin_utils.fleet.reservations import Reservations
@@ -77,6 +78,7 @@ class ActionModule(FleetAction):
             "dev_certs": list(decision.dev_certs),
             "update_resources": [wish.arguments() for wish in decision.updates],
             "only_look": arguments["only_look"],
+            "gets": gets(fleet, stock, decision) if arguments["only_look"] else {},
             "absent": self._absent(fleet),
             "takes_updates": {
                 name: found.to_json() for name, found in take_updates(fleet, stock, decision, terms).items()
@@ -106,10 +108,6 @@ class ActionModule(FleetAction):
             miss_no_longer(self, former)
         except PelionError as error:
             self.warn(str(error))
-
-
-def _admitted(decision: Decision) -> list[str]:
-    return [name for name, part in decision.parts.items() if not part.refused]
 
 
 def require_one_team(asked: Mapping[str, Answer]) -> None:

@@ -102,6 +102,10 @@ class ActionModule(Action):
             "changed": bool(asked or inquiry.left_over),
             "boards": {name: _told(verdict) for name, verdict in sorted(verdicts.items())},
             "asked": sorted(asked),
+            "gets": {
+                **dict.fromkeys(asked, "asked to prove that it takes updates"),
+                **{name: f"not asked: {why.text(KINDS)}" for name, why in inquiry.obstacles.items()},
+            },
             "proven": sorted(name for name, verdict in verdicts.items() if verdict.outcome == "proven"),
             "campaigns": inquiry.campaigns(counterpart=counterpart),
             "left_over": list(inquiry.left_over),

@@ -92,6 +92,11 @@ only_look:
   type: bool
   returned: success
   sample: false
+gets:
+  description: With O(only_look), what each board with a part would get, in words.
+  type: dict
+  returned: success
+  sample: {mbed-linux-os-9709: the developer certificate 'bench-2026'}
 update_resources:
   description: Options of M(pelion.mbl.mbl_update_resources) for what the team store must be given first.
   type: list

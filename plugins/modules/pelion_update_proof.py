@@ -128,6 +128,12 @@ proven:
   elements: str
   returned: when O(boards) is given
   sample: [mbed-linux-os-9709]
+gets:
+  description: What each board gets, in words, for M(pelion.mbl.pelion_fleet_waves). Boards whose proof stands are not
+    in it.
+  type: dict
+  returned: when O(boards) is given
+  sample: {mbed-linux-os-9709: asked to prove that it takes updates}
 campaigns:
   description: How many update campaigns this took, or in check mode would take, at most.
   type: int

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from credential_samples import developer_values
 from fleet import ROOT, Fleet, Play
-from own_directory import Bench
+from own_directory import NAMES, Bench
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.signing_files import SigningFiles
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_certificate import (
@@ -40,6 +40,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     made = make_update_resources(Recipe(*derive_ids("example.com", "bench-board")))
     SigningFiles(bench.directory / "manifest-2").write(made)
     (bench.directory / "devices.csv").write_text(bench.named(table[1]))
+    (bench.directory / "waves.txt").write_text(bench.named(f"{NAMES[1]}\n{NAMES[0]}\n\n{NAMES[2]}  # by the window\n"))
     yield bench
     fleet.down()
 
@@ -153,7 +154,7 @@ def test_the_update_key_changes_by_a_rotation_of_a_whole_fleet_alone(bench: Benc
     made = make_update_resources(Recipe(*derive_ids("example.com", "bench-board")))
     SigningFiles(bench.directory / "new").write(made)
     given = "-e provision_pelion_update_src=new/update_default_resources.c -e report=reports"
-    batches = """-e '{"batches": [2, "100%"]}'"""
+    waves = "-e waves=waves.txt"
     entry = bench.home / ".mbl-store/team/bench-update.update-resources.yml"
 
     def everything() -> tuple[bytes, dict[str, str]]:
@@ -174,21 +175,30 @@ def test_the_update_key_changes_by_a_rotation_of_a_whole_fleet_alone(bench: Benc
         stopped = bench.play("rotate", given)
         assert stopped.returncode == 2 and f"{third}. Nothing was rotated." in stopped.output, stopped.output
         bench.lists({**bench.addresses, second: away})
-        stopped = bench.play("rotate", given, batches)
+        stopped = bench.play("rotate", given, waves)
         assert stopped.returncode != 0 and outcomes() == dict.fromkeys((first, third), "not_reached") | {
             second: "unreachable"
         }, stopped.output
         assert everything() == before
+        bench.lists(bench.addresses)
+        planned = bench.play("rotate", given, waves, "--check")
+        assert planned.returncode == 0 and "3 boards: 3 would be changed" in planned.stderr, planned.output
+        gets = "A new update certificate of 'bench-update'"
+        assert f"Wave 1 of 2, 2 boards. {gets}: {first}, {second}" in planned.stdout, planned.output
+        assert f"Wave 2 of 2, 1 board. {gets}: {third}" in planned.stdout
+        assert everything() == before
         bench.lists({**bench.addresses, second: late})
-        stopped = bench.play("rotate", given, batches)
+        stopped = bench.play("rotate", given, waves)
         assert stopped.returncode != 0, stopped.output
         assert outcomes() == {first: "changed", second: "unreachable", third: "not_reached"}, stopped.output
         assert "default.key.pem belongs to" in " ".join(stopped.output.split())
     finally:
         bench.lists(bench.addresses)
     assert everything()[1][third] == before[1][third]
-    rotated = bench.play("rotate", given, batches)
+    rotated = bench.play("rotate", given, waves)
     assert rotated.returncode == 0 and "3 boards: 2 changed, 1 in order" in rotated.stderr, rotated.output
+    assert f"Wave 1 of 2, 2 boards. Done: {first}" in rotated.stdout, rotated.output
+    assert f"The update certificate of 'bench-update': {second}" in rotated.stdout
     held = {board["update_certificate"]["fingerprint"] for board in bench.report()["boards"]}
     assert held == {made.fingerprint}
     due = bench.play("rotate", given, "-e provision_pelion_renew_if_made_before=2999-01-01")

@@ -78,6 +78,7 @@ def test_a_fleet_proves_that_it_takes_updates(provisioned: Fleet, prove: Prove, 
     unasked = prove(sure=False)
     assert unasked.returncode != 0 and "Nothing was sent." in unasked.output
     assert "3 of 3 boards are asked, by at most 4 update campaigns" in " ".join(unasked.stdout.split())
+    assert "Wave 3 of 3, 1 board. Asked to prove that it takes updates: mbed-linux-os-" in unasked.stdout
     looked = prove("--check", "--diff", sure=False)
     assert looked.returncode == 0, looked.output
     assert campaigns(fleet) == 0
@@ -90,8 +91,9 @@ def test_a_fleet_proves_that_it_takes_updates(provisioned: Fleet, prove: Prove, 
     assert {board: kept(fleet, board) for board in boards} == before
     assert set(proofs(home)) == set(boards) and all(proofs(home).values())
 
-    again = prove()
+    again = prove("-e", f"waves={boards[1]},all")
     assert again.returncode == 0, again.output
+    assert f"Wave 1 of 2, 1 board. Done: {boards[1]}" in again.stdout
     assert campaigns(fleet) == 4
     assert {recap.changed for recap in again.recap.values()} == {0}
 

@@ -66,7 +66,7 @@ def test_a_play_gives_stores_and_account_to_its_modules_once(playbook: Path) -> 
         for group in ("pelion", "store"):
             needed = any(module in GROUPS[group] for module, _options in calls)
             assert (f"group/{PREFIX}{group}" in defaults) == needed, play["name"]
-        assert ("vars_files" in play) == bool(defaults), play["name"]
+        assert ("vars/team.yml" in play.get("vars_files", [])) == bool(defaults), play["name"]
 
 
 def test_the_playbooks_variables_are_the_options() -> None:

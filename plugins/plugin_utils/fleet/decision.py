@@ -293,6 +293,7 @@ class _Deciding:
         return Part(
             dev_cert=dev_cert,
             update_resources=wishes.update.name,
+            to_be_made=items is None or not self._stock.updates[wishes.update].ready,
             when_bootstrapped=wishes.when_bootstrapped,
             registration_timeout=wishes.registration_timeout,
             reconnect=reconnect,

@@ -17,13 +17,15 @@ class Part:
     """What the decision gives a board to do.
 
     ``refused`` is why nothing may be done; otherwise the board is to hold ``dev_cert`` and ``update_resources`` (names
-    in the team store), and, with ``reconnect`` (of WORK_REASONS), to register anew. ``bootstrapped_at`` is what the
-    Device Directory says of the board's device before that, ``site`` where the board is.
+    in the team store), and, with ``reconnect`` (of WORK_REASONS), to register anew. ``to_be_made`` tells that the store
+    does not have them yet as they are wished. ``bootstrapped_at`` is what the Device Directory says of the board's
+    device before that, ``site`` where the board is.
     """
 
     refused: Reason | None = None
     dev_cert: str = ""
     update_resources: str = ""
+    to_be_made: bool = False
     when_bootstrapped: WhenBootstrapped = REFUSE
     registration_timeout: int = 0
     reconnect: Reason | None = None

@@ -142,6 +142,11 @@ class Inquiry:
     _campaigns: Sequence[Campaign] = ()
     _manifests: Sequence[Manifest] = ()
 
+    @property
+    def obstacles(self) -> dict[str, Reason]:
+        """Why boards are not asked, but for those whose proof stands."""
+        return {board: verdict.reason for board, verdict in self.settled.items() if verdict.reason}
+
     def campaigns(self, *, counterpart: bool) -> int:
         """How many campaigns the questions take, at most."""
         return len(self.questions) * (2 if counterpart else 1)

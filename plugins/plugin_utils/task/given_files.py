@@ -73,6 +73,14 @@ def read_given_file(action: Action, option: str, path: str) -> tuple[Path, bytes
     return found, content
 
 
+def is_given_file(action: Action, path: str) -> bool:
+    """Whether ``read_given_file`` finds one."""
+    try:
+        return bool(_find(action, path))
+    except AnsibleError:
+        return False
+
+
 def _find(action: Action, path: str) -> Path:
     try:
         return Path(action._find_needle("files", path))

@@ -35,6 +35,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.decision import (
     decide,
     decide_and_reserve,
 )
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.gets import gets
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.host_keys import HostKeys
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.member import Member
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
@@ -150,7 +151,10 @@ def test_a_fresh_fleet_gets_what_is_made_first(deciding: Deciding) -> None:
     assert decision.dev_certs == ["bench"]
     assert decision.updates == [UPDATE]
     assert decision.parts["a"] == Part(
-        dev_cert="bench", update_resources="update", registration_timeout=WISHES.registration_timeout
+        dev_cert="bench",
+        update_resources="update",
+        to_be_made=True,
+        registration_timeout=WISHES.registration_timeout,
     )
     assert set(decision.parts) == {"a", "b"}
 
@@ -713,3 +717,29 @@ def test_runs_that_decide_at_the_same_moment_overfill_nothing(
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(run, range(8))) == 20
+
+
+def test_what_each_board_gets_is_told_in_words(cloud: Cloud, store: Store, deciding: Deciding) -> None:
+    items = have(cloud, store)
+    right = board_with(items, device_under(cloud, store))
+    gone = board_with(items, "0" * 32)
+    UpdateKeeper(store, "short").present(ids=derive_ids("example.com", "board"), valid_days=400)
+    replacing = replace(WISHES, update=replace(UPDATE, name="short", renew_before_days=500, replace=True))
+    fleets = {
+        "as it is": (WISHES, {"right": right, "gone": gone, "fresh": FRESH}),
+        "renewed": (replacing, {"right": right}),
+        "elsewhere": (replace(WISHES, dev_cert="other", when_bootstrapped="keep_identity"), {"right": right}),
+    }
+    told = {}
+    for case, (wishes, boards) in fleets.items():
+        fleet = Fleet([Member(name, wishes, board) for name, board in boards.items()])
+        stock = read_stock(store, api_of(cloud), lambda path: None, fleet.admitted)
+        told[case] = gets(fleet, stock, decide(fleet, stock))
+    assert told == {
+        "as it is": {
+            "gone": f"registers anew, since the Device Directory does not have its device {'0' * 32}",
+            "fresh": "the developer certificate 'bench' and the update certificate of 'update'",
+        },
+        "renewed": {"right": "a new update certificate of 'short'"},
+        "elsewhere": {"right": "the developer certificate 'other', which is not in the team store yet"},
+    }
