@@ -9,8 +9,7 @@ nothing run and nothing load.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime
 from html import escape
 from pathlib import Path
@@ -18,13 +17,14 @@ from pathlib import Path
 from ..times import parse_time
 from ..words import counted, printable
 from .alike import Alike, alike, by_urgency, not_taking, unsaid
+from .certificate_ends import ACTIVE, CertificateEnd, certificate_ends
 from .entries import ANSWERS, BAD, OUTCOMES, TAKING, BoardReport, HeldCertificate, Place, Report
+from .since import told_together
 from .summary import absence
 
 YEAR = 365.25
 MARKS = {"now": 0.0, "1 week": 7, "1 month": 30.4, "1 year": YEAR, "5 years": 5 * YEAR, "20 years": 20 * YEAR}
 """Of the time line, in days. It is logarithmic: what ends next week matters more than what ends in ten years."""
-ACTIVE = "ACTIVE"
 SOON = 30
 """Days before its end from which a certificate is shown in the colour of warnings."""
 
@@ -67,8 +67,16 @@ def _parts(report: Report) -> Iterator[str]:
     steps += [_step(group, TAKING[answer]) for answer, group in not_taking(report.boards)]
     if steps:
         yield f'<section id="steps"><h2>What to do</h2>{"".join(steps)}</section>'
+    if report.since:
+        told = told_together(report.since.changes)
+        items = [f"<li><b>{_text(', '.join(names))}</b>: {_text(text)}</li>" for text, names in told]
+        yield (
+            f'<section id="since"><h2>Since {_text(report.since.made_at)}</h2>'
+            + (f"<ul>{''.join(items)}</ul>" if items else "<p>Nothing has changed.</p>")
+            + "</section>"
+        )
     now = parse_time(report.made_at)
-    lines = [_time_line(end, now) for end in _ends(report)]
+    lines = [_time_line(end, now) for end in certificate_ends(report)]
     if lines:
         marks = "".join(f'<span style="left:{_place(days):.1f}%">{mark}</span>' for mark, days in MARKS.items())
         yield (
@@ -155,38 +163,7 @@ def _held(held: HeldCertificate | None) -> str:
     return f"{_text((held.not_after or 'unknown')[:10])}<br><small>{_text(held.name or held.fingerprint[:16])}</small>"
 
 
-@dataclass(frozen=True)
-class _End:
-    kind: str
-    name: str
-    not_after: str
-    boards: int
-    rotate_by: str = ""
-
-
-def _ends(report: Report) -> list[_End]:
-    """Each certificate once, the first to end first: those on boards, and those of the account that boards may get."""
-    held: dict[tuple[str, str, str], int] = {}
-    rotate_by: dict[tuple[str, str, str], str] = {}
-    for board in report.boards:
-        for kind, certificate in (
-            ("developer", board.developer_certificate),
-            ("update", board.update_certificate),
-        ):
-            if certificate and certificate.not_after:
-                key = (kind, certificate.name or certificate.fingerprint[:16], certificate.not_after)
-                held[key] = held.get(key, 0) + 1
-                told = board.takes_updates if kind == "update" else None
-                if told and told.rotate_by:
-                    rotate_by[key] = told.rotate_by
-    for place in report.places:
-        if place.status == ACTIVE:
-            held.setdefault(("developer", place.name, place.not_after), 0)
-    ends: Iterable[_End] = (_End(*key, boards, rotate_by.get(key, "")) for key, boards in held.items() if key[2])
-    return sorted(ends, key=lambda end: parse_time(end.not_after))
-
-
-def _time_line(end: _End, now: datetime) -> str:
+def _time_line(end: CertificateEnd, now: datetime) -> str:
     days = (parse_time(end.not_after) - now).total_seconds() / 86400
     # A board that is away for long must find the rotation under way while it still takes part in it.
     left = min(days, (parse_time(end.rotate_by) - now).total_seconds() / 86400) if end.rotate_by else days
