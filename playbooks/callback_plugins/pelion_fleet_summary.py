@@ -10,14 +10,15 @@ type: aggregate
 short_description: What became of each board, at the end of a run
 description:
   - Ansible loads it with the playbooks beside it. It ends each run with a summary on standard error, and with
-    C(-e report=DIR) writes C(fleet.json), C(fleet.csv), C(fleet.junit.xml) and C(fleet.html) there.
+    C(-e report=DIR) writes C(fleet.json), C(fleet.csv), C(fleet.junit.xml), C(fleet.prom) and C(fleet.html) there,
+    with what has changed since the report that was there before.
   - A callback, since it alone sees boards that failed or were never reached, batches of C(serial), and runs in which
     no board is left; and since it costs no process for each board.
 author:
   - The pelion.mbl contributors (@pelion)
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from shutil import get_terminal_size
@@ -28,7 +29,7 @@ from ansible.playbook.block import Block
 from ansible.plugins.callback import CallbackBase
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
-from ansible_collections.pelion.mbl.plugins.plugin_utils.report.files import write_report
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.files import compared, write_report
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.results import Reported
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.run import Run
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.summary import MOST_COLUMNS, summary
@@ -46,6 +47,7 @@ class CallbackModule(CallbackBase):
         super().__init__(*arguments, **options)
         self._run = Run("")
         self._dest = ""
+        self._inventory: Collection[str] = ()
         self._kept = keep_results()
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
@@ -57,6 +59,7 @@ class CallbackModule(CallbackBase):
         self._dest = str(variables.extra_vars.get("report") or "")
         known = variables.get_vars(play=play)
         self._run.check_mode = bool(known.get("ansible_check_mode"))
+        self._inventory = variables._inventory.hosts
         hosts = known.get("ansible_play_hosts_all", ())
         boards = [str(host) for host in hosts if host not in LOCAL]
         for board in boards:
@@ -95,6 +98,8 @@ class CallbackModule(CallbackBase):
                 self._display.display(line, stderr=True)
             return
         report = self._run.report(datetime.now(timezone.utc))
+        if self._dest:
+            report = compared(report, Path(self._dest).absolute(), self._inventory)
         for line in summary(report) if report.boards else ():
             self._display.display(line, stderr=True)
         if self._dest:

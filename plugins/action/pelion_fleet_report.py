@@ -65,7 +65,8 @@ class ActionModule(Action):
             playbook="status",
             problems=[plain(problem)] if (problem := self._task_vars.get("mbl_discovery_problem")) else [],
         )
-        return result_of(report, arguments["dest"])
+        kept = stores.user.directory / "last-status"
+        return result_of(report, arguments["dest"], arguments["inventory"], None if self.check_mode else kept)
 
     def _signers(self, team: Store) -> Signers | None:
         """A fleet can be looked at without the vault secret, and then they are not known."""

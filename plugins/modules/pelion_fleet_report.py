@@ -14,6 +14,8 @@ author:
 description:
   - Puts together what the boards answered, what the Device Directory has, and which boards the team has provisioned
     (C(fleet.json) of the team store), and says of each board how it is, why, and what to do.
+  - Says what has changed since the last report, which lies in O(dest), or without O(dest) in C(last-status) of the
+    user store. It is kept there for that, where the user store exists, by a report on all boards.
   - Opens no entry of a store but the API key, so that it needs no vault secret when the key is given otherwise.
   - This module does not fail because a board does not answer; see RV(report.success).
 options:
@@ -125,6 +127,13 @@ report:
       type: list
       elements: str
       sample: []
+    since:
+      description: What has changed since the last report of the fleet, none without one.
+      type: dict
+      sample:
+        made_at: "2026-11-24T00:00:00Z"
+        changes: [{board: mbed-linux-os-9709, what: not-in-order, before: "", after: device-gone}]
+        left_out: []
     sites:
       description: The sites whose reports are put together; none in a report of this module.
       type: list

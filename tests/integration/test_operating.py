@@ -86,6 +86,12 @@ def test_the_state_of_the_fleet_as_files(bench: Bench) -> None:
     }
     assert "remove_gone" in boards[gone]["next_step"] and boards[gone]["state"] == "registered"
     assert report["places"][0] == {**report["places"][0], "name": "bench-2026", "devices": 3, "limit": 100}
+    # Since provision left its report there.
+    changes = {change["board"]: change["what"] for change in report["since"]["changes"]}
+    assert changes == {silent: "not-in-order", gone: "missing"}
+    assert f": {gone}: missing since then\n" in play.stderr
+    metrics = (bench.directory / "reports/fleet.prom").read_text()
+    assert 'pelion_fleet_boards{playbook="status",outcome="missing"} 1\n' in metrics
     suite = ElementTree.parse(bench.directory / "reports/fleet.junit.xml").getroot()
     assert (suite.get("tests"), suite.get("failures")) == ("3", "2")
     page = (bench.directory / "reports/fleet.html").read_text()
@@ -94,6 +100,9 @@ def test_the_state_of_the_fleet_as_files(bench: Bench) -> None:
 
 
 def test_a_bench_that_is_switched_off_is_missing(bench: Bench) -> None:
+    """And was there when somebody last looked."""
+    assert bench.play("save_api_key").returncode == 0  # makes the user store
+    assert "Since " not in bench.play("status").stderr
     bench.lists({})
     try:
         play = bench.play("status")
@@ -101,6 +110,9 @@ def test_a_bench_that_is_switched_off_is_missing(bench: Bench) -> None:
         bench.lists(bench.addresses)
     assert play.returncode == 2, play.output
     assert "3 boards: 3 missing" in play.stderr
+    assert re.search(
+        rf"^Since \S+: {', '.join(sorted(bench.addresses))}: missing since then$", play.stderr, re.MULTILINE
+    )
 
 
 def test_a_board_that_is_off_is_named_but_does_not_fail_the_run_of_the_others(bench: Bench) -> None:

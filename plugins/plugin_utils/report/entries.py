@@ -14,6 +14,7 @@ from ..json_object import JsonObject
 from ..reasons import Reason
 from ..times import parse_time, time_text
 from .reasons import KINDS
+from .since import Since
 
 FORMAT = 2
 """Of the JSON: raised when a reader of the former one would misunderstand it. New fields do not raise it."""
@@ -64,6 +65,11 @@ class HeldCertificate:
     fingerprint: str
     name: str | None = None
     not_after: str | None = None
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        return f"{self.name or self.fingerprint[:16]} ({(self.not_after or 'no end')[:10]})"
 
     @classmethod
     def from_json(cls, held: Any) -> HeldCertificate:
@@ -235,7 +241,8 @@ class Report:
     ``places`` are empty where the cloud was not asked; ``problems`` are those of the fleet as a whole; ``sites`` are
     those whose reports were put together in this one. ``absent`` are names of boards that the team has provisioned and
     that the run was not about, since the inventory does not have them. In ``check_mode``, what is changed would be.
-    ``warnings`` are what people should know of the fleet, though nothing failed.
+    ``warnings`` are what people should know of the fleet, though nothing failed. ``since`` is what has changed, None
+    without an earlier report to compare with.
     """
 
     playbook: str
@@ -247,6 +254,7 @@ class Report:
     absent: Sequence[str] = ()
     check_mode: bool = False
     warnings: Sequence[str] = ()
+    since: Since | None = None
 
     @property
     def success(self) -> bool:
@@ -278,6 +286,7 @@ class Report:
             "absent": list(self.absent),
             "check_mode": self.check_mode,
             "warnings": list(self.warnings),
+            "since": self.since and asdict(self.since),
         }
 
     @classmethod
@@ -292,6 +301,7 @@ class Report:
             raise ValueError(f"has the format {number}, and this version reads {' and '.join(map(str, FORMATS))}")
         made_at = given.text("made_at")
         parse_time(made_at)
+        since = given.mapping_or_none("since")
         return cls(
             given.text("playbook"),
             made_at,
@@ -302,4 +312,5 @@ class Report:
             given.texts("absent"),
             given.flag("check_mode"),
             given.texts("warnings"),
+            None if since is None else Since.from_json(since),
         )

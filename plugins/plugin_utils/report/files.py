@@ -1,14 +1,16 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A report as files that other programs read: JSON, CSV, and JUnit XML for CI servers."""
+"""A report as files that other programs read: JSON, CSV, JUnit XML for CI servers, and metrics."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,7 +18,9 @@ from ..errors import PelionError
 from ..store.durable_file import replace_file
 from ..words import printable
 from .alike import named
+from .comparison import since
 from .entries import GOOD, OUTCOMES, Report
+from .metrics import as_metrics
 from .page import page
 
 COLUMNS = (
@@ -27,6 +31,23 @@ COLUMNS = (
 _FORMULA = re.compile("(^|;)([=+\\-@\uff1d\uff0b\uff0d\uff20])")
 FLEET_PROBLEM = "fleet-problem"
 """The type of a failure that is of the fleet as a whole."""
+
+
+LAST = "fleet.json"
+"""What the next report is compared with."""
+
+
+def compared(report: Report, directory: Path, inventory: Collection[str]) -> Report:
+    """``report`` with what has changed since the one in ``directory``, if there is one."""
+    with contextlib.suppress(PelionError):  # it is about to be replaced
+        return replace(report, since=since(read_report(directory), report, inventory))
+    return report
+
+
+def keep_report(report: Report, directory: Path) -> None:
+    """Write what the next report is compared with, and nothing else. Raises OSError."""
+    directory.mkdir(mode=0o700, exist_ok=True)
+    replace_file(directory / LAST, as_json(report).encode(), 0o600)
 
 
 def write_report(report: Report, directory: Path) -> list[Path]:
@@ -50,7 +71,7 @@ def is_written(directory: Path) -> bool:
 
 def read_report(directory: Path) -> Report:
     """The report that write_report left there. Raises PelionError where there is none, or a damaged one."""
-    file = directory / "fleet.json"
+    file = directory / LAST
     try:
         report = Report.from_json(json.loads(file.read_bytes()))
         # What is nested too deeply cannot be written again either.
@@ -134,9 +155,10 @@ def _cell(value: str | None) -> str:
 
 
 _FORMS: dict[str, Callable[[Report], str]] = {
-    "fleet.json": as_json,
+    LAST: as_json,
     "fleet.csv": as_csv,
     "fleet.junit.xml": as_junit,
+    "fleet.prom": as_metrics,
     "fleet.html": page,
 }
 """The files, in the order in which they are written."""

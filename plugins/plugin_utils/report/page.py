@@ -2,15 +2,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A report as one HTML page that needs no network: for a phone, a screen, and paper.
 
-Every text in it may come from a network, so all of them go through ``_text``; and the page's own policy lets
-nothing run and nothing load.
+Every text in it may come from a network, so all of them go through ``_text``; and the page's own policy lets nothing
+load, and nothing run but its script, which sorts and searches and may be missing.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence, Set
 from datetime import datetime
 from html import escape
 from pathlib import Path
@@ -18,13 +19,14 @@ from pathlib import Path
 from ..times import parse_time
 from ..words import counted, printable
 from .alike import Alike, alike, by_urgency, not_taking, unsaid
+from .certificate_ends import ACTIVE, CertificateEnd, certificate_ends
 from .entries import ANSWERS, BAD, OUTCOMES, TAKING, BoardReport, HeldCertificate, Place, Report
+from .since import told_together
 from .summary import absence
 
 YEAR = 365.25
 MARKS = {"now": 0.0, "1 week": 7, "1 month": 30.4, "1 year": YEAR, "5 years": 5 * YEAR, "20 years": 20 * YEAR}
 """Of the time line, in days. It is logarithmic: what ends next week matters more than what ends in ten years."""
-ACTIVE = "ACTIVE"
 SOON = 30
 """Days before its end from which a certificate is shown in the colour of warnings."""
 
@@ -34,8 +36,23 @@ HEADS = (
 )
 """Of the boards' table."""
 
-STYLE = "".join(Path(__file__).with_name("page.css").read_text().splitlines(keepends=True)[2:])
-"""Without the lines about its licence."""
+MANY = 20
+"""Names beside a step, from which on they get a place of their own that does not push the rest away."""
+
+
+def _part(name: str) -> str:
+    """A file beside this one, without the lines about its licence."""
+    return "".join(Path(__file__).with_name(name).read_text().splitlines(keepends=True)[2:])
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+STYLE, SCRIPT = _part("page.css"), _part("page.js")
+POLICY = (
+    f"default-src 'none'; style-src {_hash(STYLE)}; script-src {_hash(SCRIPT)}; base-uri 'none'; form-action 'none'"
+)
 
 
 def page(report: Report) -> str:
@@ -44,12 +61,12 @@ def page(report: Report) -> str:
     return (
         "<!DOCTYPE html>\n"
         '<html lang="en"><head><meta charset="utf-8">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{_text(title)}</title><style>{STYLE}</style></head>\n"
-        f"<body><h1>{_text(title)}</h1><p>{counted(len(report.boards), 'board')}, {_text(report.made_at)}</p>\n"
+        f"<body><main><h1>{_text(title)}</h1><p>{counted(len(report.boards), 'board')}, {_text(report.made_at)}</p>\n"
         + "".join(part + "\n" for part in _parts(report))
-        + "</body></html>\n"
+        + f"</main><script>{SCRIPT}</script></body></html>\n"
     )
 
 
@@ -63,16 +80,26 @@ def _parts(report: Report) -> Iterator[str]:
     problems = unsaid(report.problems, found)
     yield "".join(f'<div class="step failed"><p>{_text(problem)}</p></div>' for problem in problems)
     yield "".join(f'<div class="step attention"><p>{_text(warning)}</p></div>' for warning in report.warnings)
-    steps = [_step(step, OUTCOMES[step.outcome]) for step in found if step.reason or step.code]
-    steps += [_step(group, TAKING[answer]) for answer, group in not_taking(report.boards)]
+    steps = [(OUTCOMES[step.outcome], step) for step in found if step.reason or step.code]
+    steps += [(TAKING[answer], group) for answer, group in not_taking(report.boards)]
     if steps:
-        yield f'<section id="steps"><h2>What to do</h2>{"".join(steps)}</section>'
-    now = parse_time(report.made_at)
-    lines = [_time_line(end, now) for end in _ends(report)]
-    if lines:
-        marks = "".join(f'<span style="left:{_place(days):.1f}%">{mark}</span>' for mark, days in MARKS.items())
+        first = {step.code: at for at, (_what, step) in reversed(list(enumerate(steps)))}
+        told = (_step(step, what, is_first=first[step.code] == at) for at, (what, step) in enumerate(steps))
+        yield f'<section id="steps"><h2>What to do</h2>{"".join(told)}</section>'
+    if report.since:
+        changes = told_together(report.since.changes)
+        items = [f"<li>{_of_boards(names, _text(text))}</li>" for text, names in changes]
         yield (
-            f'<section id="ends"><h2>When certificates end</h2><div class="scale">{marks}</div>'
+            f'<section id="since"><h2>Since {_text(report.since.made_at)}</h2>'
+            + (f"<ul>{''.join(items)}</ul>" if items else "<p>Nothing has changed.</p>")
+            + "</section>"
+        )
+    now = parse_time(report.made_at)
+    lines = [_time_line(end, now) for end in certificate_ends(report)]
+    if lines:
+        marks = "".join(f'<text x="{_place(days):.1f}%" y="1em">{mark}</text>' for mark, days in MARKS.items())
+        yield (
+            f'<section id="ends"><h2>When certificates end</h2><svg class="scale" aria-hidden="true">{marks}</svg>'
             f"{''.join(lines)}</section>"
         )
     if report.places:
@@ -90,20 +117,37 @@ def _parts(report: Report) -> Iterator[str]:
         )
     if report.absent:
         yield f"<p>{_text(absence(report))}</p>"
-    rows = "".join(_row(board, report.words(board.outcome)) for board in by_urgency(report.boards))
-    heads = "".join(f"<th>{head}</th>" for head in HEADS)
+    linked = {step.code for _what, step in steps}
+    rows = "".join(_row(board, report.words(board.outcome), linked) for board in by_urgency(report.boards))
+    heads = "".join(f'<th scope="col">{head}</th>' for head in HEADS)
     yield (
-        f'<section id="boards"><h2>Boards</h2><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
-        "</section>"
+        '<section id="boards"><h2>Boards</h2>'
+        '<p hidden><label for="search">Search</label> <input type="search" id="search" autocomplete="off"> '
+        '<span id="found" role="status"></span></p>'
+        f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></section>"
     )
 
 
-def _step(step: Alike, what: str) -> str:
+def _step(step: Alike, what: str, *, is_first: bool) -> str:
+    """``is_first`` of its code is where links to the code lead."""
+    target = f' id="{_anchor(step.code)}"' if step.code and is_first else ""
     next_step = f"<p>→ {_text(step.next_step)}</p>" if step.next_step else ""
     return (
-        f'<div class="step {step.outcome}"><p><b>{_text(", ".join(step.names))}</b>: {_text(what)}. '
-        f"{_text(step.reason)} {_code(step.code)}</p>{next_step}</div>"
+        f'<div class="step {step.outcome}"{target}>'
+        f"{_of_boards(step.names, f'{_text(what)}. {_text(step.reason)} {_code(step.code)}')}{next_step}</div>"
     )
+
+
+def _of_boards(names: Sequence[str], said: str) -> str:
+    """What is ``said`` of them, in HTML."""
+    text = _text(", ".join(names))
+    if len(names) <= MANY:
+        return f"<p><b>{text}</b>: {said}</p>"
+    return f'<p><b>{len(names)} boards</b>: {said}</p><p class="names" tabindex="0">{text}</p>'
+
+
+def _anchor(code: str) -> str:
+    return _text(f"do-{code}")
 
 
 def _fullness(place: Place) -> str:
@@ -112,14 +156,15 @@ def _fullness(place: Place) -> str:
     return "bad" if place.devices >= place.limit else "warn"
 
 
-def _row(board: BoardReport, outcome: str) -> str:
+def _row(board: BoardReport, outcome: str, linked: Set[str]) -> str:
+    """Codes that are ``linked`` have a step."""
     # What the directory calls a board that does not answer is not how it is now.
     known = "in the directory: " if board.outcome in BAD else ""
     state = f" ({known}{_text(board.state)})" if board.state else ""
     cells = (
         f"<b>{_text(board.name)}</b><br><small>{_text(_where(board))}</small>",
-        f"{_text(outcome)}{state} {_code(board.code)}",
-        _taking(board),
+        f"{_text(outcome)}{state} {_link(board.code, linked)}",
+        _taking(board, linked),
         f"<code>{_text(board.device_id)}</code>" if board.device_id else "",
         _held(board.developer_certificate),
         _held(board.update_certificate),
@@ -128,21 +173,29 @@ def _row(board: BoardReport, outcome: str) -> str:
     # On a phone, the first cell is a heading of its own.
     labels = ("", *HEADS[1:])
     row = zip(labels, cells, strict=True)
-    return "<tr>" + "".join(f'<td data-label="{label}">{cell}</td>' for label, cell in row) + "</tr>"
+    return (
+        f'<tr class="{board.outcome}">'
+        + "".join(f'<td data-label="{label}">{cell}</td>' for label, cell in row)
+        + "</tr>"
+    )
 
 
-def _taking(board: BoardReport) -> str:
+def _taking(board: BoardReport, linked: Set[str]) -> str:
     told = board.takes_updates
     if told is None:
         return ""
     # Told once, where it is the board's own.
-    code = _code(told.code) if told.code != board.code else ""
+    code = _link(told.code, linked) if told.code != board.code else ""
     proof = f"<br><small>proven by itself on {_text(told.proven_at[:10])}</small>" if told.proven_at else ""
     return f"{_text(ANSWERS[told.answer])} {code}{proof}"
 
 
 def _code(code: str) -> str:
     return f"<code>{_text(code)}</code>" if code else ""
+
+
+def _link(code: str, linked: Set[str]) -> str:
+    return f'<a href="#{_anchor(code)}">{_code(code)}</a>' if code in linked - {""} else _code(code)
 
 
 def _where(board: BoardReport) -> str:
@@ -155,38 +208,7 @@ def _held(held: HeldCertificate | None) -> str:
     return f"{_text((held.not_after or 'unknown')[:10])}<br><small>{_text(held.name or held.fingerprint[:16])}</small>"
 
 
-@dataclass(frozen=True)
-class _End:
-    kind: str
-    name: str
-    not_after: str
-    boards: int
-    rotate_by: str = ""
-
-
-def _ends(report: Report) -> list[_End]:
-    """Each certificate once, the first to end first: those on boards, and those of the account that boards may get."""
-    held: dict[tuple[str, str, str], int] = {}
-    rotate_by: dict[tuple[str, str, str], str] = {}
-    for board in report.boards:
-        for kind, certificate in (
-            ("developer", board.developer_certificate),
-            ("update", board.update_certificate),
-        ):
-            if certificate and certificate.not_after:
-                key = (kind, certificate.name or certificate.fingerprint[:16], certificate.not_after)
-                held[key] = held.get(key, 0) + 1
-                told = board.takes_updates if kind == "update" else None
-                if told and told.rotate_by:
-                    rotate_by[key] = told.rotate_by
-    for place in report.places:
-        if place.status == ACTIVE:
-            held.setdefault(("developer", place.name, place.not_after), 0)
-    ends: Iterable[_End] = (_End(*key, boards, rotate_by.get(key, "")) for key, boards in held.items() if key[2])
-    return sorted(ends, key=lambda end: parse_time(end.not_after))
-
-
-def _time_line(end: _End, now: datetime) -> str:
+def _time_line(end: CertificateEnd, now: datetime) -> str:
     days = (parse_time(end.not_after) - now).total_seconds() / 86400
     # A board that is away for long must find the rotation under way while it still takes part in it.
     left = min(days, (parse_time(end.rotate_by) - now).total_seconds() / 86400) if end.rotate_by else days
@@ -206,8 +228,9 @@ def _place(days: float) -> float:
 def _bar(text: str, percent: float, urgency: str) -> str:
     # Nothing is drawn as nothing, but the little that there is must be seen.
     width = max(1.0, min(100.0, percent)) if percent > 0 else 0.0
-    inner = f'<i style="width:{width:.1f}%"></i>' if width else ""
-    return f'<div class="row"><p>{_text(text)}</p><div class="bar {urgency}">{inner}</div></div>'
+    inner = f'<rect width="{width:.1f}%" height="100%"/>' if width else ""
+    bar = f'<svg class="bar {urgency}" aria-hidden="true">{inner}</svg>'
+    return f'<div class="row"><p>{_text(text)}</p>{bar}</div>'
 
 
 def _text(value: str | None) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from ..words import counted, printable, some
 from .alike import alike, not_taking, unsaid
 from .entries import ANSWERS, BAD, GOOD, OUTCOMES, TAKING, BoardReport, HeldCertificate, Report, TakesUpdates
+from .since import told_together
 
 MOST_COLUMNS = 160
 """Characters of a table's line where no terminal says how many there are."""
@@ -36,6 +37,7 @@ def summary(report: Report) -> list[str]:
     if more := sum(len(step.names) for step in steps[MOST_LINES:]):
         lines.append(f"… and {more} more boards that are not in order; -e report=DIR lists all of them.")
     lines += _updates(report)
+    lines += changed_since(report)
     lines += [f"Warning: {printable(warning)}" for warning in report.warnings]
     if report.absent:
         lines.append(absence(report))
@@ -60,6 +62,20 @@ def _updates(report: Report) -> Iterator[str]:
         yield " | ".join(word for word in what if word)
     if more := sum(len(group.names) for _answer, group in groups[MOST_LINES:]):
         yield f"… and {more} more boards; -e report=DIR lists all of them."
+
+
+def changed_since(report: Report) -> Iterator[str]:
+    """What has changed since the last report."""
+    if not report.since:
+        return
+    when = f"Since {report.since.made_at}"
+    told = told_together(report.since.changes)
+    if not told:
+        yield f"{when}: nothing has changed"
+    for text, names in told[:MOST_LINES]:
+        yield f"{when}: {printable(some(names))}: {printable(text)}"
+    if more := sum(len(names) for _text, names in told[MOST_LINES:]):
+        yield f"… and {more} more changes; -e report=DIR lists all of them."
 
 
 def absence(report: Report) -> str:
@@ -103,7 +119,7 @@ def _taking(told: TakesUpdates | None) -> str:
 
 
 def _held(held: HeldCertificate | None) -> str:
-    return f"{held.name or held.fingerprint[:16]} ({(held.not_after or 'no end')[:10]})" if held else ""
+    return held.words if held else ""
 
 
 TAKES = "takes updates"

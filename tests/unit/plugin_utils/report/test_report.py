@@ -7,16 +7,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
-import subprocess
-from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
 import jsonschema
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
+from report_samples import report, texts
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.entries import (
@@ -35,39 +32,10 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.report.files import (
 )
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.page import page
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.summary import summary, table
-from ansible_collections.pelion.mbl.plugins.plugin_utils.words import printable
 
 SCHEMA = json.loads((Path(__file__).parents[4] / "docs/fleet-report.schema.json").read_text())
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-NASTY = '<script>document.title="run"</script>"\'&\x1b[2J\n=cmd|'
 
 
-def report(text: str = "board") -> Report:
-    """A board of each outcome, with ``text`` wherever a network or a board may have chosen it."""
-    held = HeldCertificate("a" * 64, f"{text} certificate", "2036-11-20T00:00:00Z")
-    soon = HeldCertificate("b" * 64, None, "2026-12-01T00:00:00Z")
-    boards = [
-        BoardReport(
-            f"{text}-{number}",
-            outcome,
-            reason="" if outcome in ("ok", "changed") else f"{text} says so.",
-            next_step="" if outcome in ("ok", "changed") else f"Do {text}.",
-            code="" if outcome in ("ok", "changed") else "failed",
-            address=text,
-            device_id=text,
-            state=text,
-            developer_certificate=held,
-            update_certificate=soon,
-            last_seen="2026-11-25T00:00:00Z",
-        )
-        for number, outcome in enumerate(OUTCOMES)
-    ]
-    places = [Place(text, 97, 100, "ACTIVE", "2036-11-20T00:00:00Z"), Place("old", 3, 100, "INACTIVE", "")]
-    return Report("status", "2026-11-25T00:00:00Z", boards, places, [f"{text} is wrong."])
-
-
-# A text of nothing printable is shown as an empty one, and has no place of its own in some forms.
-texts = st.text(st.characters(), min_size=1, max_size=40).filter(printable)
 unhurried = settings(deadline=None, max_examples=50)
 
 
@@ -106,40 +74,6 @@ def test_the_junit_file_is_xml_with_the_right_counts(text: str) -> None:
     assert len(failed) == len(OUTCOMES) - 2 + 1
     types = [case.find("failure").get("type") for case in failed]
     assert types == ["fleet-problem"] + ["failed"] * (len(OUTCOMES) - 2)
-
-
-def test_the_page_shows_each_code_with_its_steps_and_its_board() -> None:
-    text = page(report())
-    assert text.count("<code>failed</code>") == 2 * (len(OUTCOMES) - 2)
-
-
-def test_the_page_has_its_style_and_no_licence() -> None:
-    text = page(report())
-    assert ".tiles{display:flex" in text and "SPDX" not in text
-
-
-class Page(HTMLParser):
-    """The tags and texts of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: set[str] = set()
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes |= {name for name, _value in attrs}
-
-
-@unhurried
-@given(texts | st.just(NASTY))
-def test_no_text_becomes_part_of_the_page(text: str) -> None:
-    plain, odd = Page(page(report())), Page(page(report(text)))
-    assert odd.tags == plain.tags
-    assert odd.attributes == plain.attributes
-    assert not {"script", "img", "link", "a", "iframe"} & set(odd.tags)
-    assert not {"src", "href", "onclick", "onload"} & odd.attributes
 
 
 @unhurried
@@ -192,27 +126,6 @@ def test_a_report_is_written_when_its_last_file_is(tmp_path: Path) -> None:
     assert is_written(tmp_path)
     files[-1].unlink()
     assert not is_written(tmp_path)
-
-
-@pytest.mark.skipif(not CHROMIUM, reason="no chromium here (tests/setup test installs it)")
-def test_a_browser_shows_the_page_and_runs_nothing_of_it(tmp_path: Path) -> None:
-    """What the browser made of the page, after everything in it that could run has had its time."""
-    file = tmp_path / "fleet.html"
-    file.write_text(page(report(NASTY)))
-    quiet = ("gpu", "quic", "background-networking", "component-update", "sync")
-    flags = ["--headless", "--no-sandbox", "--no-first-run", *(f"--disable-{name}" for name in quiet)]
-    flags += ["--virtual-time-budget=1000", "--dump-dom"]
-    command = [CHROMIUM, *flags, f"--user-data-dir={tmp_path / 'profile'}", file.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    shown = Page(done.stdout)
-    assert shown.tags.count("tr") == 1 + len(OUTCOMES)
-    assert {"boards", "steps", "ends", "places"} <= set(_ids(done.stdout))
-    assert "<title>Fleet: status</title>" in done.stdout
-    assert "script" not in shown.tags
-
-
-def _ids(text: str) -> list[str]:
-    return [part.split('"', 1)[0] for part in text.split('<section id="')[1:]]
 
 
 @pytest.mark.parametrize("text", ["=1+1", "x;=1+1", "\uff1d1+1", "x;\uff20cmd", "-2"])
