@@ -224,10 +224,9 @@ def test_each_site_provisions_its_own_boards_and_a_dead_one_is_told(fresh: Compa
     assert certificates == ["all-sites"], "made once"
     assert len(list(company.store.glob("*.yml"))) == 2
     assert devices_by_certificate(company) == {"all-sites": 4}
-    memory = json.loads((company.store / "fleet.json").read_text())["boards"]
-    assert {name: board["site"] for name, board in memory.items()} == {
-        board: site for site, boards in company.boards.items() for board in boards
-    }
+    for site, boards in company.boards.items():
+        memory = json.loads((company.store / f"fleet.{site}.json").read_text())["boards"]
+        assert {name: board["site"] for name, board in memory.items()} == dict.fromkeys(boards, site)
     no_secret_travelled(company)
 
     # South dies while it waits for a board that cannot register.
@@ -320,7 +319,7 @@ def test_a_timer_provisions_what_is_new_and_nothing_else(fresh: Company) -> None
     # The site's directory is /srv/pelion there.
     run = ["sh", "-c", f"cd {company.directory}/sites/north && ansible-playbook {command}"]
     new, old = company.boards["north"]
-    (company.store / "fleet.json").unlink(missing_ok=True)
+    (company.store / "fleet.north.json").unlink(missing_ok=True)
     limited = company.at("north", "sh", "-c", f"{run[2]} --limit {old}")
     assert limited.returncode == 0, limited.output
     assert [board for board, recap in limited.recap.items() if recap.changed] == [old]

@@ -112,6 +112,47 @@ def test_the_ci_files_have_the_parts_that_their_servers_want() -> None:
         assert ("run" in step) != ("uses" in step)
 
 
+@pytest.mark.parametrize("name", CI_FILES)
+def test_a_ci_job_gives_back_what_it_proved_whatever_others_push_meanwhile(tmp_path: Path, name: str) -> None:
+    document = yaml.safe_load((DOCS / name).read_text())
+    if "jobs" in document:
+        [give_back] = [
+            step["run"] for step in document["jobs"]["fleet"]["steps"] if "Give back" in step.get("name", "")
+        ]
+    else:
+        give_back = document[".give-back"]
+        assert give_back in document["provision"]["script"]
+    variables = {"CI_DEFAULT_BRANCH": "main", "GITHUB_REF_NAME": "main", "CI_SERVER_HOST": "example.com"}
+
+    def run(place: str, script: str) -> str:
+        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **variables}
+        command = ["bash", "-e", "-c", script]
+        done = subprocess.run(command, cwd=tmp_path / place, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run(
+        "",
+        "git init --quiet --bare --initial-branch main shared; git clone --quiet shared north; mkdir north/team-store",
+    )
+    run("north", "git config user.name me; git config user.email me@example.com; touch team-store/.gitignore")
+    run(
+        "north",
+        "git checkout --quiet -B main; git add --all; git commit --quiet -m begin; git push --quiet origin main",
+    )
+    # As servers check a job's commit out: without history, on no branch.
+    run("", "git clone --quiet --depth 1 file://$PWD/shared south; git -C south checkout --quiet --detach")
+    run("north", f"echo 1 >team-store/fleet.north.json; {give_back}")
+    run("south", f"echo 2 >team-store/fleet.south.json; echo secret >vault-password; {give_back}")
+    run("south", give_back)  # nothing new
+    run("north", "git pull --quiet")
+    assert (
+        run("north", "git ls-files")
+        == "team-store/.gitignore\nteam-store/fleet.north.json\nteam-store/fleet.south.json\n"
+    )
+    assert run("north", "git log --oneline | wc -l").strip() == "3"
+
+
 def test_the_commands_of_the_team_store_page(tmp_path: Path) -> None:
     """In one shell, as a reader would; the store has one entry."""
     text = (DOCS / "team-store.md").read_text()

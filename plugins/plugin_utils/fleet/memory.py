@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The boards that the team has provisioned: ``fleet.json`` in the team store.
+"""The boards that the team has provisioned: ``fleet.json`` in the team store, and ``fleet.SITE.json`` of each site.
 
 It lies there because the team shares it with the credentials that it tells of. It holds no secret and is not
-vaulted, so that an overview needs no password.
+vaulted, so that an overview needs no password. Sites have files of their own so that they may share a git repository:
+each writes its own, and nobody has to put two versions together.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from ..store.names import stem_of
 from ..store.noted_file import NotedFile
 from ..store.store import Store
 from ..words import nearest
 from .update_proof import UpdateProof
 
 FILE = "fleet.json"
+"""That of boards at no named site. Former versions had all boards in it: those of a site are taken from it until the
+site has a file."""
 FRESH_FOR = timedelta(days=1)
 """How old ``seen`` may be before it alone is a reason to write: reruns in CI should not touch a shared file."""
 
@@ -48,8 +52,18 @@ class Remembered:
 
 
 def read_fleet(store: Store) -> dict[str, Remembered]:
-    """The remembered boards by name, none without a file. Raises StoreError for a damaged one."""
-    file = _file(store)
+    """The remembered boards by name, none without a file. A board that two sites have noted is where it was seen last.
+    Raises StoreError for a damaged file."""
+    found = _read(_file(store))
+    found = {name: board for name, board in found.items() if not _has_a_file(store, board.site)}
+    for path in sorted(store.directory.glob("fleet.*.json")):
+        for name, board in _read(_file_at(store, path.name)).items():
+            if name not in found or _time(found[name].seen) <= _time(board.seen):
+                found[name] = board
+    return found
+
+
+def _read(file: NotedFile) -> dict[str, Remembered]:
     try:
         return {name: _remembered(entry) for name, entry in file.read().items()}
     except (ValueError, KeyError, TypeError):
@@ -143,14 +157,38 @@ def forget_host_keys(boards: Mapping[str, Remembered], names: Iterable[str]) -> 
 
 
 def write_fleet(store: Store, boards: Mapping[str, Remembered]) -> None:
-    """Replace the file; the caller holds the store's lock. Raises StoreError."""
-    _file(store).write({name: asdict(board) for name, board in boards.items()})
+    """Make these the remembered ones; the caller holds the store's lock. Writes the files of the sites whose boards
+    are others now. Raises StoreError."""
+    before, after = _by_site(read_fleet(store)), _by_site(boards)
+    for site in before.keys() | after.keys():
+        if after.get(site) == before.get(site):
+            continue
+        theirs = after.get(site, {})
+        if not site:  # with those that are still to be taken from it
+            theirs = {name: board for name, board in boards.items() if not _has_a_file(store, board.site)}
+        _file(store, site).write({name: asdict(board) for name, board in theirs.items()})
 
 
-def _file(store: Store) -> NotedFile:
+def _by_site(boards: Mapping[str, Remembered]) -> dict[str, dict[str, Remembered]]:
+    found: dict[str, dict[str, Remembered]] = {}
+    for name, board in boards.items():
+        found.setdefault(board.site, {})[name] = board
+    return found
+
+
+def _has_a_file(store: Store, site: str) -> bool:
+    """Whether the site has one of its own."""
+    return bool(site) and _file(store, site).path.exists()
+
+
+def _file(store: Store, site: str = "") -> NotedFile:
+    return _file_at(store, f"fleet.{stem_of(site)}.json" if site else FILE)
+
+
+def _file_at(store: Store, name: str) -> NotedFile:
     return NotedFile(
         store,
-        FILE,
+        name,
         unknown="it is not known which boards the team has provisioned",
         remedy="Repair it, or remove it: the next run writes it again from what it finds.",
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import subprocess
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -11,12 +12,20 @@ import pytest
 from ansible.parsing.vault import VaultSecret
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import FILE, Remembered, read_fleet, remember
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import (
+    FILE,
+    Remembered,
+    forget,
+    read_fleet,
+    remember,
+    write_fleet,
+)
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.vault import Vault
 
 KEY = "SHA256:" + "a" * 43
 BOARD = Remembered.now((KEY,), "0161dbbcdd660a580a010c3403c00000", "bench")
+LONG_AGO, NEXT_YEAR = "2026-01-01T00:00:00Z", "2030-01-01T00:00:00Z"
 
 
 @pytest.fixture
@@ -76,3 +85,86 @@ def test_a_renamed_board_is_remembered_once(store: Store) -> None:
     assert set(read_fleet(store)) == {"today", "two"}
     remember(store, {"two": BOARD, "today": replace(BOARD, certificate="next")}, ["two", "today"])
     assert set(read_fleet(store)) == {"today", "two"}, "they have swapped their names"
+
+
+NORTH, SOUTH = replace(BOARD, site="north"), replace(BOARD, site="South/2", device_id="2" * 32)
+
+
+def test_each_site_has_a_file_of_its_own(store: Store) -> None:
+    remember(store, {"one": BOARD, "two": NORTH, "three": SOUTH})
+    assert read_fleet(store) == {"one": BOARD, "two": NORTH, "three": SOUTH}
+    files = {path.name: path.stat().st_ino for path in store.directory.glob("fleet*")}
+    assert files.keys() == {FILE, "fleet.north.json", "fleet._south~2f2.json"}
+    remember(store, {"two": replace(NORTH, certificate="next")})
+    now = {path.name: path.stat().st_ino for path in store.directory.glob("fleet*")}
+    assert {name for name in now if now[name] != files[name]} == {"fleet.north.json"}
+    # A board that was carried to another site.
+    remember(store, {"two": replace(SOUTH, device_id=BOARD.device_id)})
+    assert read_fleet(store)["two"].site == SOUTH.site
+    assert json.loads((store.directory / "fleet.north.json").read_text())["boards"] == {}
+    with store.locked():
+        write_fleet(store, forget(read_fleet(store), ["two", "three", "one"]))
+    assert read_fleet(store) == {}
+
+
+def test_the_one_file_of_former_versions_is_taken_over_by_each_site(store: Store) -> None:
+    all_boards = {"one": BOARD, "two": NORTH, "three": SOUTH, "four": SOUTH}
+    former = json.dumps({"format": 1, "boards": {name: asdict(board) for name, board in all_boards.items()}})
+    (store.directory / FILE).write_text(former)
+    assert read_fleet(store) == all_boards
+    with store.locked():
+        write_fleet(store, forget(read_fleet(store), ["three"]))
+    # Not even the former file is written, which another site may be about to take its boards from.
+    assert (store.directory / FILE).read_text() == former
+    assert read_fleet(store).keys() == {"one", "two", "four"}
+    remember(store, {"one": replace(BOARD, certificate="next")})
+    assert json.loads((store.directory / FILE).read_text())["boards"].keys() == {"one", "two"}
+    assert read_fleet(store).keys() == {"one", "two", "four"}
+
+
+def test_a_board_that_two_sites_have_noted_is_where_it_was_seen_last(store: Store) -> None:
+    remember(store, {"one": replace(NORTH, seen="2026-11-01T00:00:00Z")})
+    kept = (store.directory / "fleet.north.json").read_text()
+    remember(store, {"one": replace(SOUTH, seen="2026-11-02T00:00:00Z")})
+    (store.directory / "fleet.north.json").write_text(kept)  # as git does for a site that did not know
+    assert read_fleet(store)["one"].site == SOUTH.site
+
+
+def test_five_sites_share_a_git_repository_without_a_conflict(tmp_path: Path) -> None:
+    """Each works in its own clone from what all of them began with: the former file."""
+
+    def git(where: Path, *arguments: str) -> None:
+        me = ("-c", "user.name=me", "-c", "user.email=me@example.com")
+        subprocess.run(["git", "-C", where, *me, *arguments], check=True, capture_output=True, text=True)
+
+    sites = [f"site-{number}" for number in range(5)]
+    known = {f"board-{number}": replace(BOARD, site=sites[number % 5], seen=LONG_AGO) for number in range(20)}
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    git(shared, "init", "--quiet", "--bare")
+    stores = {}
+    for site in sites:
+        git(tmp_path, "clone", "--quiet", str(shared), site)
+        stores[site] = Store(tmp_path / site, Vault([("default", VaultSecret(b"secret"))]), shared=True)
+        if site == sites[0]:
+            former = {"format": 1, "boards": {name: asdict(board) for name, board in known.items()}}
+            (tmp_path / site / FILE).write_text(json.dumps(former, indent=2))
+            (tmp_path / site / ".gitignore").write_text(".lock\n")
+            git(tmp_path / site, "add", "--all")
+            git(tmp_path / site, "commit", "--quiet", "--message", "as it was")
+            git(tmp_path / site, "push", "--quiet")
+    for site in sites[1:]:
+        git(tmp_path / site, "pull", "--quiet")
+    for again in (BOARD.seen, NEXT_YEAR):
+        for site, store in stores.items():
+            seen = {name: replace(board, seen=again) for name, board in known.items() if board.site == site}
+            remember(store, {**seen, f"new-at-{site}": replace(BOARD, site=site, seen=again)})
+            git(tmp_path / site, "add", "--all")
+            git(tmp_path / site, "commit", "--quiet", "--message", "seen")
+        for site in sites:
+            git(tmp_path / site, "pull", "--quiet", "--rebase")
+            git(tmp_path / site, "push", "--quiet")
+        for site in sites:
+            git(tmp_path / site, "pull", "--quiet", "--rebase")
+            found = read_fleet(stores[site])
+            assert len(found) == 25 and {board.seen for board in found.values()} == {again}
