@@ -4,24 +4,26 @@
 
 The floor of a rerun is plain parallel ssh that sends each board the same program, without Ansible; that of a first run
 sends both programs over one connection. All shares this machine's cores with the boards. With --slow, each board waits
-before it answers, as real ones do. Prints a table; with --out, writes fleet.json and fleet.svg there.
-Usage, as root: .venv/bin/python tests/bench/fleet.py [--boards 20,50,100,200] [--slow SECONDS] [--rounds 3] [--out DIR]
+before it answers, as real ones do; with --late, its client starts later than it is told to. Prints a table of medians;
+with --out, writes fleet.json and fleet.svg there.
+Usage, as root:
+.venv/bin/python tests/bench/fleet.py [--boards 20,50,100,200] [--slow SECONDS] [--late SECONDS] [--rounds 3] [--out D]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
-import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -60,11 +62,11 @@ FRESH = (
 
 
 @dataclass(frozen=True)
-class Figures:
-    """Seconds, each the median of the rounds. ``concerned`` is the whole command of a rerun with the role's
-    tell=concerned; ``..._cpu`` are the controller's CPU seconds; ``memory_mb`` is the peak of its largest process."""
+class Round:
+    """Seconds of one round. ``rerun`` and ``concerned`` are whole commands, the latter with the role's tell=concerned,
+    ``rerun_play`` is Ansible's play without its start and the search; ``..._cpu`` are CPU seconds at the controller's
+    place, ``memory_mb`` is the peak of the rerun's largest process, ``load`` that of the machine, by others as well."""
 
-    boards: int
     ssh: float
     floor: float
     floor_cpu: float
@@ -72,15 +74,46 @@ class Figures:
     rerun: float
     rerun_cpu: float
     concerned: float
+    concerned_cpu: float
     first_floor: float
     first_play: float
+    first_cpu: float
     memory_mb: float
+    load: float
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of a lab of so many boards, each of which waits ``slow`` seconds before it answers, and whose client starts
+    ``late`` seconds after it is told to."""
+
+    boards: int
+    slow: float
+    late: float
+    rounds: list[Round]
+
+    def median(self, name: str) -> float:
+        return statistics.median(getattr(one, name) for one in self.rounds)
+
+    def times(self, name: str, floor: str) -> float:
+        """The median of the ratios within a round, which other work on the machine changes least."""
+        return statistics.median(getattr(one, name) / getattr(one, floor) for one in self.rounds)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command took at the controller's place."""
+
+    seconds: float
+    cpu: float
+    memory_mb: float
+    play: float = 0.0
 
 
 class Bench:
     """A lab of so many boards, with a home directory of its own for the controller."""
 
-    def __init__(self, directory: Path, boards: int, slow: float) -> None:
+    def __init__(self, directory: Path, boards: int, slow: float = 0, late: float = 0) -> None:
         self._directory = directory
         self._state = directory / "lab"
         (directory / "password").write_text(PASSWORD)
@@ -88,10 +121,12 @@ class Bench:
         subprocess.run([LAB, "up", "--state", self._state, "--devices", str(boards)], check=True, capture_output=True)
         if slow:
             self._slow_down(slow)
+        if late:
+            self._delay_clients(late)
         # A floor knows nothing of certificates that are full.
         LabCloud(self._state / "cloud" / "control.sock").call("PUT", "/answer-when-full", answer="accept")
 
-    def _boards(self) -> list[dict[str, str]]:
+    def boards(self) -> list[dict[str, str]]:
         status = subprocess.run([LAB, "status", "--state", self._state, "--json"], check=True, capture_output=True)
         boards: list[dict[str, str]] = json.loads(status.stdout)["boards"]
         return boards
@@ -99,34 +134,47 @@ class Bench:
     def _slow_down(self, seconds: float) -> None:
         shell = "/opt/arm/slow-login-shell"
         lines = f'#!/bin/sh\\nsleep {seconds:.0f}\\nexec /usr/lib/lab-login-shell "$@"\\n'
-        script = (
+        self._on_each_board(
             f"cp -p /opt/arm/pelion-provisioning-util {shell} && printf '{lines}' >{shell} &&"
             f" echo {shell} >>/etc/shells && sed -i 's:/home/root\\:.*:/home/root\\:{shell}:' /etc/passwd"
         )
-        for board in self._boards():
+
+    def _delay_clients(self, seconds: float) -> None:
+        client = "/opt/arm/mbl-cloud-client"
+        lines = f"#!/bin/sh\\n(sleep {seconds:.0f}; exec {client}.real) </dev/null >/dev/null 2>&1 &\\n"
+        self._on_each_board(
+            f"systemctl stop mbl-cloud-client; cp -p {client} {client}.real && printf '{lines}' >{client}"
+        )
+
+    def _on_each_board(self, script: str) -> None:
+        for board in self.boards():
             on_board = [LAB, "device", "--state", self._state, board["name"], "sh", "-c", script]
             subprocess.run(on_board, check=True, capture_output=True)
 
     def down(self) -> None:
         subprocess.run([LAB, "down", "--state", self._state], check=True, capture_output=True)
 
-    def run(self, *command: str | Path) -> tuple[float, float]:
-        """Seconds that ``command`` took at the controller's place, and of CPU there."""
-        began, used = time.monotonic(), _cpu()
+    def run(self, *command: str | Path) -> Ran:
+        began = time.monotonic()
         environment = f"HOME={self._directory}", f"ANSIBLE_LOG_PATH={self._directory}/log"
         in_lab = [LAB, "run", "--state", self._state, "--", "env", *environment, *command]
-        ended = subprocess.run(in_lab, check=False, capture_output=True, text=True, cwd=ROOT, stdin=subprocess.DEVNULL)
-        if ended.returncode:
-            said = [line for line in (ended.stdout + ended.stderr).splitlines() if re.search("ERROR|fatal", line)]
-            raise SystemExit(f"{' '.join(map(str, command))} failed:\n" + "\n".join(said[:5]))
-        return time.monotonic() - began, _cpu() - used
+        with (self._directory / "output").open("w+") as output:
+            running = subprocess.Popen(in_lab, stdout=output, stderr=output, cwd=ROOT, stdin=subprocess.DEVNULL)
+            _pid, status, used = os.wait4(running.pid, 0)
+            seconds = time.monotonic() - began
+            running.returncode = os.waitstatus_to_exitcode(status)
+            if running.returncode:
+                output.seek(0)
+                said = [line for line in output.read().splitlines() if re.search("ERROR|fatal", line)]
+                raise SystemExit(f"{' '.join(map(str, command))} failed:\n" + "\n".join(said[:5]))
+        return Ran(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
 
-    def on_each(self, *programs: str) -> tuple[float, float]:
+    def on_each(self, *programs: str) -> Ran:
         """``run`` of plain parallel ssh that gives each board's shell these programs, over one connection."""
         lines = []
         for number, program in enumerate(programs):
             (self._directory / f"program-{number}").write_text(program)
-        for board in self._boards():
+        for board in self.boards():
             # A space less and the connection would be kept after the last exchange.
             socket = f"-o ControlMaster=auto -o ControlPath={self._directory}/{board['name']} -o ControlPersist=2"
             ssh = f"{SSH} {socket if len(programs) > 1 else ''} root@{board['ipv6']} /bin/sh"
@@ -138,17 +186,17 @@ class Bench:
     def make_fresh(self) -> None:
         self.on_each(FRESH)
 
-    def play(self, *options: str) -> tuple[float, float, float]:
-        """Seconds of the play alone, by Ansible's log, of the whole command, and of CPU."""
+    def play(self, *options: str) -> Ran:
+        """A run of the main job; ``play`` are the seconds of the play alone, by Ansible's log."""
         (self._directory / "log").unlink(missing_ok=True)
         options += ("--vault-password-file", str(self._directory / "password"))
         # A fresh board becomes another device, so certificates fill up from round to round.
         options += ("-e", "provision_pelion_spread=true")
-        whole, cpu = self.run("ansible-playbook", *options, ROOT / "playbooks/provision.yml")
+        ran = self.run("ansible-playbook", *options, ROOT / "playbooks/provision.yml")
         log = (self._directory / "log").read_text()
         times = [re.search(rf"^(\S+ \S+) .*\| {mark}", log, re.MULTILINE) for mark in (r"PLAY \[", "PLAY RECAP")]
         began, ended = (datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S,%f") for found in times if found)
-        return (ended - began).total_seconds(), whole, cpu
+        return replace(ran, play=(ended - began).total_seconds())
 
     def programs(self) -> tuple[str, str]:
         """What a board is asked with, and what it is injected with, from the store of the plays before."""
@@ -175,69 +223,86 @@ class Bench:
         return ask, inject
 
 
-def _cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
-def measure(boards: int, rounds: int, slow: float) -> Figures:
+def measure(boards: int, rounds: int, slow: float, late: float) -> Figures:
     with tempfile.TemporaryDirectory() as directory:
-        bench = Bench(Path(directory), boards, slow)
+        bench = Bench(Path(directory), boards, slow, late)
         try:
             bench.play()  # makes the credentials; whatever is loaded for the first time is loaded
             ask, inject = bench.programs()
-            taken: dict[str, list[float]] = {name: [] for name in Figures.__dataclass_fields__}
-            for _round in range(rounds):
-                bench.make_fresh()
-                taken["first_floor"].append(bench.on_each(ask, inject)[0])
-                bench.make_fresh()
-                taken["first_play"].append(bench.play()[0])
-                taken["ssh"].append(bench.on_each("true")[0])
-                measured = {
-                    ("floor", "floor_cpu"): bench.on_each(ask),
-                    ("rerun_play", "rerun", "rerun_cpu"): bench.play(),
-                    ("", "concerned", ""): bench.play("-e", "provision_pelion_tell=concerned"),
-                }
-                for names, seconds in measured.items():
-                    for name, figure in zip(names, seconds, strict=True):
-                        if name:
-                            taken[name].append(figure)
+            return Figures(boards, slow, late, [measure_once(bench, ask, inject) for _round in range(rounds)])
         finally:
             bench.down()
-    median = {name: statistics.median(values) for name, values in taken.items() if values}
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return Figures(boards=boards, memory_mb=peak, **median)
 
 
-def table(figures: Iterable[Figures]) -> Iterable[str]:
-    yield (
-        "boards   ssh  floor | rerun's play     | whole command    | concerned only   | CPU            "
-        "| first floor  first play       | ms/board    MB"
+def measure_once(bench: Bench, ask: str, inject: str) -> Round:
+    bench.make_fresh()
+    first_floor = bench.on_each(ask, inject)
+    bench.make_fresh()
+    first = bench.play()
+    ssh, floor, rerun = bench.on_each("true"), bench.on_each(ask), bench.play()
+    concerned = bench.play("-e", "provision_pelion_tell=concerned")
+    return Round(
+        ssh=ssh.seconds,
+        floor=floor.seconds,
+        floor_cpu=floor.cpu,
+        rerun_play=rerun.play,
+        rerun=rerun.seconds,
+        rerun_cpu=rerun.cpu,
+        concerned=concerned.seconds,
+        concerned_cpu=concerned.cpu,
+        first_floor=first_floor.seconds,
+        first_play=first.play,
+        first_cpu=first.cpu,
+        memory_mb=rerun.memory_mb,
+        load=os.getloadavg()[0],
     )
+
+
+COLUMNS = {
+    "ssh": ("ssh", None),
+    "floor": ("floor", None),
+    "rerun's play": ("rerun_play", "floor"),
+    "whole command": ("rerun", "floor"),
+    "concerned only": ("concerned", "floor"),
+    "CPU": ("rerun_cpu", "floor_cpu"),
+    "CPU, concerned": ("concerned_cpu", "floor_cpu"),
+    "first floor": ("first_floor", None),
+    "first play": ("first_play", "first_floor"),
+    "MB": ("memory_mb", None),
+    "load": ("load", None),
+}
+"""What the table shows, each with what it is compared with."""
+
+
+def table(figures: Sequence[Figures]) -> Iterable[str]:
+    yield "boards  slow  late " + " ".join(f"{title:>15}" for title in COLUMNS) + "  ms/board"
     for f in figures:
-
-        def times(seconds: float, floor: float = f.floor) -> str:
-            return f"{seconds:5.1f} s = {seconds / floor:5.2f} x"
-
+        cells = [
+            f"{f.median(name):.1f} = {f.times(name, floor):.2f} x" if floor else f"{f.median(name):.1f}"
+            for name, floor in COLUMNS.values()
+        ]
         yield (
-            f"{f.boards:6} {f.ssh:5.1f}  {f.floor:5.1f} | {times(f.rerun_play)} | {times(f.rerun)} | "
-            f"{times(f.concerned)} | {times(f.rerun_cpu, f.floor_cpu)} | {f.first_floor:11.1f} "
-            f"{times(f.first_play, f.first_floor)} | {1000 * f.rerun_play / f.boards:8.0f} {f.memory_mb:5.0f}"
+            f"{f.boards:6} {f.slow:5.0f} {f.late:5.0f} "
+            + " ".join(f"{cell:>15}" for cell in cells)
+            + f" {1000 * f.median('rerun_play') / f.boards:9.0f}"
         )
+    few, many = figures[0], figures[-1]
+    if many.boards > few.boards:
+        memory = (many.median("memory_mb") - few.median("memory_mb")) / (many.boards - few.boards)
+        yield f"A board more takes {memory:.2f} MB."
 
 
 def plot(figures: list[Figures]) -> str:
     """An SVG: seconds over boards, a line for each kind of run."""
     width, height, margin = 640, 400, 50
     most_boards = max(f.boards for f in figures)
-    most_seconds = max(max(f.rerun, f.first_play) for f in figures)
+    names = {"floor": "#888", "concerned": "#06c", "rerun": "#0a6", "first_floor": "#ccc", "first_play": "#c30"}
+    most_seconds = max(f.median(name) for f in figures for name in names)
     lines = []
-    for number, (name, colour) in enumerate(
-        {"floor": "#888", "rerun_play": "#06c", "rerun": "#0a6", "first_floor": "#ccc", "first_play": "#c30"}.items()
-    ):
+    for number, (name, colour) in enumerate(names.items()):
         points = " ".join(
             f"{margin + f.boards / most_boards * (width - 2 * margin):.1f},"
-            f"{height - margin - getattr(f, name) / most_seconds * (height - 2 * margin):.1f}"
+            f"{height - margin - f.median(name) / most_seconds * (height - 2 * margin):.1f}"
             for f in figures
         )
         lines.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
@@ -255,16 +320,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--boards", default="20,50,100,200")
     parser.add_argument("--slow", type=float, default=0, help="seconds that each board waits before it answers")
+    parser.add_argument("--late", type=float, default=0, help="seconds after which each board's client starts")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     if shutil.which("ssh") is None:
         raise SystemExit("needs ssh")
-    figures = [measure(int(boards), options.rounds, options.slow) for boards in options.boards.split(",")]
+    figures = [measure(int(boards), options.rounds, options.slow, options.late) for boards in options.boards.split(",")]
     print("\n".join(table(figures)))
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "fleet.json").write_text(json.dumps([asdict(f) for f in figures], indent=2) + "\n")
+        (options.out / "fleet.json").write_text(json.dumps(list(map(asdict, figures)), indent=2) + "\n")
         (options.out / "fleet.svg").write_text(plot(figures))
 
 

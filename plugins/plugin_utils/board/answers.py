@@ -23,6 +23,7 @@ from .inspection import Inspection
 from .reasons import BOARD_WARNINGS, PROGRAM_REASONS
 
 TICKS_PER_SECOND = 100
+_OCTETS = {f"{octet:03o}": octet for octet in range(256)}
 """USER_HZ, in which /proc tells times; 100 on every architecture that MBL runs on."""
 
 ANSWERS: Mapping[str, str] = MappingProxyType(
@@ -220,7 +221,7 @@ def _damaged(report: Report) -> Iterator[str]:
 
 
 def _octets(lines: Iterable[str]) -> bytes:
-    return bytes(int(octet, 8) for octet in " ".join(lines).split())
+    return bytes(map(_OCTETS.__getitem__, " ".join(lines).split()))
 
 
 def _client_log(report: Report, started: float | list[str]) -> ClientLog:

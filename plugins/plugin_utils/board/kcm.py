@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Collection
+from functools import cache
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789#_"
 _MAC_SIZE = 16
@@ -68,6 +69,7 @@ def item_name(complete_name: str) -> str:
     return complete_name.split("_", 1)[1]
 
 
+@cache
 def file_name(complete_name: str) -> str:
     """The 8 characters under which the KCM keeps an item: 48 bits of SHA-256, 6 at a time."""
     bits = int.from_bytes(hashlib.sha256(complete_name.encode()).digest()[:6], "big")

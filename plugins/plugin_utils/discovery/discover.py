@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from ..words import some
-from .hosts import NAMED, Announcement, Rules, select
+from .hosts import NAMED, Announcement, Host, Rules, select
 from .knowledge import Knowledge, Service
 from .links import Link
 from .packets import text_strings
@@ -57,12 +57,20 @@ def discover(
 
     knowledge = knowledge_for(rules, kinds)
 
+    def found() -> Sequence[Host]:
+        return select(announcements(knowledge, rules), rules, every_link).boards
+
     def is_enough() -> bool:
-        return len(select(announcements(knowledge, rules), rules, every_link).boards) >= expected
+        return len(found()) >= expected
+
+    remembered = {name.lower() for name in rules.seen_before}
+
+    def is_as_ever() -> bool:
+        return bool(remembered) and remembered <= {board.name.lower() for board in found()}
 
     with Wire(asked_links, rules.versions) as wire:
         run(
-            Search(timeout, quiet, is_wanted, is_known, tuple(by_name), is_enough if expected else None),
+            Search(timeout, quiet, is_wanted, is_known, tuple(by_name), is_enough if expected else None, is_as_ever),
             wire,
             knowledge,
         )

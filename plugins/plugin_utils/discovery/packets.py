@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..libraries import Absent, is_installed
@@ -92,6 +93,7 @@ def text_strings(text: bytes) -> dict[str, str | None]:
     return found
 
 
+@lru_cache(maxsize=1 << 14)
 def _can_be_written(name: str) -> bool:
     labels = name.removesuffix(".").split(".")
     return len(name.encode()) < 254 and all(0 < len(label.encode()) < 64 for label in labels)

@@ -111,6 +111,9 @@ class HostsAtOnce:
         for added in ("ansible_current_hosts", "ansible_failed_hosts"):
             if added in self._task_vars:
                 variables[added] = self._task_vars[added]
+        # Files are not copied here, and Ansible fills in the templates of a connection's every option.
+        for program in ("scp", "sftp"):
+            variables.pop(f"ansible_{program}_extra_args", None)
         return _plain_result(self._execute(host, task, variables))
 
     def _execute(self, host: Any, task: Task, variables: dict[str, Any]) -> Result:

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from ipaddress import ip_interface
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from mdns.responder import Board
 from mdns.street import board
 from mdns.virtual import VirtualWire
 
@@ -28,24 +27,43 @@ KINDS = ({}, {"waits": True}, {"how": "split"}, {"how": "pointer"})
 SEEDS = range(12)
 
 
-def mixed(count: int, **more: Any) -> list[Board]:
+def mixed(count: int, **more: Any) -> list[dict[str, Any]]:
     return [board(number, **KINDS[number % 4], **more) for number in range(count)]
 
 
-def street(boards: list[Board], seed: int = 0) -> VirtualWire:
+def street(boards: list[dict[str, Any]], seed: int = 0) -> VirtualWire:
     return VirtualWire(LINK, boards, lambda sender, data: Datagram(LINK, sender, data), seed)
+
+
+def names(boards: list[dict[str, Any]]) -> set[str]:
+    return {board["name"] for board in boards}
 
 
 @pytest.fixture
 def seek(monkeypatch: pytest.MonkeyPatch) -> Callable[..., SimpleNamespace]:
-    """What a search on a wire found: how many boards, how many of these with both addresses, in how many seconds."""
+    """What a search on a wire found: how many boards, how many of these with both addresses, in how many seconds.
+    ``remembered``: the names of those that earlier runs found."""
 
-    def seek(wire: VirtualWire, *, timeout: float = 10.0, quiet: float = 0.6) -> SimpleNamespace:
+    def seek(
+        wire: VirtualWire, *, timeout: float = 10.0, quiet: float = 0.6, remembered: Collection[str] = ()
+    ) -> SimpleNamespace:
         clock = SimpleNamespace(monotonic=lambda: wire.now, time=lambda: wire.now)
         monkeypatch.setattr(search_module, "time", clock)
         monkeypatch.setattr(knowledge_module, "time", clock)
         knowledge, rules, began = Knowledge(["_ssh._tcp.local."], (6, 4)), Rules(), wire.now
-        run(Search(timeout, quiet, lambda service: concerns(service, rules), lambda _service: False), wire, knowledge)
+
+        def is_as_ever() -> bool:
+            there = (service.instance for service in knowledge.present() if knowledge.is_complete(service))
+            return bool(remembered) and set(remembered) <= set(there)
+
+        search = Search(
+            timeout,
+            quiet,
+            lambda service: concerns(service, rules),
+            lambda service: service.instance in remembered,
+            is_as_ever=is_as_ever,
+        )
+        run(search, wire, knowledge)
         found = [service for service in knowledge.present() if knowledge.is_complete(service)]
         whole = [service for service in found if len(knowledge.host(service).addresses) == 2]
         return SimpleNamespace(found=len(found), whole=len(whole), seconds=wire.now - began)
@@ -58,6 +76,23 @@ def test_where_nothing_is_lost_the_search_ends_within_a_second(seek: Callable[..
     ended = seek(street(mixed(50), seed))
     assert ended.whole == 50
     assert ended.seconds < 1.0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_where_all_are_remembered_the_search_ends_sooner(seek: Callable[..., SimpleNamespace], seed: int) -> None:
+    boards = mixed(50)
+    ended = seek(street(boards, seed), remembered=names(boards))
+    assert ended.whole == 50
+    assert ended.seconds <= seek(street(mixed(50), seed)).seconds - 0.25
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("loss", [0.0, 0.3])
+def test_a_new_board_is_found_beside_those_that_are_remembered(
+    seek: Callable[..., SimpleNamespace], loss: float, seed: int
+) -> None:
+    boards = mixed(50, loss=loss)
+    assert seek(street(boards, seed), remembered=names(boards[:-1])).whole == 50
 
 
 @pytest.mark.parametrize("seed", SEEDS)
