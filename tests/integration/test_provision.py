@@ -49,7 +49,7 @@ def test_names_that_are_vaulted_stand_in_the_report_of_the_second_run(
         play = provision(*options)
         assert play.returncode == 0, play.output
         files = {path.name: path.read_text() for path in (home / "report").iterdir()}
-        assert len(files) == 4 and not [name for name, text in files.items() if "REDACTED" in text]
+        assert len(files) == 5 and not [name for name, text in files.items() if "REDACTED" in text]
         boards = json.loads(files["fleet.json"])["boards"]
         assert {(board["site"], board["outcome"]) for board in boards} == {("north", outcome)}
         assert all(len(board["update_certificate"]["fingerprint"]) == 64 for board in boards)
