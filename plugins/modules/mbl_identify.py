@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: mbl_identify
 short_description: Have an MBL board show people which one it is
-version_added: 0.2.0
+version_added: 1.0.0
 author:
   - The pelion.mbl contributors (@pelion)
 description:

@@ -47,7 +47,7 @@ options:
     type: str
     choices: [refuse, replace]
     default: refuse
-    version_added: 0.2.0
+    version_added: 1.0.0
   registration_timeout:
     description: How long to wait for the registration after the client was started, in seconds; V(0) to not wait.
     type: int

@@ -38,7 +38,7 @@ options:
     type: str
     choices: [fail, return]
     default: fail
-    version_added: 0.2.0
+    version_added: 1.0.0
 extends_documentation_fragment:
   - pelion.mbl.attributes
   - pelion.mbl.attributes.info

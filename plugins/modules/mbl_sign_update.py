@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: mbl_sign_update
 short_description: Sign a file with an update key of the team store
-version_added: 0.2.0
+version_added: 1.0.0
 author:
   - The pelion.mbl contributors (@pelion)
 description:

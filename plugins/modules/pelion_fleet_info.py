@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pelion_fleet_info
 short_description: Tell which boards the team has provisioned
-version_added: 0.2.0
+version_added: 1.0.0
 author:
   - The pelion.mbl contributors (@pelion)
 description:
@@ -22,7 +22,7 @@ options:
         name.
     type: list
     elements: str
-    version_added: 0.2.0
+    version_added: 1.0.0
   says:
     description:
       - The device IDs that boards say are their own, by board, empty for one that could not be asked; with O(leaving).
@@ -30,13 +30,13 @@ options:
         counts.
     type: dict
     default: {}
-    version_added: 0.2.0
+    version_added: 1.0.0
   shows:
     description:
       - The fingerprints of the host keys that ssh has proven of boards that are there, by board; with O(leaving).
     type: dict
     default: {}
-    version_added: 0.2.0
+    version_added: 1.0.0
 extends_documentation_fragment:
   - pelion.mbl.attributes
   - pelion.mbl.attributes.info

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pelion_fleet_name
 short_description: Call the fleet's devices by their boards' names in the Device Directory
-version_added: 0.2.0
+version_added: 1.0.0
 description:
   - Gives the device of each board a name, and with it a description, custom attributes and groups.
   - Which device is whose is read from C(fleet.json) of the team store, so no board is asked.

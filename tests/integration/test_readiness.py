@@ -50,7 +50,7 @@ def test_provision_and_status_say_whether_boards_take_updates(
     assert "Takes updates: 2 yes, 1 no" in output
     held = read(tmp_path / "report")[first]
     assert held["takes_updates"]["rotate_by"] < held["update_certificate"]["not_after"]
-    assert "<th>Takes updates</th>" in (tmp_path / "report/fleet.html").read_text()
+    assert '<th scope="col">Takes updates</th>' in (tmp_path / "report/fleet.html").read_text()
 
     # Far longer than the certificate is valid: a rotation is due at once.
     _told, output = status("-e", "provision_pelion_longest_absence_days=7300")

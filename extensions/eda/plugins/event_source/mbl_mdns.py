@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: mbl_mdns
 short_description: Mbed Linux OS boards that appear on the network, and leave it
-version_added: 0.2.0
+version_added: 1.0.0
 author:
   - The pelion.mbl contributors (@pelion)
 description:
