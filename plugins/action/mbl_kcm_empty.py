@@ -16,7 +16,7 @@ class ActionModule(Action):
         found, holds = empty(board_of(self, arguments), dry_run=self.check_mode)
         before = found.describe()
         result: dict[str, Any] = {
-            "changed": holds or found.recovered,
+            "changed": holds or found.recovered or found.interrupted,
             "recovered": found.recovered,
             "device_id": found.device_id,
             "before": before,

@@ -58,7 +58,7 @@ class ActionModule(FleetAction):
         stores = open_stores(self, arguments)
         there, terms_at = self._task_vars["groups"]["all"], partial(terms_of, arguments)
         with open_api(self, arguments, stores) if arguments["verify"] else contextlib.nullcontext() as api:
-            concluded = conclude(claims, stores.team, api, there, terms_at, self.warn)
+            concluded = conclude(claims, arguments["asked"], stores.team, api, there, terms_at, self.warn)
         miss_no_longer(self, concluded.former)
         return concluded
 

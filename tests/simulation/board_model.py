@@ -42,7 +42,7 @@ ANOTHER_TRY = 60.0
 @dataclass(frozen=True)
 class Set:
     """A set of items as the utility stored it (``stored`` differs each time), and what the client added: the LwM2M
-    certificate that it got, and its ``identity``, which is its device's id. Without ``items``, two empty directories."""
+    certificate that it got, and its ``identity``, its device's id. Without ``items``, two empty directories."""
 
     items: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     stored: int = 0

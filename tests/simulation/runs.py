@@ -61,8 +61,8 @@ class UnreachableError(Exception):
 
 @dataclass
 class Person:
-    """Who runs playbooks: with the store at ``store``, and the host keys that ssh has accepted (``known_hosts``), unless
-    it does not check them."""
+    """Who runs playbooks: with the store at ``store``, and the host keys that ssh has accepted (``known_hosts``), where
+    it checks them."""
 
     name: str
     store: Path
@@ -196,7 +196,7 @@ class Run:
             claims = claims_of(carried_out)
             if claims:
                 with self.cloud.api() as api:
-                    done = conclude(claims, self.team, api, self.inventory, _terms, self.warnings.append)
+                    done = conclude(claims, asked, self.team, api, self.inventory, _terms, self.warnings.append)
                 for name in done.ready:
                     self.proven[name] = claims[name].dev_cert
                 self.world.told_proven(self, {name: claims[name] for name in done.ready})
@@ -251,7 +251,7 @@ class Run:
 
     def _empty(self, name: str) -> Result:
         found, holds = empty(self._board(name), dry_run=self.check)
-        return {"changed": holds or found.recovered, "device_id": found.device_id}
+        return {"changed": holds or found.recovered or found.interrupted, "device_id": found.device_id}
 
     def remove_gone(self) -> None:
         if self.inventory & set(self.names):

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One schedule from its begin to its end: a fleet, people and faults; then all is well again, and everybody is to end in
-order."""
+"""One schedule from its begin to its end: a fleet, people and faults; then all is well again, and everybody is to end
+in order."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from schedule import Outcome, play, shortest
 
 
 def told(seed: int, outcome: Outcome) -> str:
-    """What to print of a schedule that went wrong: the command that replays it, and the shortest history of the kind."""
+    """What to print of a schedule that went wrong: the command that replays it, and the shortest such history."""
     found = shortest(outcome)
     lines = [line for line in found.history if ": reads " not in line and ": opens " not in line]
     return "\n".join([f"replay: pytest tests/simulation --seed {seed}", *lines, found.told, str(found.error)])

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A fleet in a bottle: boards, cloud, stores, people and who means no good, all of it decided by one list of choices."""
+"""A fleet in a bottle: boards, cloud, stores, people and who means no good, all decided by one list of choices."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from ..errors import PelionError
 from ..reasons import Reason
 from ..store.store import Store
 from ..team.signers import Signers
+from .answers import Answer, answer_of
 from .identity import Identities
 from .memory import note_update_proofs, read_fleet, remember
 from .proof import Claim, Proof, prove, takes_updates
@@ -38,18 +39,22 @@ def claims_of(carried_out: Mapping[str, Mapping[str, Any]]) -> dict[str, Claim]:
 
 def conclude(
     claims: Mapping[str, Claim],
+    asked: Mapping[str, Mapping[str, Any]],
     team: Store,
     api: PelionApi | None,
     there: Collection[str],
     terms_at: Callable[[timedelta], Terms],
     warn: Callable[[str], None],
 ) -> Conclusion:
-    """Ask the Device Directory, where there is an ``api``, and remember the boards that it bears out. ``there`` and
-    ``terms_at``: see decide_for. Raises ApiError and StoreError."""
+    """Ask the Device Directory, where there is an ``api``, and remember the boards that it bears out. ``asked``,
+    ``there`` and ``terms_at``: see decide_for. Raises ApiError and StoreError."""
     if not claims:
         return Conclusion()
-    identities = Identities.of((claim.sighting for claim in claims.values()), read_fleet(team), there)
-    proof = Proof({name: copy.reason for name, copy in identities.copies.items()})
+    # Boards without a claim tell by their keys that they are not the ones of their names any more.
+    met = {name: answer.member(name).sighting for name, answer in _answers(asked) if name not in claims}
+    sightings = [*met.values(), *(claim.sighting for claim in claims.values())]
+    identities = Identities.of(sightings, read_fleet(team), there)
+    proof = Proof({name: copy.reason for name, copy in identities.copies.items() if name in claims})
     if api:
         proof = prove(api, list(claims.values()), max(claim.timeout for claim in claims.values()), identities)
     proven = {
@@ -69,6 +74,12 @@ def conclude(
     terms = terms_at(api.ahead if api else timedelta(0))
     ready = {name: takes_updates(claims[name], signers, proof.devices, terms) for name in proven}
     return Conclusion(proof.unproven, ready, former)
+
+
+def _answers(asked: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Answer]]:
+    for name, result in asked.items():
+        if isinstance(answer := answer_of(result), Answer):
+            yield name, answer
 
 
 def _signers(team: Store, names: Iterable[str], warn: Callable[[str], None]) -> Signers | None:

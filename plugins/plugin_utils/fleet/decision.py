@@ -18,14 +18,14 @@ from ..store.errors import StoreError
 from ..team.known_certificates import without_key
 from ..words import some
 from .assignment import Assignment, Seeker, assign, is_meant
-from .identity import Identities, Sighting, changed_keys
+from .identity import Identities, changed_keys
 from .member import Member
 from .memory import Remembered
 from .part import Part
 from .reasons import FLEET_REASONS, reason_of
 from .refusals import refusals, turned_away
 from .reservations import Reservations
-from .roster import is_in, misspelt
+from .roster import misspelt
 from .stock import DeveloperStock, Stock
 from .wishes import UpdateWish
 from .work import work_for
@@ -43,7 +43,7 @@ class Fleet:
 
     @cached_property
     def identities(self) -> Identities:
-        return Identities.of(map(_sighting, self.members), self.remembered, self.there)
+        return Identities.of((member.sighting for member in self.members), self.remembered, self.there)
 
     @cached_property
     def refused(self) -> Mapping[str, Reason]:
@@ -163,14 +163,6 @@ def decide_and_reserve(fleet: Fleet, stock: Stock, reservations: Reservations, *
         decision = decision or decide(fleet, stock)
         warning = f"Other runs may use the same places in developer certificates: {error}"
         return replace(decision, warnings=[*decision.warnings, warning]) if decision.places else decision
-
-
-def _sighting(member: Member) -> Sighting:
-    """Whom its roster does not mean is nobody's board, so which device it says that it is takes nothing from others."""
-    roster, seen = member.wishes.roster, member.sighting
-    if roster is None or is_in(roster, member.name, seen.host_keys):
-        return seen
-    return replace(seen, device_id=None)
 
 
 def _device(fleet: Fleet, member: Member, stock: Stock) -> Device | None:

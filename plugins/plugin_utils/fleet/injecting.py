@@ -59,7 +59,7 @@ def bring_to(
     }
     fingerprint = items and items.fingerprint
     result: dict[str, Any] = {
-        "changed": work.changes or found.recovered,
+        "changed": work.changes or found.recovered or found.interrupted,
         "injected": work.inject,
         "reconnected": work.reconnect,
         "recovered": found.recovered,
