@@ -40,13 +40,15 @@ def test_boards_that_swapped_names_are_no_copies_when_one_of_them_is_proven(tmp_
     one, other = FLEET.proven()
     known = [Remembered.now(member.host_keys.fingerprints, member.board.device_id, "bench") for member in (one, other)]
     remember(team, dict(zip((one.name, other.name), known, strict=True)))
-    claim = Claim(one.name, str(other.board.device_id), "bench", host_keys=other.host_keys.fingerprints)
+    claim = Claim(
+        one.name, str(other.board.device_id), "bench", update_resources="up", host_keys=other.host_keys.fingerprints
+    )
+    # As long as nobody has met the board that has its name now: it may be the one that is remembered.
+    alone = conclude({one.name: claim}, asked(one.name, other), team, NO_API, {one.name, other.name}, terms, print)
+    assert alone.unproven[one.name].code == "copied"
     answers = asked(one.name, other) | asked(other.name, one)
     concluded = conclude({one.name: claim}, answers, team, NO_API, {one.name, other.name}, terms, print)
     assert (concluded.unproven, list(concluded.ready)) == ({}, [one.name])
-    # Nobody met the board that is called so now: it may be the one that is remembered.
-    alone = conclude({one.name: claim}, asked(one.name, other), team, NO_API, {one.name, other.name}, terms, print)
-    assert alone.unproven[one.name].code == "copied"
 
 
 def dry(board: Inspection, part: Part, items: Items) -> dict[str, Any]:
