@@ -19,7 +19,8 @@ class Seeker:
     """A board that needs a place: the certificate that it wishes for, and the fingerprint of the one that it holds.
 
     With ``spread``, NAME-01, NAME-02, … serve as well as NAME; with ``create``, one may be made for it.
-    ``counted`` says that the board's device is among those that its certificate has already.
+    ``counted`` says that the board's device is among those that its certificate has already, ``unused`` that the board
+    has not bootstrapped with it.
     """
 
     board: str
@@ -28,6 +29,7 @@ class Seeker:
     create: bool = True
     holds: str | None = None
     counted: bool = False
+    unused: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,9 @@ class Assignment:
 def assign(seekers: Iterable[Seeker], certificates: Iterable[Certificate], certificates_left: int) -> Assignment:
     """Give each board a developer certificate, or the reason why there is none for it.
 
-    A board that holds a certificate that it wishes for keeps its place, whatever the counts say. The others
-    fill those with room, in the order of their numbers, then new ones. ``certificates_left`` is how many
-    more the account may have.
+    A board that holds a certificate that it wishes for keeps its place, whatever the counts say, unless it has yet to
+    bootstrap and the certificate is full: then it never could. The others fill those with room, in the order of their
+    numbers, then new ones. ``certificates_left`` is how many more the account may have.
     """
     everything = list(certificates)
     houses = _Houses(everything, certificates_left)
@@ -80,7 +82,7 @@ def assign(seekers: Iterable[Seeker], certificates: Iterable[Certificate], certi
     newcomers = []
     for seeker in seekers:
         own = houses.held_by(seeker)
-        if own is None:
+        if own is None or (seeker.unused and seeker.spread and not seeker.counted and not houses.has_room(own)):
             newcomers.append(seeker)
         else:
             given[seeker.board] = own
@@ -115,6 +117,9 @@ class _Houses:
         """The certificate that the board holds, when it is one that it wishes for."""
         own = self._names_by_fingerprint.get(seeker.holds or "")
         return own if is_meant(seeker.wish, seeker.spread, own) else None
+
+    def has_room(self, name: str) -> bool:
+        return self._room[name] > 0
 
     def take(self, name: str) -> None:
         self._room[name] -= 1

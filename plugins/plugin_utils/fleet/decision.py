@@ -171,16 +171,17 @@ def _device(fleet: Fleet, member: Member, stock: Stock) -> Device | None:
 
 def _seeker(fleet: Fleet, member: Member, stock: Stock) -> Seeker:
     device, fingerprints = _device(fleet, member, stock), stock.cloud.fingerprints if stock.cloud else {}
+    # A board that has bootstrapped is a device of its certificate, also when its id is not known here. One whose device
+    # was deleted is none, and becomes one when it registers anew.
+    counted = member.board.bootstrapped and fleet.device_id(member) is None
     return Seeker(
         member.name,
         member.wishes.dev_cert,
         spread=member.wishes.spread,
         create=member.wishes.create,
         holds=member.holds,
-        # A board that has bootstrapped is a device of its certificate, also when its id is not known here.
-        counted=member.board.bootstrapped
-        if device is None
-        else fingerprints.get(device.certificate_id or "") == member.holds,
+        unused=not member.board.bootstrapped,
+        counted=counted if device is None else fingerprints.get(device.certificate_id or "") == member.holds,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..board.inspection import Inspection
 from .host_keys import NO_HOST_KEYS, HostKeys
 from .identity import Sighting
+from .roster import is_in
 from .wishes import Wishes
 
 
@@ -23,7 +24,10 @@ class Member:
 
     @property
     def sighting(self) -> Sighting:
-        return Sighting(self.name, self.host_keys.fingerprints, self.board.device_id)
+        """Whom its roster does not mean is nobody's board, so what it says takes no device from others."""
+        roster, keys = self.wishes.roster, self.host_keys.fingerprints
+        believed = roster is None or is_in(roster, self.name, keys)
+        return Sighting(self.name, keys, self.board.device_id if believed else None)
 
     @property
     def holds(self) -> str | None:

@@ -168,7 +168,10 @@ def _cloud(api: PelionApi, members: Iterable[Member]) -> CloudStock:
     cloud = CloudStock(certificates, devices, 0, datetime.now(timezone.utc))
     may_be_made = any(
         member.wishes.create
-        and not is_meant(member.wishes.dev_cert, member.wishes.spread, cloud.names.get(member.holds or ""))
+        and not (
+            member.board.bootstrapped
+            and is_meant(member.wishes.dev_cert, member.wishes.spread, cloud.names.get(member.holds or ""))
+        )
         for member in members
     )
     if not may_be_made:

@@ -46,7 +46,10 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.stock import read
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import UpdateWish, Wishes
 from ansible_collections.pelion.mbl.plugins.plugin_utils.reasons import Reason
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
-from ansible_collections.pelion.mbl.plugins.plugin_utils.team.developer_certificates import DeveloperCertificateKeeper
+from ansible_collections.pelion.mbl.plugins.plugin_utils.team.developer_certificates import (
+    DEVICES_PER_CERTIFICATE,
+    DeveloperCertificateKeeper,
+)
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.update_keeper import Renewal, UpdateKeeper
 from ansible_collections.pelion.mbl.plugins.plugin_utils.times import time_text
 
@@ -393,6 +396,39 @@ def test_a_board_that_the_directory_does_not_have_as_registered_registers_anew(
         else Reason("device-state", {"state": state})
     )
     assert decision.proven == {}
+
+
+def test_what_a_stranger_says_takes_nothing_from_a_board_of_the_roster(
+    cloud: Cloud, store: Store, deciding: Deciding
+) -> None:
+    board = board_with(have(cloud, store), device_under(cloud, store))
+    wishes = replace(WISHES, roster=(f"a {KEY}",))
+    keys = {"a": HostKeys((KEY,)), "stranger": HostKeys((KEY.replace("k", "s"),))}
+    decision = deciding({"a": board, "stranger": board}, wishes, keys=keys)
+    assert codes(decision) == {"stranger": "not-in-roster"}
+    assert set(decision.proven) == {"a"}
+
+
+def test_a_board_that_never_bootstrapped_leaves_a_certificate_that_is_full_by_now(
+    cloud: Cloud, store: Store, deciding: Deciding
+) -> None:
+    board = board_with(have(cloud, store, "bench-01"), None)
+    board = replace(board, files=tuple(kcm.file_name(name) for name in kcm.FACTORY_ITEMS))
+    stored = store.read(DeveloperCredentials, "bench-01")
+    assert stored
+    cloud.state.seed_devices(DEVICES_PER_CERTIFICATE, stored.certificate_id)
+    decision = deciding({"a": board}, replace(WISHES, spread=True))
+    assert (decision.parts["a"].dev_cert, decision.dev_certs) == ("bench-02", ["bench-02"])
+
+
+def test_a_board_whose_device_was_deleted_needs_a_place_again(cloud: Cloud, store: Store, deciding: Deciding) -> None:
+    items = have(cloud, store, "bench-01")
+    stored = store.read(DeveloperCredentials, "bench-01")
+    assert stored
+    cloud.state.seed_devices(DEVICES_PER_CERTIFICATE - 1, stored.certificate_id)
+    boards = {"new": FRESH, "old": board_with(items, "0" * 31 + "1")}
+    decision = deciding(boards, replace(WISHES, spread=True))
+    assert {name: part.dev_cert for name, part in decision.parts.items()} == {"new": "bench-02", "old": "bench-01"}
 
 
 def test_copied_boards_are_not_in_order(cloud: Cloud, store: Store, deciding: Deciding) -> None:

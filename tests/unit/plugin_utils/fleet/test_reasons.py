@@ -16,7 +16,6 @@ import pytest
 from paper_fleet import KEY, WISHES, PaperFleet
 
 from ansible_collections.pelion.mbl.plugins.action.pelion_fleet_check import ActionModule as Check
-from ansible_collections.pelion.mbl.plugins.action.pelion_fleet_decide import require_one_team
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.answers import Restart
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import record_of
@@ -28,8 +27,10 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.pelion_api import
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.rules import CredentialError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.answers import Answer, Unasked, answer_of
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.deciding import require_one_team
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.decision import Fleet, decide
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.host_keys import HostKeys
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.injecting import bring_to
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.member import Member
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.part import Part
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.proof import Claim, prove
@@ -48,7 +49,6 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import Upd
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.work import NOT_IN_STORE, differences
 from ansible_collections.pelion.mbl.plugins.plugin_utils.reasons import Kind, Reason
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.errors import StoreError
-from ansible_collections.pelion.mbl.plugins.plugin_utils.task.injecting import bring_to
 from ansible_collections.pelion.mbl.plugins.plugin_utils.task.role_variables import unknown_variable, wishes_of
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.update_keeper import NotRenewableError
 
@@ -106,10 +106,9 @@ def proof(claim: Claim, *others: Claim, **device: Any) -> list[Reason]:
 
 def unregistered(board: Member, **work: Any) -> list[Reason]:
     restarting: Any = SimpleNamespace(inject=lambda *a, **o: Restart(), reconnect=lambda **o: Restart())
-    action: Any = SimpleNamespace(check_mode=False, diff_mode=False)
     items: Any = SimpleNamespace(developer_certificate=b"1", update_certificate=b"2", fingerprint="f")
     return raised(
-        lambda: bring_to(action, restarting, board.board, replace(NOT_IN_STORE, **work), items, 5, ("d", "u"))
+        lambda: bring_to(restarting, board.board, replace(NOT_IN_STORE, **work), items, 5, print, dry_run=False)
     )
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
-from ansible_collections.pelion.mbl.plugins.plugin_utils.task.injecting import shown
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.injecting import shown
 
 NAMES = ("bench", "up")
 HELD = {"fingerprint": "f" * 64, "common_name": "cn", "not_after": "2036-01-01T00:00:00Z"}

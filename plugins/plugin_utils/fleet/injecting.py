@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ..board.answers import Restart
@@ -15,36 +15,38 @@ from ..board.kcm import is_empty
 from ..credentials.certified import describe_certificate
 from ..credentials.developer_credentials import DeveloperCredentials
 from ..credentials.update_resources import UpdateResources
-from ..fleet.reasons import WORK_REASONS, failure
-from ..fleet.work import Work
 from ..reasons import Reason
 from ..store.store import Store
-from .action import Action
+from .reasons import WORK_REASONS, failure
+from .work import Work
 
 Stored = TypeVar("Stored", DeveloperCredentials, UpdateResources)
+Warn = Callable[[str], None]
 
 
-def read_items(action: Action, team: Store, dev_cert: str, update_resources: str) -> Items | None:
-    """What a board is to hold; None in check mode, when an earlier task would have made it.
+def read_items(team: Store, dev_cert: str, update_resources: str, warn: Warn, *, dry_run: bool) -> Items | None:
+    """What a board is to hold; None in a dry run, when an earlier step would have made it.
 
     Raises PelionError when the store does not have it, CredentialError when it must not reach a board.
     """
-    developer = _stored(action, team, DeveloperCredentials, dev_cert, "pelion_dev_cert")
-    update = _stored(action, team, UpdateResources, update_resources, "mbl_update_resources")
+    developer = _stored(team, DeveloperCredentials, dev_cert, "pelion_dev_cert", warn, dry_run)
+    update = _stored(team, UpdateResources, update_resources, "mbl_update_resources", warn, dry_run)
     return Items.of(developer.values, update.values) if developer and update else None
 
 
 def bring_to(
-    action: Action,
     board: Board,
     found: Inspection,
     work: Work,
     items: Items | None,
     registration_timeout: int,
-    names: Sequence[str],
+    warn: Warn,
+    *,
+    dry_run: bool,
+    diff_names: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Do ``work`` on the board, unless in check mode, and return the task's result. ``names`` are what the store calls
-    the developer credentials and the update resources.
+    """Do ``work`` on the board, unless in a dry run, and return the task's result. With ``diff_names``, what the store
+    calls the developer credentials and the update resources, it has a diff.
 
     Raises BoardError when the board could not do it, and PelionError when it did not register in time.
     """
@@ -57,7 +59,7 @@ def bring_to(
     }
     fingerprint = items and items.fingerprint
     result: dict[str, Any] = {
-        "changed": work.changes or found.recovered,
+        "changed": work.changes or found.recovered or found.interrupted,
         "injected": work.inject,
         "reconnected": work.reconnect,
         "recovered": found.recovered,
@@ -69,12 +71,12 @@ def bring_to(
         "registered": found.registered,
         "device_id": found.device_id,
     }
-    if action.diff_mode:
-        result["diff"] = {"before": shown(before), "after": shown(after, names, planned=items is None)}
-    if work.changes and not action.check_mode:
+    if diff_names is not None:
+        result["diff"] = {"before": shown(before), "after": shown(after, diff_names, planned=items is None)}
+    if work.changes and not dry_run:
         restart = _carry_out(board, found, work, items, registration_timeout, result)
         for warning in restart.warnings:
-            action.warn(warning)
+            warn(warning)
     return result
 
 
@@ -95,12 +97,12 @@ def shown(state: Mapping[str, Any], names: Sequence[str] = (), *, planned: bool 
     return told | {"provisioned_by": state.get("provisioned_by") or "nobody"}
 
 
-def _stored(action: Action, store: Store, kind: type[Stored], name: str, module: str) -> Stored | None:
+def _stored(store: Store, kind: type[Stored], name: str, module: str, warn: Warn, dry_run: bool) -> Stored | None:
     found = store.read(kind, name)
     if found is not None:
         for warning in found.check():
-            action.warn(warning)
-    elif not action.check_mode:
+            warn(warning)
+    elif not dry_run:
         text = f"The team store has no {kind.KIND} named {name!r}. Run pelion.mbl.{module} first."
         raise failure(Reason("store", {"text": text}))
     return found

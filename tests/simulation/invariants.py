@@ -1,0 +1,154 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must hold whatever happens; each check is called when something has just been done or said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from board_model import Board, Set
+from runs import Delivery, Run
+from store_model import store_at
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials import rules
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import DeveloperCredentials
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered, read_fleet
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.proof import Claim
+
+if TYPE_CHECKING:
+    from world import World
+
+
+class BrokenError(AssertionError):
+    """An invariant does not hold; ``rule`` is its name."""
+
+    def __init__(self, rule: str, text: str) -> None:
+        super().__init__(f"{rule}: {text}")
+        self.rule = rule
+
+
+def require(holds: object, rule: str, text: str) -> None:
+    if not holds:
+        raise BrokenError(rule, text)
+
+
+class Invariants:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._given: dict[Path, set[str]] = {}
+        self._memories: dict[Run, Mapping[str, Remembered]] = {}
+
+    def begins(self, run: Run) -> None:
+        self._memories[run] = self._memory(run)
+
+    # --- keys, and what they take the place of ---
+
+    def delivered(self, delivery: Delivery) -> None:
+        run, board = delivery.run, delivery.board
+        require(not run.check, "check mode sends no keys", str(board))
+        met, _keys = run.met[delivery.name]
+        if run.person.checks_host_keys:
+            require(met is board, "keys go to the board that was asked", f"{met} was asked, {board} got them")
+        require(self._admitted(delivery), "keys go to known boards only", f"{board} as {delivery.name} ({run.wishes})")
+        self._given.setdefault(run.person.store, set()).add(_fingerprint(delivery.items[rules.UPDATE_CERTIFICATE]))
+        self.store_changed(run.person.store)
+
+    def _admitted(self, delivery: Delivery) -> bool:
+        """By what the documentation says of roster and new boards, in other words than the product's."""
+        run, name, key = delivery.run, delivery.name, delivery.board.host_key
+        keys = {key} if run.person.checks_host_keys else set()
+        roster = run.wishes.roster
+        if roster is not None:
+            pinned = {word for entry in roster for word in entry.split()[-1:] if entry.split()[0] in (name, word)}
+            return name in roster or bool(keys and keys <= pinned)
+        if run.wishes.new_boards == "allow":
+            return True
+        for memory in (self._memories[run], self._memory(run)):
+            if any(keys and keys <= set(board.host_keys) for board in memory.values()):
+                return True
+            if name in memory and not memory[name].host_keys:
+                return True
+        return False
+
+    def replaced(self, delivery: Delivery, old: Set) -> None:
+        wishes, new = delivery.run.wishes, delivery.items
+        if old.lwm2m and old.items.get(rules.DEVICE_CERTIFICATE) != new[rules.DEVICE_CERTIFICATE] and old.items:
+            require(
+                wishes.when_bootstrapped != "refuse", "a bootstrap stays unless a policy says otherwise", "replaced"
+            )
+        if old.items and old.items[rules.UPDATE_CERTIFICATE] != new[rules.UPDATE_CERTIFICATE]:
+            held = _fingerprint(old.items[rules.UPDATE_CERTIFICATE])
+            known = held in self._signers(delivery.run.person.store)
+            require(known or wishes.when_update_unknown != "refuse", "an unknown update certificate stays", held)
+
+    def store_changed(self, store: Path) -> None:
+        lost = self._given.get(store, set()) - self._signers(store)
+        require(not lost, "no signing key is lost", f"{lost} of {store}")
+
+    def turned_away(self, board: Board, why: str) -> None:
+        if "has its" in why and not self._world.excuses:
+            raise BrokenError("no certificate has more boards than places", f"{board}: {why}")
+
+    # --- what is told ---
+
+    def told_in_order(self, run: Run, names: Iterable[str]) -> None:
+        for name in names:
+            board, _keys = run.met[name]
+            require(board.registered_with or board.stranger, "who is told as proven is so", f"{name}, {board}")
+
+    def told_proven(self, run: Run, claims: Mapping[str, Claim]) -> None:
+        for name, claim in claims.items():
+            board, _keys = run.met[name]
+            if board.lies:
+                continue
+            require(claim.device_id in board.identities, "who is told as proven is so", f"{name} is {claim.device_id}?")
+            registered = [
+                at
+                for (developer, update), at in board.registered_with.items()
+                if _fingerprint(update) == claim.update_certificate and at >= run.began
+            ]
+            require(registered, "who is told as proven is so", f"{name}, {board}, {claim}")
+
+    def told_leaving(self, run: Run, devices: Mapping[str, str]) -> None:
+        """No device goes that is that of a board which stays; whose it is of two copies, nobody knows."""
+        if "cloned" in self._world.excuses:
+            return
+        for name, device in devices.items():
+            for board in self._world.boards:
+                there = self._world.names_of(board)
+                if device in board.identities and board.disk.kcm and board.disk.kcm.identity == device:
+                    stays = board.powered and there and not set(there) & set(run.names)
+                    require(
+                        not stays or board.lies, "no device of another board leaves", f"{name}: {device} is {there}"
+                    )
+
+    # --- reading ---
+
+    def _memory(self, run: Run) -> Mapping[str, Remembered]:
+        return self._world.undisturbed(lambda: read_fleet(store_at(run.person.store)))
+
+    def _signers(self, store: Path) -> set[str]:
+        """The certificates whose keys are there."""
+        entries = self._world.undisturbed(lambda: store_at(store).entries(UpdateResources))
+        found = [held for entry in entries if entry.entry for held in entry.entry.all_held]
+        return {held.fingerprint for held in found if held.private_key}
+
+
+def _fingerprint(der: bytes) -> str:
+    return rules.sha256_hex(der)
+
+
+def holds_what_is_stored(board: Board, store: Path, dev_cert: str, update_resources: str) -> bool:
+    """Whether the board has what the store has by these names."""
+    team = store_at(store)
+    developer, update = team.read(DeveloperCredentials, dev_cert), team.read(UpdateResources, update_resources)
+    held = board.disk.kcm.items if board.disk.kcm else {}
+    return bool(
+        developer
+        and update
+        and held.get(rules.DEVICE_CERTIFICATE) == developer.der
+        and held.get(rules.UPDATE_CERTIFICATE) == update.der
+    )

@@ -1,0 +1,230 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One schedule from its begin to its end: a fleet, people and faults; then all is well again, and everybody is to end
+in order."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from actors import Actor
+from choices import Choices, shrunk
+from cloud import records
+from cloud import state as cloud_state
+from invariants import BrokenError, require
+from runs import Person, Run
+from store_model import patches, store_at
+from virtual import CLOCK, installed, restart
+from world import DAY, EVENTS, EVENTS_RATE, FAULTS, GOOD, MOST_ALIVE, World
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.api_transport import ApiTransport
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet import assignment
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import read_fleet
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report import status
+from ansible_collections.pelion.mbl.plugins.plugin_utils.report.entries import OK
+
+MEMORY = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
+TO_SETTLE = 600.0
+
+
+@dataclass
+class Outcome:
+    """``error`` is what went wrong, None when all held; ``taken`` are the choices."""
+
+    taken: list[int]
+    history: list[str]
+    error: BaseException | None
+    told: str = ""
+
+    @property
+    def rule(self) -> str:
+        if self.error is None:
+            return ""
+        return self.error.rule if isinstance(self.error, BrokenError) else type(self.error).__name__
+
+
+def play(choices: Choices) -> Outcome:
+    """Play the schedule that ``choices`` decide."""
+    restart()
+    with tempfile.TemporaryDirectory(dir=MEMORY, prefix="bottle-") as directory, contextlib.ExitStack() as stack:
+        places = 2 + choices.pick(2)
+        with installed():
+            world = World(choices, Path(directory))
+        more = [
+            *patches(world.hub, world.store_changed),
+            (ApiTransport, "_attempt", ApiTransport._attempt, _attempt(world)),
+            (assignment, "DEVICES_PER_CERTIFICATE", assignment.DEVICES_PER_CERTIFICATE, places),
+            (status, "DEVICES_PER_CERTIFICATE", status.DEVICES_PER_CERTIFICATE, places),
+            (cloud_state, "DEVICES_PER_DEVELOPER_CERTIFICATE", records.DEVICES_PER_DEVELOPER_CERTIFICATE, places),
+        ]
+        stack.enter_context(installed(*more))
+        error: BaseException | None = None
+        told = ""
+        try:
+            Schedule(world).play()
+        except _CodeError as found:
+            error, told = found.error, found.told
+        except AssertionError as found:
+            error = found
+        world.hub.end()
+    return Outcome(choices.taken, world.hub.history, error, told)
+
+
+def _attempt(world: World) -> Callable[..., Any]:
+    def attempt(transport: ApiTransport, *request: Any) -> Any:
+        return world.cloud.attempt(transport, *request)
+
+    return attempt
+
+
+class _CodeError(Exception):
+    """Something other than PelionError came out of the product, or of the models."""
+
+    def __init__(self, error: BaseException, told: str) -> None:
+        super().__init__(str(error))
+        self.error, self.told = error, told
+
+
+class Schedule:
+    def __init__(self, world: World) -> None:
+        self.world, self.choices, self.hub = world, world.choices, world.hub
+
+    def play(self) -> None:
+        world, pick = self.world, self.choices.pick
+        for _number in range(2 + pick(3)):
+            world.add_board()
+        world.cloud.state.set_account(world.cloud.account.id, certificate_limit=2 + pick(3))
+        self.hub.calm = True
+        if pick(2):
+            self.alone("provision", sorted(world.network))
+        self.hub.calm = False
+        self.hub.rates = {kind: rate for kind, rate in FAULTS.items() if pick(2)}
+        events = [event for event in EVENTS if self.choices.rarely(0.35)]
+        self.trouble(1 + pick(5), events)
+        self.heal()
+        self.end()
+
+    def trouble(self, runs: int, events: Sequence[str]) -> None:
+        world = self.world
+        while True:
+            alive = [actor for _run, actor in world.runs if not actor.gone]
+            if runs and len(alive) < MOST_ALIVE and (not alive or self.choices.rarely(0.04)):
+                runs -= 1
+                world.some_run()
+            elif not alive and not runs:
+                return
+            if events and self.choices.rarely(EVENTS_RATE):
+                world.happen(events[self.choices.pick(len(events))])
+            self.hub.step()
+            self.look()
+
+    def look(self) -> None:
+        """Whether something is wrong by now."""
+        if self.world.broken:
+            raise self.world.broken
+        for actor in self.hub.actors:
+            if actor.error:
+                raise _CodeError(actor.error, actor.told)
+        if len(self.hub.actors) > 40:
+            self.hub.actors = [actor for actor in self.hub.actors if not actor.ended]
+        require(self.hub.steps < 20000, "there is an end", "20000 steps")
+
+    def until(self, is_done: Callable[[], bool]) -> None:
+        while not is_done():
+            self.hub.step()
+            self.look()
+
+    def alone(self, kind: str, names: Sequence[str], *, check: bool = False, person: Person | None = None) -> Run:
+        """A run with nothing going wrong and nobody beside it, to its end."""
+        run = self.world.begin_run(kind, names, self.wishes(), person or self.world.people[0], check=check)
+        actor = self.world.runs[-1][1]
+        self.until(lambda: actor.gone)
+        return run
+
+    def settle(self) -> None:
+        """Time goes by, and whoever was on the way has arrived."""
+        done: list[Actor] = [self.hub.spawn("time", lambda: self.hub.sleep(TO_SETTLE))]
+        self.until(lambda: done[0].gone)
+
+    def wishes(self) -> Any:
+        return GOOD
+
+    # --- all is well again ---
+
+    def heal(self) -> None:
+        """No fault any more; copies are flashed anew, machines that are no boards of the fleet stay."""
+        world = self.world
+        self.hub.calm = True
+        world.power_comes(world.boards[0])
+        for board in world.boards:
+            board.foreign_until, board.online, board.clock = 0.0, True, 0.0
+            if board.is_copy:
+                world.flashed_anew(board)
+            if board.odd:  # it may have the name of a board that the team knows, and tells nothing of itself
+                world.renamed(board)
+        world.cloud.state.set_account(world.cloud.account.id, certificate_limit=50)
+        for certificate in world.cloud.state.certificates_of(world.cloud.account.id):
+            certificate.status = "ACTIVE"
+        CLOCK.seconds += 2 * DAY
+        self.settle()
+
+    def end(self) -> None:
+        world = self.world
+        keys = tuple(f"{name} {b.host_key}" for name, b in world.network.items() if not b.stranger)
+        wishes = replace(GOOD, when_bootstrapped="keep_identity", when_update_unknown="replace", roster=keys)
+        self.wishes = lambda: wishes  # type: ignore[method-assign]
+        person = Person("zoe", world.team)
+        names = sorted(world.network)
+        foreseen = self.alone("provision", names, check=True, person=person)
+        done = self.alone("provision", names, person=person)
+        require(_told(foreseen) == _told(done), "check mode foresees", f"{_told(foreseen)} was {_told(done)}")
+        self.settle()
+        again = self.alone("provision", names, person=person)
+        require(not again.problem, "everybody ends in order", again.problem)
+        for name, board in world.network.items():
+            if not board.stranger:
+                result = again.results[name]
+                require(
+                    not result.get("failed") and not result.get("unreachable"),
+                    "everybody ends in order",
+                    f"{name}: {result}",
+                )
+        last = self.alone("provision", names, person=person)
+        require(not last.changed, "a run repeated changes nothing", _told(last))
+        memory = read_fleet(store_at(world.team))
+        for name, board in world.network.items():
+            if not board.stranger:
+                assert board.disk.kcm
+                require(
+                    memory[name].device_id == board.disk.kcm.identity,
+                    "everybody ends in order",
+                    f"{name} {memory[name]}",
+                )
+                require(board.registered_with, "everybody ends in order", f"{name} never registered")
+        report = self.alone("status", names, person=person).report
+        assert report
+        bad = [
+            one
+            for one in report.boards
+            if one.name in world.network and not world.network[one.name].stranger and one.outcome != OK
+        ]
+        require(not bad, "status tells of each board", str(bad))
+
+
+def _told(run: Run) -> dict[str, Any]:
+    results = {name: {k: r.get(k) for k in ("changed", "failed", "reason")} for name, r in run.results.items()}
+    return {**results, "prepared": run.prepared, "problem": run.problem}
+
+
+def shortest(outcome: Outcome, tries: int = 300) -> Outcome:
+    """The shortest schedule found that breaks the same rule."""
+
+    def fails(candidate: Sequence[int]) -> bool:
+        return play(Choices(given=candidate)).rule == outcome.rule
+
+    return play(Choices(given=shrunk(outcome.taken, fails, tries)))

@@ -1,0 +1,189 @@
+# SPDX-FileCopyrightText: The pelion.mbl contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The world that real code is put into: time that passes when the schedule says so, and dear pure functions remembered.
+
+Within ``installed`` only. Modules that took a name from elsewhere are given another thing under that name.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import itertools
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import yaml
+
+HOUSE = "ansible_collections.pelion.mbl.plugins.plugin_utils"
+EPOCH = datetime(2026, 11, 23, 12, tzinfo=timezone.utc).timestamp()
+
+
+class Clock:
+    """Seconds since 1970."""
+
+    began = seconds = EPOCH
+    sleep: Callable[[float], None] = staticmethod(lambda seconds: None)
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    @contextmanager
+    def at(self, seconds: float) -> Iterator[None]:
+        before, self.seconds = self.seconds, seconds
+        try:
+            yield
+        finally:
+            self.seconds = before
+
+
+CLOCK = Clock()
+
+
+class VirtualDatetime(datetime):
+    @classmethod
+    def now(cls, tz: Any = None) -> datetime:
+        return datetime.fromtimestamp(CLOCK.seconds, tz)
+
+
+_TIME = SimpleNamespace(
+    time=CLOCK, monotonic=CLOCK, sleep=lambda seconds: CLOCK.sleep(seconds), struct_time=time.struct_time
+)
+_SERIAL = itertools.count(1)
+"""Begins anew with each schedule, so that its ids are the same ones."""
+
+
+def restart() -> None:
+    """Time and ids as at the begin of every schedule."""
+    global _SERIAL
+    _SERIAL = itertools.count(1)
+    CLOCK.began = CLOCK.seconds = EPOCH
+
+
+def _hex(octets: int = 16) -> str:
+    return f"{next(_SERIAL):0{2 * octets}x}"
+
+
+_SECRETS = SimpleNamespace(token_hex=_hex, randbits=lambda bits: next(_SERIAL), randbelow=lambda most: 0)
+
+
+def remembered(function: Callable[..., Any]) -> Callable[..., Any]:
+    """As ``function``, which is pure and dear; its errors are not remembered."""
+    cached = functools.lru_cache(20000)(function)
+
+    @functools.wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
+        found = cached(*args, **options)
+        return dict(found) if type(found) is dict else found
+
+    return call
+
+
+def _at_epoch(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Made at the begin of time, whenever it is asked for, so that it serves for every schedule."""
+
+    def call(*args: Any, **options: Any) -> Any:
+        with CLOCK.at(EPOCH):
+            return function(*args, **options)
+
+    return call
+
+
+def _yaml() -> SimpleNamespace:
+    """Reading and writing YAML, for store.py."""
+    loaded = functools.lru_cache(20000)(yaml.safe_load)
+    dumped: dict[str, str] = {}
+
+    def dump(document: Any, **options: Any) -> str:
+        key = repr(document)
+        if key not in dumped:
+            dumped[key] = yaml.dump(document, **options)
+        return dumped[key]
+
+    return SimpleNamespace(safe_load=loaded, dump=dump, YAMLError=yaml.YAMLError)
+
+
+Patch = tuple[Any, str, Any, Any]
+
+
+@functools.cache
+def _patches() -> list[Patch]:
+    def house(name: str) -> Any:
+        return importlib.import_module(f"{HOUSE}.{name}")
+
+    issuing = importlib.import_module("cloud.issuing")
+    rules, certified = house("credentials.rules"), house("credentials.certified")
+    instead: dict[int, Any] = {
+        id(datetime): VirtualDatetime,
+        id(time): _TIME,
+        id(rules.load_certificate): remembered(rules.load_certificate),
+        id(certified.describe_certificate): remembered(certified.describe_certificate),
+        id(issuing.issue_developer): remembered(_at_epoch(issuing.issue_developer)),
+        id(issuing.Authority): remembered(_at_epoch(issuing.Authority)),
+    }
+    secrets = importlib.import_module("secrets")
+    found: list[Patch] = []
+    for module in list(sys.modules.values()):
+        name = getattr(module, "__name__", "")
+        if name.startswith((HOUSE, "cloud.")) or name in ("cloud", "urllib3.util.retry"):
+            for key, value in list(vars(module).items()):
+                if id(value) in instead:
+                    found.append((module, key, value, instead[id(value)]))
+                elif value is secrets:
+                    found.append((module, key, value, _SECRETS))
+    dear = [
+        (house("store.store"), "yaml", _yaml()),
+        (house("team.signers"), "_signs", _by_content(house("team.signers")._signs)),
+        (issuing.Authority, "issue_device", remembered(_at_epoch(issuing.Authority.issue_device))),
+        (issuing.Authority, "issued", remembered(issuing.Authority.issued)),
+        (house("credentials.developer_credentials"), "parse_c_source", remembered(_c_source())),
+    ]
+    for module in (house("credentials.developer_credentials"), house("credentials.update_resources")):
+        dear.append((module, "require", _require(module.require)))
+    return found + [(owner, name, vars(owner)[name], new) for owner, name, new in dear]
+
+
+def _c_source() -> Callable[..., Any]:
+    return importlib.import_module(f"{HOUSE}.credentials.c_source").parse_c_source
+
+
+def _require(require: Callable[..., None]) -> Callable[..., None]:
+    """The rules, once for the same values."""
+    kept: set[Any] = set()
+
+    def call(rules: Any, values: Any, source: str) -> None:
+        key = (id(rules), *values.items())
+        if key not in kept:
+            require(rules, values, source)
+            kept.add(key)
+
+    return call
+
+
+def _by_content(signs: Callable[[Any], bool | None]) -> Callable[[Any], bool | None]:
+    kept: dict[Any, bool | None] = {}
+
+    def call(resources: Any) -> bool | None:
+        key = (resources.der, resources.private_key)
+        if key not in kept:
+            kept[key] = signs(resources)
+        return kept[key]
+
+    return call
+
+
+@contextmanager
+def installed(*more: Patch) -> Iterator[None]:
+    patches = [*_patches(), *more]
+    for owner, name, _old, new in patches:
+        setattr(owner, name, new)
+    try:
+        yield
+    finally:
+        for owner, name, old, _new in reversed(patches):
+            setattr(owner, name, old)
