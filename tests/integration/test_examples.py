@@ -31,6 +31,7 @@ ORDER = [
     "pelion_fleet_conclude",
     "pelion_fleet_tell",
     "mbl_identify",
+    "mbl_diagnose",
     "pelion_fleet_waves",
     "pelion_fleet_info",
     "pelion_update_proof",

@@ -100,16 +100,22 @@ Report = Mapping[str, list[str]]
 """The values of each key that the program reported, in order; an absent key has none."""
 
 
+def lines_of(text: str) -> dict[str, list[str]]:
+    """The values of each key in the ``text`` that was printed, also where it was cut off."""
+    lines: dict[str, list[str]] = defaultdict(list)
+    for line in text.split("\n"):
+        found = re.fullmatch(r"mbl:([a-zA-Z0-9#_-]+)=(.*?)\r?", line)
+        if found:
+            lines[found[1]].append(found[2])
+    return lines
+
+
 def read_report(text: str) -> Report:
     """What the program reported in the ``text`` that was printed.
 
     Raises BoardError where it failed, or did not come to its end, and ValueError for a strange answer.
     """
-    report: dict[str, list[str]] = defaultdict(list)
-    for line in text.split("\n"):
-        found = re.fullmatch(r"mbl:([a-zA-Z0-9#_-]+)=(.*?)\r?", line)
-        if found:
-            report[found[1]].append(found[2])
+    report = lines_of(text)
     undone = report["undone"][0] == "yes" if report["undone"] else None
     recovered, committed = bool(report["recovered"]), bool(report["committed"])
     if report["error"] and report["error"][0] in PROGRAM_REASONS:

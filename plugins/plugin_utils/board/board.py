@@ -12,12 +12,15 @@ from shlex import quote
 
 from ..credentials.rules import sha256_hex
 from . import kcm
-from .answers import Report, Restart, inspection_of, read_report, restart_of
+from .answers import Report, Restart, inspection_of, lines_of, read_report, restart_of
 from .errors import BoardError
 from .inspection import Inspection
 from .items import ITEMS, Items
+from .surroundings import LOG_KEYS, MOST_OF_LOG, Surroundings
+from .way import PORTS, Server, Step, server_in, steps_of
 
 _PROGRAM = Path(__file__).with_name("board_program.sh")
+_DIAGNOSE = Path(__file__).with_name("diagnose_program.sh")
 
 LAST_RESPITE = 60
 """Seconds that a board whose time is over gets for undoing what was begun, before its program is killed."""
@@ -52,20 +55,29 @@ class Board:
         with _understood():
             return inspection_of(report, self._now())
 
-    def inject(self, items: Items, *, found_digest: str | None, bootstrap: str, registration_timeout: int) -> Restart:
+    def inject(
+        self,
+        items: Items,
+        *,
+        found_digest: str | None,
+        bootstrap: str,
+        registration_timeout: int,
+        server: Server | None = None,
+    ) -> Restart:
         """One exchange: put ``items`` in the place of what the board holds, and restart its client.
 
         ``found_digest`` is the inspection's: a repeated exchange is known by it, and what another tool did since is
         not overwritten. ``bootstrap`` is ``as-is``, ``not-yet`` (refuse when it has bootstrapped since),
         ``keep-identity`` or ``new-identity``. The answer is what the client said within ``registration_timeout``
-        seconds, 0 not to wait. Raises BoardError, the board then holding what it held, unless the error's
-        ``changed`` says otherwise.
+        seconds, 0 not to wait. With ``server``, nothing is begun on a board from which no connection to it opens.
+        Raises BoardError, the board then holding what it held, unless the error's ``changed`` says otherwise.
         """
         values = {
             "bootstrap": bootstrap,
             "found_digest": found_digest or sha256_hex(b""),
             "fingerprint": items.fingerprint,
             "registration_timeout": str(registration_timeout),
+            **(server.values() if server else {}),
             "input_files": " ".join(f"{name}.bin" for name in ITEMS),
             "inputs_digest": sha256_hex(b"".join(items.values[name] for name in ITEMS)),
             "certificates": "\n".join(_expectations(items)),
@@ -86,6 +98,23 @@ class Board:
         values = {"registration_timeout": str(registration_timeout)}
         return restart_of(self._call("reconnect", values, waits=registration_timeout), way=None)
 
+    def look_around(self, server: Server | None = None) -> Surroundings:
+        """Two exchanges: all that a colleague would ask about the board, and how far a connection to the cloud comes.
+        They change nothing, wait for no other run, and take a board as it is: what it does not tell is not there.
+
+        Without ``server``, the way is tried to the one that the client's log names. Raises BoardError where there is no
+        answer at all.
+        """
+        values = {"log_bytes": str(MOST_OF_LOG)}
+        lines = lines_of(self._send("diagnose", values, functions=_DIAGNOSE.read_text(), may_change=False))
+        server = server or server_in(line for key in reversed(LOG_KEYS) for line in lines.get(key, ()))
+        steps: list[Step] = []
+        if server:
+            values = {**server.values(), "other_ports": " ".join(str(port) for port in PORTS if port != server.port)}
+            answer = lines_of(self._send("walk", values, functions=_DIAGNOSE.read_text(), may_change=False))
+            steps = steps_of(answer["way"])
+        return Surroundings(lines, server, steps)
+
     def _call(
         self,
         function: str,
@@ -96,6 +125,13 @@ class Board:
         waits: int = 0,
     ) -> Report:
         """``waits``: how long it may wait for a registration, in seconds."""
+        answer = self._send(function, values, functions=functions, may_change=may_change, waits=waits)
+        with _understood():
+            return read_report(answer)
+
+    def _send(
+        self, function: str, values: Mapping[str, str], *, functions: str = "", may_change: bool = True, waits: int = 0
+    ) -> str:
         time_limit = self._board_timeout + self._lock_timeout + waits
         values = {
             **values,
@@ -106,10 +142,8 @@ class Board:
             "last_respite": str(LAST_RESPITE),
         }
         assignments = "".join(f"{name}={quote(value)}\n" for name, value in values.items())
-        call = f"{{\n{assignments}{functions}{function}\n}}\n"
-        answer = self._run(_PROGRAM.read_text() + call, time_limit + 2 * LAST_RESPITE)
-        with _understood():
-            return read_report(answer)
+        call = f"{{\n{functions}{assignments}{function}\n}}\n"
+        return self._run(_PROGRAM.read_text() + call, time_limit + 2 * LAST_RESPITE)
 
 
 @contextmanager

@@ -47,6 +47,8 @@ lock_timeout=0         # seconds
 time_limit=0           # seconds for all of it
 last_respite=0         # seconds more for undoing what was begun
 registration_timeout=0 # seconds
+server_host=           # where the client is to connect to; empty when that is not to be tried
+server_port=
 bootstrap=as-is        # or not-yet, keep-identity, new-identity: see Board.inject
 found_digest=          # the KCM's, as the inspection found it
 fingerprint=           # of the items
@@ -637,6 +639,66 @@ is_whole() {
     }
 }
 
+### The way to the cloud
+
+# Runs a command with nothing to read, for so many seconds at the most: boards have no `timeout`. 124 when it was killed.
+bounded() {
+    local now deadline child nap state parent started
+    look_at_clock
+    deadline=$((now + $1)) nap=20
+    shift
+    "$@" </dev/null &
+    child=$!
+    while lives "$child"; do
+        look_at_clock
+        [ "$now" -le "$deadline" ] || {
+            kill -9 "$child"
+            wait "$child" 2>/dev/null
+            return 124
+        }
+        pause "$nap"
+        [ "$nap" -ge 200 ] || nap=$((nap * 2))
+    done
+    wait "$child"
+}
+
+# $way to the port $2 of $1: open; or name, closed or slow, with $why; or not-tried, where that cannot be told. busybox's
+# telnet ends with 0 at the end of its input, if it was connected before.
+try_server() {
+    local code
+    way=not-tried
+    why=$(bounded 10 telnet "$1" "$2" 2>&1)
+    code=$?
+    why=${why%%"$newline"*}
+    case $code:$why in
+    0:*) way=open why= ;;
+    *'bad address'*) way=name why="bad address" ;;
+    *"can't connect"*) way=closed why=${why##*: } ;;
+    124:*)
+        way=slow why="no answer within 10 seconds"
+        ! has_no_address "$1" || way=name
+        ;;
+    esac
+}
+
+# As far as ping says so. It resolves the name, or fails to, before all else.
+has_no_address() {
+    case $(bounded 15 ping -c 1 -W 3 "$1" 2>&1) in
+    '' | *'bad address'*) return 0 ;;
+    esac
+    return 1
+}
+
+require_server() {
+    local way why
+    [ -n "$server_host" ] || return 0
+    try_server "$server_host" "$server_port"
+    case $way in
+    name) fail cloud-name "$server_host" ;;
+    closed | slow) fail cloud-connect "$server_host:$server_port ($why)" ;;
+    esac
+}
+
 ### The transaction
 
 beside_is_mounted() { [ -d "$beside" ] && [ "$beside" -ef "$kcm" ]; }
@@ -1033,6 +1095,7 @@ inject() {
         checked=$digest
     else
         [ "$digest" = "$found_digest" ] || fail changed-since
+        require_server
         stop_client
         [ "$bootstrap" != not-yet ] || [ ! -e "$kcm/WORKING/${lwm2m_files%% *}" ] || fail bootstrapped-since
         open_transaction

@@ -8,6 +8,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .way import Server, server_of
+
 DEVELOPER_ITEMS = tuple(
     f"MBED_CLOUD_DEV_{name}"
     for name in (
@@ -53,6 +55,11 @@ class Items:
     def update_certificate(self) -> bytes:
         """DER"""
         return self.values["arm_uc_default_certificate"]
+
+    @property
+    def server(self) -> Server | None:
+        """That which a board bootstraps at; None for one that is not reached over TCP."""
+        return server_of(self.values["MBED_CLOUD_DEV_BOOTSTRAP_SERVER_URI"].decode(errors="replace"))
 
     @property
     def fingerprint(self) -> str:

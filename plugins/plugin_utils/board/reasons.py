@@ -81,6 +81,20 @@ PROGRAM_REASONS: Mapping[str, Kind] = MappingProxyType(
             "left stopped.",
             "The sets are whole in /config/user: pal.before or pal.old is the one from before, pal.new the new one.",
         ),
+        "cloud-name": Kind(
+            "This board cannot resolve the name of the cloud's server, {detail}, so nothing was changed.",
+            "Check its network and name servers: pelion.mbl.diagnose shows them. To put credentials on it all the "
+            "same, without waiting for its registration, set registration_timeout (in the role: "
+            "provision_pelion_registration_timeout) to 0.",
+            "These boards cannot resolve the name of the cloud's server, so nothing was changed.",
+        ),
+        "cloud-connect": Kind(
+            "This board cannot connect to the cloud's server, {detail}, so nothing was changed.",
+            "Check its network, and whether a firewall lets it connect: pelion.mbl.diagnose shows more. To put "
+            "credentials on it all the same, without waiting for its registration, set registration_timeout (in the "
+            "role: provision_pelion_registration_timeout) to 0.",
+            "These boards cannot connect to the cloud's server, so nothing was changed.",
+        ),
         "terminated": Kind("The work on this board was interrupted from outside.", "Run again."),
         "too-slow": Kind(
             "This board did not finish within {detail} seconds, so the work was ended.",

@@ -114,7 +114,12 @@ def _carry_out(
     """The second exchange; completes ``result``."""
     if work.inject and items is not None:
         restart = board.inject(
-            items, found_digest=found.kcm_digest, bootstrap=work.bootstrap, registration_timeout=timeout
+            items,
+            found_digest=found.kcm_digest,
+            bootstrap=work.bootstrap,
+            registration_timeout=timeout,
+            # A board that does not bootstrap registers at another server, which it alone knows.
+            server=items.server if timeout and work.bootstrap != "as-is" else None,
         )
     else:
         restart = board.reconnect(registration_timeout=timeout)

@@ -129,12 +129,53 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
 In ``next_step``, ``board`` is the board's name, or several names with commas between.
 """
 
+DIAGNOSIS_REASONS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "outside-validity": Kind(
+            "By its clock ({clock}), its {title} certificate is not valid: it is from {from} to {until}.",
+            "Set its clock, or let it reach a server for time. Its client goes by the time that the cloud's server "
+            "gives it, once it has met one.",
+        ),
+        "name-not-resolved": Kind(
+            "It cannot resolve the name of its server, {host}.",
+            "Check its network and its name servers: network.txt of the archive has both.",
+        ),
+        "port-closed": Kind(
+            "It cannot connect to its server, {server}: {why}.",
+            "Check its network, and whether a firewall lets it connect.",
+            hints={"others": "Of this server, port {others} takes connections from it."},
+        ),
+        "no-tls": Kind(
+            "Its server, {server}, takes connections and shows no certificate.",
+            "Does a proxy or a firewall answer in the server's place?",
+        ),
+        "client-ended": Kind(
+            "Its client does not run.",
+            "Look at the end of its log. To start it: systemctl restart mbl-cloud-client; systemctl calls it active "
+            "though it has ended.",
+            hints={"error": "The last that it said is: {error}."},
+        ),
+        "client-error": Kind(
+            "Its client says: {error}. {meaning}",
+            "Look at its log. When the cause is gone, restart the client: it waits up to a week before it tries again.",
+        ),
+        "log-not-written": Kind(
+            "{directory} is full or read-only, so its client's log ends at some time in the past.", "Make room there."
+        ),
+        "clock-differs": Kind(
+            "Its clock is {span} {direction} the controller's.", "Set its clock, or let it reach a server for time."
+        ),
+    }
+)
+"""What pelion.mbl.diagnose finds, besides what is in the other tables."""
+
 TABLES: Mapping[str, Mapping[str, Kind]] = {
     "board": BOARD_REASONS,
     "fleet": FLEET_REASONS,
     "updates": READINESS_REASONS,
     "proofs": PROBE_REASONS,
     "report": REPORT_REASONS,
+    "diagnosis": DIAGNOSIS_REASONS,
 }
 """Of all rooms, by the room. Where two have a code, the first one's words are taken."""
 

@@ -182,7 +182,7 @@ class _Judge:
             return BoardReport.because(name, FAILED, Reason("not-asked"))
         if isinstance(answer, Failure):
             return answer.report(name)
-        why = self._unprovisioned(answer) or self._copied(name)
+        why = unprovisioned(answer) or self._copied(name)
         if why:
             return BoardReport.because(name, ATTENTION, why)
         why = self._not_registered(name, answer)
@@ -194,24 +194,13 @@ class _Judge:
     def _takes_updates(self, name: str, answer: Answer, told: BoardReport) -> TakesUpdates:
         if not isinstance(answer, BoardStatus) or self._copied(name):
             return TakesUpdates.as_the_board(NOT_KNOWN, told)
-        if self._unprovisioned(answer):
+        if unprovisioned(answer):
             return TakesUpdates.as_the_board(NO, told)
         held = Holding.described(answer.update_certificate, answer.clock_drift, answer.registered_since_injection)
         found = readiness(
             held, self._fleet.signers, self._device(name), self._terms, self._not_registered(name, answer)
         )
         return TakesUpdates.of(found, self._fleet.proofs.get(name))
-
-    def _unprovisioned(self, answer: BoardStatus) -> Reason | None:
-        if answer.interrupted:
-            return Reason("interrupted")
-        if kcm.is_empty(answer.missing_items) and not answer.configured:
-            return Reason("holds-no-credentials")
-        if answer.missing_items and not answer.configured:
-            return Reason("lacks-credentials", {"items": ", ".join(answer.missing_items)})
-        if answer.damaged_items:
-            return Reason("damaged", {"items": ", ".join(answer.damaged_items)})
-        return None if answer.configured else Reason("not-provisioned")
 
     def _copied(self, name: str) -> Reason | None:
         copy = self._identities.copies.get(name)
@@ -260,6 +249,19 @@ class _Judge:
                         {"title": title, "days": days, "not_after": held["not_after"]},
                     )
         return None
+
+
+def unprovisioned(answer: BoardStatus) -> Reason | None:
+    """Why a board does not hold what a provisioned one does, whole."""
+    if answer.interrupted:
+        return Reason("interrupted")
+    if kcm.is_empty(answer.missing_items) and not answer.configured:
+        return Reason("holds-no-credentials")
+    if answer.missing_items and not answer.configured:
+        return Reason("lacks-credentials", {"items": ", ".join(answer.missing_items)})
+    if answer.damaged_items:
+        return Reason("damaged", {"items": ", ".join(answer.damaged_items)})
+    return None if answer.configured else Reason("not-provisioned")
 
 
 def _sighting(name: str, answer: Answer) -> Sighting:

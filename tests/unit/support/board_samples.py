@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from board_box import item_set
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.answers import Restart
@@ -14,10 +16,12 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Item
 FIRST, SECOND = item_set(1), item_set(2)
 
 
-def inject(board: Board, items: Items, bootstrap: str = "as-is", *, timeout: int = 20) -> Restart:
+def inject(board: Board, items: Items, bootstrap: str = "as-is", *, timeout: int = 20, **options: Any) -> Restart:
     """Ask the board, then put ``items`` on it."""
     found = board.inspect(may_change=True)
-    return board.inject(items, found_digest=found.kcm_digest, bootstrap=bootstrap, registration_timeout=timeout)
+    return board.inject(
+        items, found_digest=found.kcm_digest, bootstrap=bootstrap, registration_timeout=timeout, **options
+    )
 
 
 def holds(found: Inspection, items: Items) -> bool:

@@ -39,6 +39,7 @@ ROOMS = {
     "updates": "Why a board takes no updates, or why that is not known",
     "proofs": "Why a board has not proven that it takes updates",
     "report": "What a report says",
+    "diagnosis": "What a diagnosis finds",
 }
 
 
