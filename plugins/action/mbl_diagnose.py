@@ -37,14 +37,13 @@ class ActionModule(Action):
         archive = Path(arguments["dest"]).absolute() / f"{file_stem(name)}.tar.gz"
         if not self.check_mode:
             _write(archive, diagnosis.archive())
-        # Without secrets, as in the archive.
-        summary = diagnosis.redactor().text("\n".join(diagnosis.summary())).split("\n")
+        redactor = diagnosis.redactor()
+        first, *others = redactor.value(diagnosis.summary())
         return {
             "changed": False,
             "archive": str(archive),
-            "findings": [why.code for why in diagnosis.findings],
-            "summary": summary,
-            "msg": f"{name}: {' '.join(summary)}",
+            "findings": redactor.value([why.to_json() for why in diagnosis.findings]),
+            "summary": [f"{name}: {first}", *(f"  {line}" for line in others), f"  Archive: {archive}"],
         }
 
     def _told(self, name: str, arguments: dict[str, Any]) -> BoardReport | None:

@@ -63,20 +63,18 @@ archive:
   returned: success
   sample: /home/me/bench/diagnoses/mbed-linux-os-9709.tar.gz
 findings:
-  description: What is wrong, as codes of C(docs/reasons.md), the most likely cause first; none where nothing was found.
+  description: What is wrong, the most likely cause first, each as a code of C(docs/reasons.md) with its facts; none
+    where nothing was found.
   type: list
-  elements: str
+  elements: dict
   returned: success
-  sample: [name-not-resolved, client-error]
+  sample: [{code: name-not-resolved, facts: {host: bootstrap.example.com}}]
 summary:
-  description: The same in words.
+  description: The same in lines for people.
   type: list
   elements: str
   returned: success
-  sample: ['1. It cannot resolve the name of its server, bootstrap.example.com. (name-not-resolved)']
-msg:
-  description: The same in one line.
-  type: str
-  returned: success
-  sample: 'mbed-linux-os-9709: Nothing was found that is wrong.'
+  sample:
+    - 'mbed-linux-os-9709: Nothing was found that is wrong.'
+    - '  Archive: /home/me/bench/diagnoses/mbed-linux-os-9709.tar.gz'
 """

@@ -87,10 +87,10 @@ class Diagnosis:
 
     def summary(self) -> list[str]:
         """What is wrong, in lines for people."""
-        numbered = [
+        said = [
             f"{number}. {printable(why.message(KINDS))} ({why.code})" for number, why in enumerate(self.findings, 1)
         ]
-        return numbered or ["Nothing was found that is wrong."]
+        return said or ["Nothing was found that is wrong."]
 
     def page(self) -> str:
         """All that is to be read first."""
@@ -104,7 +104,7 @@ class Diagnosis:
             ["What is wrong, the most likely cause first:", *_indented(self.summary())],
             [self._where_to(), *_indented(map(str, self.seen.steps)), *_indented(self._validity())],
             ["What could not be had:", *_indented(unseen)] if unseen else [],
-            ["What is in this archive:", *_indented(f"{file}: {what}" for file, what, _text in self._texts())],
+            ["What is in this archive:", *_indented(f"{file}: {what}" for file, what, _content in self._texts())],
             [
                 "What may be a key, a certificate, an API key, an account ID or a password was taken out, and IDs were",
                 "shortened; harmless text that looks like one is gone as well.",
@@ -127,28 +127,34 @@ class Diagnosis:
             detail = f"{held['not_before']} to {held['not_after']}"
             yield f"Its clock is within the {title} certificate's validity: {'yes' if valid else 'no'} ({detail})"
 
-    def _texts(self) -> Iterator[tuple[str, str, str]]:
-        """Of each file but the page: name, what it is, and what is in it."""
-        yield "diagnosis.json", "the same for scripts", _json(self.to_json())
+    def _texts(self) -> Iterator[tuple[str, str, Any]]:
+        """Of each file but the page: name, what it is, and what is in it, lines or a JSON object."""
+        yield "diagnosis.json", "the same for scripts", self.to_json()
         if self.found:
             what = "what the board holds, and what its utility and client say, as mbl_pelion_status has it"
-            yield "status.json", what, _json(BoardStatus.of(self.found).to_json())
+            yield "status.json", what, BoardStatus.of(self.found).to_json()
         if self.told:
-            yield "report.json", "what the last report said of it", _json(asdict(self.told))
-        logs = {key: (f"{LOG}.{number}", "its client's log") for number, key in enumerate(LOG_KEYS)}
+            yield "report.json", "what the last report said of it", asdict(self.told)
+        logs = {key: (f"{LOG}{f'.{n}' if n else ''}", "its client's log") for n, key in enumerate(LOG_KEYS)}
         for key, (name, what) in {**logs, **{key: (key, what) for key, what in SECTIONS.items()}}.items():
             if key in self.seen.lines:
-                yield f"{name}.txt", what, "\n".join(self.seen.lines[key]) + "\n"
+                yield f"{name}.txt", what, self.seen.lines[key]
 
     def files(self) -> dict[str, str]:
         """The archive's files by name, without secrets."""
         redactor = self.redactor()
-        texts = {"diagnosis.txt": self.page(), **{name: text for name, _what, text in self._texts()}}
-        return {name: redactor.text(text) for name, text in texts.items()}
+        files = {"diagnosis.txt": redactor.text(self.page())}
+        for name, _what, content in self._texts():
+            if isinstance(content, Mapping):
+                files[name] = json.dumps(redactor.value(content), indent=2) + "\n"
+            else:
+                files[name] = redactor.text("\n".join(content)) + "\n"
+        return files
 
     def redactor(self) -> Redactor:
         """That shortens the IDs and fingerprints that are known to be no secrets."""
-        held = [certificate["fingerprint"] for certificate in self.found.certificates.values()] if self.found else []
+        certificates = self.found.certificates.values() if self.found else ()
+        held = [certificate.get(fact) for certificate in certificates for fact in ("fingerprint", "common_name")]
         ids = [self.found.device_id, *self.found.remembered.values()] if self.found else []
         told = [self.told.device_id] if self.told else []
         return Redactor(text for text in (*held, *ids, *told) if text)
@@ -197,7 +203,3 @@ def _certificates(found: Inspection) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _indented(lines: Iterable[str]) -> list[str]:
     return [f"  {line}" for line in lines]
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=2) + "\n"

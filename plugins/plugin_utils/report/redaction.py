@@ -10,8 +10,9 @@ as well; a key may not stay.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import takewhile
+from typing import Any
 
 KEPT = 8
 """Characters that are kept of what is shortened."""
@@ -53,6 +54,17 @@ class Redactor:
         text = _PEM.sub(lambda found: _removed(found[1].lower().replace(" ", "-")), text)
         text = _LOOSE_PEM.sub(_removed("PEM"), text)
         return "\n".join(self._line(line) for line in text.split("\n"))
+
+    def value(self, value: Any) -> Any:
+        """A JSON value, likewise."""
+        if isinstance(value, Mapping):
+            return {
+                key: _removed("value") if item and _NAMED.fullmatch(f"{key}=x") else self.value(item)
+                for key, item in value.items()
+            }
+        if isinstance(value, (list, tuple)):
+            return [self.value(item) for item in value]
+        return self.text(value) if isinstance(value, str) else value
 
     def _line(self, line: str) -> str:
         line = "".join(

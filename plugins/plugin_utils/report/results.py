@@ -11,7 +11,9 @@ from typing import Any
 from ..board.inspection import Inspection
 from ..fleet.readiness import Readiness
 from ..json_object import JsonObject
+from ..reasons import Reason
 from .entries import FORMATS, HeldCertificate, Report
+from .reasons import KINDS
 from .summary import table
 
 
@@ -74,6 +76,20 @@ def judged(result: Mapping[str, Any]) -> dict[str, Readiness]:
         return {name: Readiness.from_json(found) for name, found in JsonObject(result).mapping("takes_updates").items()}
     except ValueError:
         return {}
+
+
+def diagnosed(result: Mapping[str, Any]) -> Reason | None:
+    """The most likely cause of what is wrong with a board that was diagnosed; None where nothing is, and for any other
+    result."""
+    findings = result.get("findings")
+    if not isinstance(findings, list) or not findings:
+        return None
+    try:
+        why = Reason.from_json(findings[0])
+        why.message(KINDS)
+    except (KeyError, ValueError):
+        return None
+    return why
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from ..fleet.assignment import natural
 from ..fleet.readiness import NOT_KNOWN
 from ..reasons import Reason
 from ..times import time_text
-from .entries import CHANGED, GOOD, NOT_REACHED, OK, BoardReport, HeldCertificate, Report, TakesUpdates
+from .entries import ATTENTION, CHANGED, GOOD, NOT_REACHED, OK, BoardReport, HeldCertificate, Report, TakesUpdates
 from .failure import Failure
-from .results import BoardFacts, Decided, Names, Reported, judged, results_of_boards
+from .results import BoardFacts, Decided, Names, Reported, diagnosed, judged, results_of_boards
 
 
 @dataclass
@@ -122,6 +122,8 @@ class Run:
                 seen.outcome = CHANGED
             elif seen.outcome == NOT_REACHED and not Decided.is_awaited_by(result) and self._batch != self._looked:
                 seen.outcome = OK
+            if why := diagnosed(result):
+                seen.ended(BoardReport.because(name, ATTENTION, why))
             seen.note(BoardFacts.from_json(result))
 
     def failed(self, name: str, result: Mapping[str, Any]) -> None:

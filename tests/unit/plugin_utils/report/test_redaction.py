@@ -111,6 +111,17 @@ def test_what_is_known_is_shortened() -> None:
     assert told == "device 0161DBBC… holds abababab…; Device Id: 0c0c0c0c…"
 
 
+def test_json_stays_json() -> None:
+    given = {"account_id": None, "api_key": "short", "held": [{"account_id": DEVICE}], "id": "0" * 32, "size": 10**40}
+    assert Redactor().value(given) == {
+        "account_id": None,
+        "api_key": "[removed:value]",
+        "held": [{"account_id": "[removed:value]"}],
+        "id": "[removed:hex]",
+        "size": 10**40,
+    }
+
+
 LOG = """\
 2018-12-06T07:11:58+0000 [INFO][mbl ]: Start mbed Linux Cloud Client
 2018-12-06T07:11:58+0000 [INFO][CCRB-IPCDBUS]: MblCloudConnectIpcDBus::MblCloudConnectIpcDBus
