@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: mbl_diagnose
 short_description: Say what is wrong with an MBL board, and pack what a colleague needs to help
-version_added: 0.2.0
+version_added: 1.0.0
 author:
   - The pelion.mbl contributors (@pelion)
 description:

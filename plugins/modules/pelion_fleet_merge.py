@@ -58,7 +58,7 @@ RETURN = r"""
 report:
   description:
     - What C(fleet.json) holds. Its form is
-      L(described as a JSON schema,https://github.com/pelion/mbl/blob/main/docs/fleet-report.schema.json).
+      described as a JSON schema, C(docs/fleet-report.schema.json) of the collection.
   type: dict
   returned: success
   contains:

@@ -86,7 +86,7 @@ RETURN = r"""
 report:
   description:
     - What C(fleet.json) holds. Its form is
-      L(described as a JSON schema,https://github.com/pelion/mbl/blob/main/docs/fleet-report.schema.json).
+      described as a JSON schema, C(docs/fleet-report.schema.json) of the collection.
   type: dict
   returned: success
   contains:
@@ -111,8 +111,8 @@ report:
       sample: {ok: 20}
     boards:
       description:
-        - The boards. For each that is not in order, C(code) says why, see
-          L(all codes,https://github.com/pelion/mbl/blob/main/docs/reasons.md).
+        - The boards. For each that is not in order, C(code) says why; C(docs/reasons.md) of the
+          collection has them all.
         - C(takes_updates) says whether the board takes updates, and if not, why.
       type: list
       elements: dict

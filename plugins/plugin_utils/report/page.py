@@ -229,8 +229,8 @@ def _bar(text: str, percent: float, urgency: str) -> str:
     # Nothing is drawn as nothing, but the little that there is must be seen.
     width = max(1.0, min(100.0, percent)) if percent > 0 else 0.0
     inner = f'<rect width="{width:.1f}%" height="100%"/>' if width else ""
-    bar = f'<svg class="bar {urgency}" aria-hidden="true">{inner}</svg>'
-    return f'<div class="row"><p>{_text(text)}</p>{bar}</div>'
+    drawn = f'<svg class="bar {urgency}" aria-hidden="true">{inner}</svg>'
+    return f'<div class="row"><p>{_text(text)}</p>{drawn}</div>'
 
 
 def _text(value: str | None) -> str:
