@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible.utils.display import Display
 
+from ..plugin_utils.report.failure import has_failed
 from ..plugin_utils.task.at_once import HostsAtOnce, NotAtOnceError
 from ..plugin_utils.task.fleet_action import FleetAction
 
@@ -50,7 +51,7 @@ class ActionModule(FleetAction):
             for warning in result.pop("warnings", ()):
                 if warning not in self._warnings:
                     self.warn(warning)
-        failed = [name for name in wanted if (own := boards.get(name, {})).get("failed") or own.get("unreachable")]
+        failed = [name for name in wanted if has_failed(boards.get(name, {}))]
         return {"changed": False, "boards": boards, "one_by_one": [], "failed_boards": failed}
 
     def _progress(self, all_of_them: int) -> Any:

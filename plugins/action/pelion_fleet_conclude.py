@@ -11,6 +11,7 @@ from ..plugin_utils.fleet.concluding import Conclusion, claims_of, conclude
 from ..plugin_utils.fleet.part import Part
 from ..plugin_utils.fleet.proof import Claim
 from ..plugin_utils.fleet.reasons import failure
+from ..plugin_utils.report.failure import has_failed
 from ..plugin_utils.task.action import failed_result
 from ..plugin_utils.task.fleet_action import FleetAction
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS, open_api
@@ -41,7 +42,7 @@ class ActionModule(FleetAction):
         in_order = {
             name: {"changed": bool(answer.get("changed"))}
             for name, answer in arguments["asked"].items()
-            if not answer.get("failed") and not answer.get("unreachable")
+            if not has_failed(answer)
         }
         ended = {**in_order, **arguments["carried_out"]}
         ended |= {name: {"changed": False, **failed_result(failure(reason))} for name, reason in refused.items()}
@@ -49,7 +50,7 @@ class ActionModule(FleetAction):
         tell = [
             name
             for name, result in ended.items()
-            if name not in told and (arguments["tell"] == "every" or result.get("failed") or _is_of_note(result))
+            if name not in told and (arguments["tell"] == "every" or has_failed(result) or result.get("changed"))
         ]
         ready = {name: found.to_json() for name, found in concluded.ready.items()}
         return {"changed": False, "boards": ended, "tell": tell, "proven": sorted(ready), "takes_updates": ready}
@@ -65,7 +66,3 @@ class ActionModule(FleetAction):
 
 def _parts(parts: Mapping[str, Any]) -> dict[str, Part]:
     return {name: Part.from_json(part) for name, part in parts.items()}
-
-
-def _is_of_note(result: Mapping[str, Any]) -> bool:
-    return bool(result.get("unreachable") or result.get("changed"))

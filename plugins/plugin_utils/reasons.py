@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,11 @@ class Kind:
     next_step: str = ""
     common: str | None = None
     hints: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def speaks_of_one(self) -> bool:
+        """Whether ``text`` cannot be said of several boards, though all their facts are the same."""
+        return bool(self.common and re.search(r"\b(?:this|the|which) board\b|^It(?:s|\b)", self.text, re.IGNORECASE))
 
 
 @dataclass(frozen=True)
@@ -58,10 +64,10 @@ class Reason:
         return f"{self.text(kinds)} {self.next_step(kinds)}".rstrip()
 
     def common_message(self, kinds: Mapping[str, Kind]) -> str:
-        """As ``message``, for several boards that have this reason, though perhaps with other facts."""
-        kind, shown = kinds[self.code], self._shown()
+        """As ``message``, for several boards that have this reason; its facts are those that they have in common."""
+        kind = kinds[self.code]
         text = kind.text if kind.common is None else kind.common
-        return " ".join(part.format(**shown) for part in (text, kind.next_step) if part)
+        return f"{text.format(**self._shown())} {self.next_step(kinds)}".rstrip()
 
     def _shown(self) -> dict[str, Any]:
         return {

@@ -128,9 +128,12 @@ class Decision:
         reason = self.common_refusal
         if reason is None:
             return None
+        if len(self.parts) == 1:
+            return f"{next(iter(self.parts))}: {reason.message(FLEET_REASONS)}"
         alike = all(part.refused == reason for part in self.parts.values())
-        text = reason.message(FLEET_REASONS) if alike else reason.common_message(FLEET_REASONS)
-        return f"{next(iter(self.parts)) if len(self.parts) == 1 else f'All {len(self.parts)} boards'}: {text}"
+        in_common = not alike or FLEET_REASONS[reason.code].speaks_of_one
+        text = reason.common_message(FLEET_REASONS) if in_common else reason.message(FLEET_REASONS)
+        return f"All {len(self.parts)} boards: {text}"
 
 
 def decide(fleet: Fleet, stock: Stock, reserved: Mapping[str, str] | None = None) -> Decision:

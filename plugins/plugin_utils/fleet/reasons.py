@@ -117,9 +117,8 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
         "update-unknown": Kind(
             "This board holds an update certificate ({fingerprint:.16}…) that the team store {team_store} does not "
             "know under any name. Once it is replaced, the board takes no more updates that are signed with its key.",
-            "If the board should change to this store's certificate all the same, set when_update_unknown (in the "
-            "role: provision_pelion_when_update_unknown) to replace. If it was provisioned from another store, use "
-            "that one.",
+            "To change to this store's certificate all the same, set when_update_unknown (in the role: "
+            "provision_pelion_when_update_unknown) to replace. If another store was used before, use that one.",
             "These boards hold update certificates that the team store {team_store} does not know under any name. Once "
             "they are replaced, the boards take no more updates that are signed with their keys.",
             _IMPORT,

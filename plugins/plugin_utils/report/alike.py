@@ -69,7 +69,9 @@ def named(board: BoardReport) -> str:
 def _joined(group: Sequence[BoardReport]) -> Alike:
     first = group[0]
     said = (first.reason, first.next_step)
-    if any((board.reason, board.next_step) != said for board in group):
+    kind = KINDS.get(first.code)
+    of_one = len(group) > 1 and kind is not None and kind.speaks_of_one
+    if of_one or any((board.reason, board.next_step) != said for board in group):
         names = ",".join([board.name for board in group[:MOST_NAMES]] + ["…"] * (len(group) > MOST_NAMES))
         said = _in_common(first, names) or said
     return Alike(first.outcome, first.code, *said, [named(board) for board in group])

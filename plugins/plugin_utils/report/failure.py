@@ -59,11 +59,16 @@ class Failure:
         return BoardReport(board, FAILED, _without(step, self.said), step, why.code, why.facts)
 
 
+def has_failed(result: Mapping[str, Any]) -> bool:
+    """Whether a task did not succeed on its board, or did not reach it."""
+    return bool(result.get("failed") or result.get("unreachable"))
+
+
 def _failed_items(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     items = result.get("results")
     if not isinstance(items, list):
         return []
-    return [item for item in items if isinstance(item, Mapping) and (item.get("failed") or item.get("unreachable"))]
+    return [item for item in items if isinstance(item, Mapping) and has_failed(item)]
 
 
 def _next_step(why: Reason) -> str:

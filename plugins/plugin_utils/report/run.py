@@ -14,7 +14,7 @@ from ..fleet.readiness import NOT_KNOWN
 from ..reasons import Reason
 from ..times import time_text
 from .entries import ATTENTION, CHANGED, GOOD, NOT_REACHED, OK, BoardReport, HeldCertificate, Report, TakesUpdates
-from .failure import Failure
+from .failure import Failure, has_failed
 from .results import BoardFacts, Decided, Names, Reported, diagnosed, judged, results_of_boards
 
 
@@ -92,7 +92,7 @@ class Run:
         """A task that stands for the whole batch was done."""
         self.reported = Reported.from_json(result) or self.reported
         for name, own in results_of_boards(result).items():
-            if own.get("failed") or own.get("unreachable"):
+            if has_failed(own):
                 self.failed(name, own)
             else:
                 self.succeeded(name, own)

@@ -28,7 +28,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.rules impor
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.answers import Answer, Unasked, answer_of
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.deciding import require_one_team
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.decision import Fleet, decide
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.decision import Decision, Fleet, decide
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.host_keys import HostKeys
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.injecting import bring_to
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.member import Member
@@ -330,3 +330,14 @@ def test_a_misspelt_prefix_is_noticed() -> None:
         )
     for name in ("mbl_dev_cert", "my_pelion_dev_cert", "provision_pelion_dev_cert", "provision_other_dev_cert"):
         assert unknown_variable([name]) is None
+
+
+def test_what_is_the_same_of_all_boards_is_said_of_them_all() -> None:
+    facts = {"fingerprint": "ab" * 32, "team_store": "/srv/team", "mbl_cli_store": "/srv/old"}
+    decision = Decision({name: Part(refused=Reason("update-unknown", facts)) for name in "abcd"})
+    said = str(decision.common_message())
+    assert said.startswith("All 4 boards: These boards hold update certificates that the team store /srv/team does not")
+    assert "This board" not in said and said.endswith("pelion.mbl.import_mbl_cli -e src=/srv/old, then run again.")
+    # What names no board keeps its facts.
+    inactive = Decision({name: Part(refused=Reason("certificate-inactive", {"dev_cert": "bench"})) for name in "ab"})
+    assert str(inactive.common_message()).startswith("All 2 boards: The developer certificate 'bench' is INACTIVE")

@@ -43,6 +43,14 @@ def test_200_boards_outside_the_roster_are_one_line() -> None:
     assert lines[1].endswith(": failed (stranger) | Not in the roster of bench. | Add it to the roster.")
 
 
+def test_several_boards_with_the_same_words_are_not_called_one() -> None:
+    why = Reason("update-unknown", {"fingerprint": "ab" * 32, "team_store": "/srv/team"})
+    (step,) = alike(BoardReport.because(name, "failed", why) for name in "ab")
+    assert step.reason.startswith("These boards hold") and step.names == ["a", "b"]
+    (step,) = alike([BoardReport.because("a", "failed", why)])
+    assert step.reason.startswith("This board holds")
+
+
 @pytest.mark.usefixtures("known")
 def test_one_board_is_reported_in_its_own_words() -> None:
     (one,) = alike(strangers(1))
