@@ -50,8 +50,13 @@ def test_boards_in_order_and_a_fresh_one(
     assert provision("--limit", good).returncode == 0
     checked = diagnose("--check")
     assert checked.returncode == 0 and not (tmp_path / "diagnoses").exists(), checked.output
-    play = diagnose("--limit", f"{good},{fresh}")
-    assert play.returncode == 0, play.output
+    fleet.on(third, "killall -STOP dropbear sshd 2>/dev/null; true")
+    try:
+        play = diagnose("-e", "ansible_ssh_timeout=3")
+    finally:
+        fleet.on(third, "killall -CONT dropbear sshd 2>/dev/null; true")
+    assert play.returncode != 0 and play.recap[third].unreachable == 1, play.output
+    assert play.recap[good].failed == play.recap[fresh].failed == 0
     assert not (tmp_path / f"diagnoses/{third}.tar.gz").exists()
     assert f"{good}: Nothing was found that is wrong." in play.stdout
     assert findings(tmp_path, good) == [] and findings(tmp_path, fresh)[0] == "holds-no-credentials"
