@@ -19,6 +19,9 @@ options:
     description: The name of the variable with the results, as a task with C(boards) in its result registered it.
     type: str
     required: true
+  alone:
+    description: The name of the variable that a board's own task registered, for boards that have no result there.
+    type: str
 extends_documentation_fragment:
   - pelion.mbl.attributes
 attributes:

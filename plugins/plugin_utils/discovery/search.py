@@ -6,7 +6,7 @@ A board's answer gets lost now and then, on the air or in a full buffer, and who
 stays silent for a second. So the network is asked early and again, in both ways of wire.Wire, and how many questions
 the known services left unanswered tells how sure it is that there are no others: the search ends when it would be a
 rare chance for one to have missed every question. Where exactly those are found that earlier runs found, as most
-often, that chance is one for a single new board, not for as many as there are.
+often, hardly any others are expected, so the search ends with the last of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from itertools import islice
 from math import ceil
 
 from .fairness import in_turn
-from .knowledge import Knowledge, Service
+from .knowledge import RECORD_OF, Knowledge, Service
 from .links import Link
 from .packets import PTR, SRV, TXT, KnownAnswer, Question, decode, encode
 from .wire import Wire
@@ -39,6 +39,9 @@ _SPLIT = 0.05
 """Seconds within which the parts of an answer arrive. What lacks then is asked for without waiting for its turn."""
 _RARE = 0.001
 """How many services may be expected to have been missed when the search ends."""
+_NEW = 0.1
+"""How many services are expected beside those that earlier runs found, where these were found and no others; else it is
+as many as were found."""
 _MOST = 2000
 """Services that one round asks for, or tells as known: a flood of names must not make us flood others."""
 _POINTER_TTL = 4500
@@ -165,13 +168,16 @@ class _Round:
             return False
         lost = _share_lost(service.asked for service in services)
         missing = self._missing(services) if services else {}
+        # A board that is as ever has an address, and another one is not used where the first family has one.
+        spare = {RECORD_OF[version] for version in self._knowledge.versions[1:]} if is_as_ever else set()
         missed = sum(
             lost ** self._chances(link, question)
             for link, questions in missing.items()
             for question in dict.fromkeys(questions)
+            if question.kind not in spare
         )
         if self._search.is_enough is None:
-            others = 1 if is_as_ever else len(services)
+            others = _NEW if is_as_ever else len(services)
             missed += others * lost**self._asked
             if self._knowledge.is_any_half_heard(services):
                 missed += _GROUP_ONLY * others * lost ** ceil(self._asked / _GROUP_TURN)
