@@ -24,15 +24,18 @@ OPTIONS = {*STORE_ARGUMENTS, "api_host", "ca_path"}
 PREFIX = "pelion.mbl."
 
 
-def tasks_of(entries: list[dict[str, Any]], directory: Path) -> Iterator[dict[str, Any]]:
-    """All tasks, those in blocks and in files that are imported or included too."""
+def tasks_of(
+    entries: list[dict[str, Any]], directory: Path, given: dict[str, Any] | None = None
+) -> Iterator[dict[str, Any]]:
+    """All tasks, those in blocks and in files that are imported or included too, also where a variable names these."""
     for task in entries:
         yield task
-        yield from tasks_of(task.get("block", []), directory)
+        yield from tasks_of(task.get("block", []), directory, given)
         for kind in ("import_tasks", "include_tasks"):
             if name := task.get(f"ansible.builtin.{kind}"):
-                file = directory / name
-                yield from tasks_of(yaml.safe_load(file.read_text()), file.parent)
+                variables = {**(given or {}), **task.get("vars", {})}
+                file = directory / name.replace("{{ mbl_task }}", variables.get("mbl_task", ""))
+                yield from tasks_of(yaml.safe_load(file.read_text()), file.parent, variables)
 
 
 def calls_of(tasks: Iterator[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
