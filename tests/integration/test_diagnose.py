@@ -87,7 +87,8 @@ def test_the_cause_comes_first(fleet: Fleet, provision: Provision, diagnose: Dia
             "--limit",
             f"{unnamed},{blocked}",
             "-e",
-            "provision_pelion_when_bootstrapped=keep_identity provision_pelion_dev_cert=another-one",
+            "provision_pelion_when_bootstrapped=keep_identity provision_pelion_dev_cert=another-one "
+            "provision_pelion_registration_timeout=3",
         )
         assert "cannot resolve the name of the cloud's server, bootstrap.lab.pelion.test" in play.output, play.output
         assert "Connection refused" in play.output and "did not register within" not in play.output

@@ -199,6 +199,9 @@ def test_the_update_key_changes_by_a_rotation_of_a_whole_fleet_alone(bench: Benc
         assert f"Wave 1 of 2, 2 boards. {gets}: {first}, {second}" in planned.stdout, planned.output
         assert f"Wave 2 of 2, 1 board. {gets}: {third}" in planned.stdout
         assert everything() == before
+        odd = bench.play("rotate", given, "-e waves=1,first-floor")
+        assert odd.returncode == 2 and "'first-floor', which is neither a count" in odd.output, odd.output
+        assert everything() == before
         bench.lists({**bench.addresses, second: late})
         stopped = bench.play("rotate", given, waves)
         assert stopped.returncode != 0, stopped.output

@@ -25,6 +25,9 @@ _DIAGNOSE = Path(__file__).with_name("diagnose_program.sh")
 LAST_RESPITE = 60
 """Seconds that a board whose time is over gets for undoing what was begun, before its program is killed."""
 
+SERVER_PATIENCE = 30
+"""Seconds within which a connection to the server must open: a board that has just started may have no network yet."""
+
 
 class Board:
     """A board that is reached by ``run``, which sends a text to its `/bin/sh` and returns what that printed.
@@ -78,6 +81,7 @@ class Board:
             "fingerprint": items.fingerprint,
             "registration_timeout": str(registration_timeout),
             **(server.values() if server else {}),
+            "server_patience": str(min(registration_timeout, SERVER_PATIENCE)),
             "input_files": " ".join(f"{name}.bin" for name in ITEMS),
             "inputs_digest": sha256_hex(b"".join(items.values[name] for name in ITEMS)),
             "certificates": "\n".join(_expectations(items)),

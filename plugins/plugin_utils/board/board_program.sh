@@ -49,6 +49,7 @@ last_respite=0         # seconds more for undoing what was begun
 registration_timeout=0 # seconds
 server_host=           # where the client is to connect to; empty when that is not to be tried
 server_port=
+server_patience=0      # seconds to try it for: a board may just have started
 bootstrap=as-is        # or not-yet, keep-identity, new-identity: see Board.inject
 found_digest=          # the KCM's, as the inspection found it
 fingerprint=           # of the items
@@ -690,13 +691,20 @@ has_no_address() {
 }
 
 require_server() {
-    local way why
+    local way why now deadline
     [ -n "$server_host" ] || return 0
-    try_server "$server_host" "$server_port"
-    case $way in
-    name) fail cloud-name "$server_host" ;;
-    closed | slow) fail cloud-connect "$server_host:$server_port ($why)" ;;
-    esac
+    look_at_clock
+    deadline=$((now + server_patience))
+    while
+        try_server "$server_host" "$server_port"
+        case $way in open | not-tried) return ;; esac
+        look_at_clock
+        [ "$now" -lt "$deadline" ]
+    do
+        pause 1000
+    done
+    [ "$way" != name ] || fail cloud-name "$server_host"
+    fail cloud-connect "$server_host:$server_port ($why)"
 }
 
 ### The transaction

@@ -126,12 +126,18 @@ def test_nothing_is_injected_where_the_server_is_not_reached(box: BoardBox, serv
     inject(box.board(), FIRST, "not-yet")
     before = box.content()
     with pytest.raises(BoardError) as refused:
-        inject(box.board(), SECOND, "keep-identity", server=server)
+        inject(box.board(), SECOND, "keep-identity", timeout=1, server=server)
     assert refused.value.facts["reason"] == code
     assert server.host in str(refused.value)
     assert box.content() == before
     # It goes on as it was, without a restart.
     assert box.board().inspect(may_change=True).registered
+
+
+def test_a_network_that_comes_up_late_is_waited_for(box: BoardBox, port: int) -> None:
+    box.replaced("telnet", "#!/bin/sh\nif mkdir /tmp/tried; then echo \"telnet: bad address 'x'\"; exit 1; fi\n")
+    assert inject(box.board(), FIRST, "not-yet", server=Server("127.0.0.1", port)).registered
+    assert (box.root / "tmp/tried").is_dir()
 
 
 @pytest.mark.parametrize(
