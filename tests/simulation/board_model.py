@@ -409,6 +409,8 @@ class _Program:
         board, disk, bootstrap = self.board, self.disk, self.call.values["bootstrap"]
         if disk.digest != found:
             raise ProgramError("changed-since")
+        if self.call.values.get("server_host") and not board.online:
+            raise ProgramError("cloud-connect")
         board.stop_client()
         try:
             if bootstrap == "not-yet" and disk.kcm and disk.kcm.lwm2m:
