@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +13,13 @@ from choices import Choices
 from schedule import play
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet import carrying_out, concluding, decision, leaving, refusals
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet import (
+    carrying_out,
+    concluding,
+    decision,
+    leaving,
+    refusals,
+)
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.identity import Identities
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.proof import Proof
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reservations import Reservations
@@ -93,7 +98,6 @@ BROKEN: dict[str, tuple[list[Break], str]] = {
     ),
 }
 _Part = decision.Part
-assert replace
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -101,10 +105,9 @@ def test_a_broken_product_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -
     breaks, rule = BROKEN[name]
     for owner, attribute, broken in breaks:
         monkeypatch.setattr(owner, attribute, broken)
-    found: Callable[[int], str] = lambda seed: play(Choices(seed)).rule
     rules = []
     for seed in range(MOST):
-        rules.append(found(seed))
+        rules.append(play(Choices(seed)).rule)
         if rules[-1] == rule:
             print(f"{name}: schedule {seed + 1}")
             return
