@@ -486,7 +486,8 @@ class _Program:
         disk.record, disk.device = {}, {}
 
     def reconnect(self) -> None:
-        self.board.stop_client()
+        if self.disk.digest != self.call.values["found_digest"]:
+            raise ProgramError("changed-since")
         self.board.start_client(ours=True)
         self.prove(self.disk.digest)
 

@@ -186,7 +186,8 @@ class Story:
         return restart.way, restart.registered, restart.device_id, restart.client_runs, restart.recovered
 
     def reconnect(self) -> Any:
-        restart = self.subject.board().reconnect(registration_timeout=10)
+        assert self._found
+        restart = self.subject.board().reconnect(found_digest=self._found.kcm_digest, registration_timeout=10)
         return restart.way, restart.registered, restart.device_id, restart.client_runs
 
     def empty(self) -> Any:
@@ -253,7 +254,15 @@ def stories() -> dict[str, list[tuple[Any, ...]]]:
             ("reconnect",),
             ("contact",),
         ],
-        "register anew": [("look",), ("reconnect",), ("look",), ("inject", one, "not-yet"), ("reconnect",), ("look",)],
+        "register anew": [
+            ("look",),
+            ("reconnect",),
+            ("look",),
+            ("inject", one, "not-yet"),
+            ("reconnect",),
+            ("look",),
+            ("reconnect",),
+        ],
     }
 
 
