@@ -409,6 +409,8 @@ class _Program:
         board, disk, bootstrap = self.board, self.disk, self.call.values["bootstrap"]
         if disk.digest != found:
             raise ProgramError("changed-since")
+        if self.call.values.get("server_host") and not board.online:
+            raise ProgramError("cloud-connect")
         board.stop_client()
         try:
             if bootstrap == "not-yet" and disk.kcm and disk.kcm.lwm2m:
@@ -484,7 +486,8 @@ class _Program:
         disk.record, disk.device = {}, {}
 
     def reconnect(self) -> None:
-        self.board.stop_client()
+        if self.disk.digest != self.call.values["found_digest"]:
+            raise ProgramError("changed-since")
         self.board.start_client(ours=True)
         self.prove(self.disk.digest)
 

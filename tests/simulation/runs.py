@@ -5,7 +5,6 @@ in here in few lines: who failed takes no part in what follows, and a step for a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
@@ -38,6 +37,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import rea
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.part import Part
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.readiness import Terms
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.roster import concerning
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.waves import DEFAULT_WAVES, divide
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import UpdateWish, Wishes
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.entries import Report
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.failure import Failure
@@ -152,12 +152,9 @@ class Run:
         if decided["absent"]:
             self.problem = f"absent: {', '.join(decided['absent'])}"
             return
-        left = list(self.names)
-        for size in (1, math.ceil(len(left) / 5), len(left)):
-            batch, left = left[:size], left[size:]
-            if batch:
-                self.results = {name: result for name, result in self.results.items() if name not in batch}
-                self._provision(batch)
+        for batch in divide(self.names, DEFAULT_WAVES, {}):
+            self.results = {name: result for name, result in self.results.items() if name not in batch}
+            self._provision(batch)
             if any(self.results[n].get("failed") or self.results[n].get("unreachable") for n in batch):
                 self.problem = "a batch is not whole"
                 return

@@ -104,17 +104,18 @@ class Schedule:
             self.alone("provision", sorted(world.network))
         self.hub.calm = False
         self.hub.rates = {kind: rate for kind, rate in FAULTS.items() if pick(2)}
-        events = [event for event in EVENTS if self.choices.rarely(0.35)]
+        events = list(dict.fromkeys(EVENTS[pick(len(EVENTS))] for _event in range(pick(6))))
         self.trouble(1 + pick(5), events)
         self.heal()
         self.end()
 
     def trouble(self, runs: int, events: Sequence[str]) -> None:
         world = self.world
+        at_once = 1 + self.choices.pick(3)
         while True:
             alive = [actor for _run, actor in world.runs if not actor.gone]
-            if runs and len(alive) < MOST_ALIVE and (not alive or self.choices.rarely(0.04)):
-                runs -= 1
+            if runs and len(alive) < MOST_ALIVE and (not alive or at_once > 0 or self.choices.rarely(0.04)):
+                runs, at_once = runs - 1, at_once - 1
                 world.some_run()
             elif not alive and not runs:
                 return
@@ -194,7 +195,7 @@ class Schedule:
                     "everybody ends in order",
                     f"{name}: {result}",
                 )
-        last = self.alone("provision", names, person=person)
+        last = self.alone("provision", names, person=person) if again.changed else again
         require(not last.changed, "a run repeated changes nothing", _told(last))
         memory = read_fleet(store_at(world.team))
         for name, board in world.network.items():

@@ -28,6 +28,9 @@ class OpenVault:
 
     def require_secrets(self) -> None: ...
 
+    def was_typed(self) -> bool:
+        return False
+
     def chosen_id(self) -> str:
         return "default"
 

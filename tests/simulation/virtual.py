@@ -136,7 +136,9 @@ def _patches() -> list[Patch]:
                     found.append((module, key, value, instead[id(value)]))
                 elif value is secrets:
                     found.append((module, key, value, _SECRETS))
+    program = house("board.board")._PROGRAM.read_text()
     dear = [
+        (house("board.board"), "_PROGRAM", SimpleNamespace(read_text=lambda: program)),
         (house("store.store"), "yaml", _yaml()),
         (house("team.signers"), "_signs", _by_content(house("team.signers")._signs)),
         (issuing.Authority, "issue_device", remembered(_at_epoch(issuing.Authority.issue_device))),

@@ -40,7 +40,7 @@ UPDATE = UpdateWish("fleet-update", vendor_domain="example.com", device_class="b
 GOOD = Wishes("fleet", UPDATE, spread=True)
 KINDS = ("provision", "provision", "rotate", "deprovision", "remove_gone", "status")
 FAULTS = {"cloud": 0.06, "board": 0.05, "disk": 0.03, "death": 0.01}
-EVENTS_RATE = 0.03
+EVENTS_RATE = 0.05
 MOST_ALIVE = 4
 DAY = 86400.0
 
@@ -148,9 +148,9 @@ class World:
         """What somebody may come to think of."""
         pick, rarely = self.choices.pick, self.choices.rarely
         kind = KINDS[pick(len(KINDS))]
-        person = self.people[pick(len(self.people))]
+        person = self.people[-1] if rarely(0.3) else self.people[pick(len(self.people))]
         there = sorted(self.visible())
-        names = [name for name in there if not rarely(0.15)] if rarely(0.4) else there
+        names = [name for name in there if rarely(0.5)] if rarely(0.5) else there
         if kind == "deprovision":
             names = names[:1]
         elif kind == "remove_gone":

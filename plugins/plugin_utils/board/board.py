@@ -97,9 +97,15 @@ class Board:
         """
         self._call("empty", {"found_digest": found_digest or sha256_hex(b"")})
 
-    def reconnect(self, *, registration_timeout: int) -> Restart:
-        """One exchange: restart the client, whose own pause between attempts grows to a week."""
-        values = {"registration_timeout": str(registration_timeout)}
+    def reconnect(self, *, found_digest: str | None, registration_timeout: int) -> Restart:
+        """One exchange: restart the client, whose own pause between attempts grows to a week.
+
+        ``found_digest`` is the inspection's: with what another tool put there since, it would prove something else.
+        """
+        values = {
+            "found_digest": found_digest or sha256_hex(b""),
+            "registration_timeout": str(registration_timeout),
+        }
         return restart_of(self._call("reconnect", values, waits=registration_timeout), way=None)
 
     def look_around(self, server: Server | None = None) -> Surroundings:

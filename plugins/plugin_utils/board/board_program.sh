@@ -1155,8 +1155,9 @@ empty() {
 reconnect() {
     local backup working digest
     begin
-    stop_client
     take_digest "$kcm"
+    [ "$digest" = "$found_digest" ] || fail changed-since
+    stop_client
     start_client
     prove "$digest"
 }

@@ -20,7 +20,7 @@ class Seeker:
 
     With ``spread``, NAME-01, NAME-02, … serve as well as NAME; with ``create``, one may be made for it.
     ``counted`` says that the board's device is among those that its certificate has already, ``unused`` that the board
-    has not bootstrapped with it.
+    has not bootstrapped with it. ``reserved`` is the certificate in which another run gives it a place.
     """
 
     board: str
@@ -30,6 +30,7 @@ class Seeker:
     holds: str | None = None
     counted: bool = False
     unused: bool = False
+    reserved: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,9 @@ def assign(seekers: Iterable[Seeker], certificates: Iterable[Certificate], certi
     """Give each board a developer certificate, or the reason why there is none for it.
 
     A board that holds a certificate that it wishes for keeps its place, whatever the counts say, unless it has yet to
-    bootstrap and the certificate is full: then it never could. The others fill those with room, in the order of their
-    numbers, then new ones. ``certificates_left`` is how many more the account may have.
+    bootstrap and the certificate is full: then it never could. One that another run gives a place keeps that, as both
+    runs will inject it. The others fill those with room, in the order of their numbers, then new ones.
+    ``certificates_left`` is how many more the account may have.
     """
     everything = list(certificates)
     houses = _Houses(everything, certificates_left)
@@ -81,7 +83,7 @@ def assign(seekers: Iterable[Seeker], certificates: Iterable[Certificate], certi
     homeless: dict[str, Reason] = {}
     newcomers = []
     for seeker in seekers:
-        own = houses.held_by(seeker)
+        own = houses.held_by(seeker) or houses.reserved_for(seeker)
         if own is None or (seeker.unused and seeker.spread and not seeker.counted and not houses.has_room(own)):
             newcomers.append(seeker)
         else:
@@ -118,8 +120,15 @@ class _Houses:
         own = self._names_by_fingerprint.get(seeker.holds or "")
         return own if is_meant(seeker.wish, seeker.spread, own) else None
 
-    def has_room(self, name: str) -> bool:
-        return self._room[name] > 0
+    def reserved_for(self, seeker: Seeker) -> str | None:
+        """The certificate in which another run gives the board a place, when that is still there for its wish."""
+        name = seeker.reserved
+        if name in self._certificates and is_meant(seeker.wish, seeker.spread, name) and self.has_room(name):
+            return name
+        return None
+
+    def has_room(self, name: str | None) -> bool:
+        return name is not None and self._room[name] > 0
 
     def take(self, name: str) -> None:
         self._room[name] -= 1

@@ -202,12 +202,18 @@ class _Deciding:
         self._stock = stock
         here = {member.name for member in fleet.members}
         self._reserved = {board: name for board, name in reserved.items() if board not in here}
+        self._reserved_here = {board: name for board, name in reserved.items() if board in here}
         self._items: dict[tuple[str, UpdateWish], Items | Reason | None] = {}
 
     def decide(self) -> Decision:
         refused = {**self._fleet.refused, **refusals(self._fleet.admitted, self._stock)}
         members = [member for member in self._fleet.admitted if member.name not in refused]
-        seekers = {member.name: _seeker(self._fleet, member, self._stock) for member in members}
+        seekers = {
+            member.name: replace(
+                _seeker(self._fleet, member, self._stock), reserved=self._reserved_here.get(member.name)
+            )
+            for member in members
+        }
         assignment = self._assign(members, seekers.values())
         refused.update(assignment.homeless)
         working: dict[str, Part] = {}
@@ -265,6 +271,8 @@ class _Deciding:
             # Once the cloud counts the board, its reservation is one too many.
             if not cloud.counts(self._remembered_id(board), certificate)
         )
+        # One that another run is about to make for boards of this one.
+        reserved.update(dict.fromkeys(self._reserved_here.values(), 0))
         return assign(seekers, cloud.rooms(reserved), cloud.certificates_left)
 
     def _remembered_id(self, board: str) -> str | None:

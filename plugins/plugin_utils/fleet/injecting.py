@@ -122,7 +122,7 @@ def _carry_out(
             server=items.server if timeout and work.bootstrap != "as-is" else None,
         )
     else:
-        restart = board.reconnect(registration_timeout=timeout)
+        restart = board.reconnect(found_digest=found.kcm_digest, registration_timeout=timeout)
     result |= {"registered": bool(restart.registered), "device_id": restart.device_id}
     if timeout and not restart.registered:
         reason = Reason(

@@ -180,5 +180,14 @@ def test_an_exchange_that_is_sent_twice_does_its_work_once(registered: BoardBox)
 
 
 def test_a_restart_alone_is_proven_likewise(registered: BoardBox) -> None:
-    done = registered.board().reconnect(registration_timeout=20)
+    found = registered.board().inspect(may_change=True)
+    done = registered.board().reconnect(found_digest=found.kcm_digest, registration_timeout=20)
     assert (done.registered, done.device_id, done.way) == (True, DEVICE_ID, None)
+
+
+def test_what_was_put_there_since_is_not_taken_for_what_was_to_register(registered: BoardBox) -> None:
+    found = registered.board().inspect(may_change=True)
+    registered.board().inject(SECOND, found_digest=found.kcm_digest, bootstrap="as-is", registration_timeout=20)
+    with pytest.raises(BoardError) as refused:
+        registered.board().reconnect(found_digest=found.kcm_digest, registration_timeout=20)
+    assert refused.value.facts["reason"] == "changed-since"

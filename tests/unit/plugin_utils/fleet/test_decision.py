@@ -652,6 +652,17 @@ def test_a_board_that_the_cloud_counts_takes_one_place(
     assert set(reasons(deciding(fresh("d"), reservations=reservations, remembered=remembered))) == {"d"}
 
 
+def test_a_board_of_two_runs_has_one_place_which_both_give_it(deciding: Deciding, reservations: Reservations) -> None:
+    spread = replace(WISHES, spread=True)
+    others = [f"n-{number}" for number in range(DEVICES_PER_CERTIFICATE)]
+    one = deciding(fresh(*others), spread, reservations=reservations)
+    two = deciding(fresh("a", *others), spread, reservations=reservations)
+    assert {name: part.dev_cert for name, part in two.parts.items()} == {
+        **{name: part.dev_cert for name, part in one.parts.items()},
+        "a": "bench-02",
+    }
+
+
 def test_two_runs_fill_a_certificate_that_neither_has_made_yet(deciding: Deciding, reservations: Reservations) -> None:
     spread = replace(WISHES, spread=True)
     one, two = (
