@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -152,12 +153,12 @@ class Diagnosis:
         return files
 
     def redactor(self) -> Redactor:
-        """That shortens the IDs and fingerprints that are known to be no secrets."""
+        """That shortens the IDs and fingerprints that are known to be no secrets. A common name may be an ID, too."""
         certificates = self.found.certificates.values() if self.found else ()
         held = [certificate.get(fact) for certificate in certificates for fact in ("fingerprint", "common_name")]
         ids = [self.found.device_id, *self.found.remembered.values()] if self.found else []
         told = [self.told.device_id] if self.told else []
-        return Redactor(text for text in (*held, *ids, *told) if text)
+        return Redactor(text for text in (*held, *ids, *told) if text and re.fullmatch("[0-9a-f]{32,64}", text))
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -26,7 +26,7 @@ NOW = datetime(2026, 11, 28, 12, tzinfo=timezone.utc)
 DEVICE = "0161dbbcdd660a580a010c3403c00001"
 HELD = {
     "fingerprint": "ab" * 32,
-    "common_name": "a board",
+    "common_name": "example.com",
     "account_id": "0151d3b9a5c70000000000010010013b",
     "not_before": "2026-01-01T00:00:00Z",
     "not_after": "2036-01-01T00:00:00Z",
@@ -105,6 +105,7 @@ def test_the_archive_has_the_page_and_no_ids() -> None:
         entries = {entry.name: tar.extractfile(entry).read().decode() for entry in tar}  # type: ignore[union-attr]
     assert entries["b/diagnosis.txt"].startswith("Diagnosis of b, 2026-11-28T12:00:00Z")
     assert entries["b/mbl-cloud-client.log.txt"] == "Device Id: 0161dbbc…\n"
+    assert "bootstrap.example.com:5684, as the board" in entries["b/diagnosis.txt"], "no name of a certificate is an ID"
     status = json.loads(entries["b/status.json"])
     assert (status["device_id"], status["developer_certificate"]["fingerprint"]) == ("0161dbbc…", "abababab…")
     assert not [name for name, text in entries.items() if DEVICE in text or str(HELD["account_id"]) in text]
