@@ -48,8 +48,8 @@ class Outcome:
         return self.error.rule if isinstance(self.error, BrokenError) else type(self.error).__name__
 
 
-def play(choices: Choices) -> Outcome:
-    """Play the schedule that ``choices`` decide."""
+def play(choices: Choices, only: Sequence[str] = EVENTS) -> Outcome:
+    """Play the schedule that ``choices`` decide, in which ``only`` these events happen."""
     restart()
     with tempfile.TemporaryDirectory(dir=MEMORY, prefix="bottle-") as directory, contextlib.ExitStack() as stack:
         places = 2 + choices.pick(2)
@@ -66,7 +66,7 @@ def play(choices: Choices) -> Outcome:
         error: BaseException | None = None
         told = ""
         try:
-            Schedule(world).play()
+            Schedule(world).play(only)
         except _CodeError as found:
             error, told = found.error, found.told
         except AssertionError as found:
@@ -94,7 +94,7 @@ class Schedule:
     def __init__(self, world: World) -> None:
         self.world, self.choices, self.hub = world, world.choices, world.hub
 
-    def play(self) -> None:
+    def play(self, only: Sequence[str] = EVENTS) -> None:
         world, pick = self.world, self.choices.pick
         for _number in range(2 + pick(3)):
             world.add_board()
@@ -104,7 +104,7 @@ class Schedule:
             self.alone("provision", sorted(world.network))
         self.hub.calm = False
         self.hub.rates = {kind: rate for kind, rate in FAULTS.items() if pick(2)}
-        events = list(dict.fromkeys(EVENTS[pick(len(EVENTS))] for _event in range(pick(6))))
+        events = list(dict.fromkeys(only[pick(len(only))] for _event in range(pick(6)))) if only else []
         self.trouble(1 + pick(5), events)
         self.heal()
         self.end()
