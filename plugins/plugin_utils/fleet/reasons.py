@@ -310,7 +310,7 @@ READINESS_REASONS: Mapping[str, Kind] = MappingProxyType(
         "registration-older": Kind(
             "Nothing proves that it has registered since its credentials were put there, so the vendor and class IDs "
             "in the Device Directory may be former ones.",
-            _REGISTER_ANEW,
+            "Run pelion.mbl.prove_updates: the board itself then says whether it takes them.",
         ),
     }
 )
