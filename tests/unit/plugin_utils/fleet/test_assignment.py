@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -84,6 +85,27 @@ def test_places_of_holders_are_not_given_away() -> None:
     assert result.given["old"] == "bench-01"
     counted = [*newcomers(99), holder("old", "bench-01", counted=True)]
     assert places(counted, certificate("bench-01", 1)).create == []
+
+
+def reserving(name: str) -> Seeker:
+    return Seeker("a", "bench", spread=True, reserved=name)
+
+
+def test_a_place_that_another_run_gives_is_kept_as_long_as_there_is_one() -> None:
+    free = (certificate("bench-01"), certificate("bench-02", 99))
+    assert places([reserving("bench-02")], *free).given == {"a": "bench-02"}
+    assert places([reserving("bench-02")], free[0], certificate("bench-02", 100)).given == {"a": "bench-01"}
+    for elsewhere in ("other", "bench-03"):
+        assert places([reserving(elsewhere)], *free, certificate("other")).given == {"a": "bench-01"}
+
+
+def test_who_has_yet_to_bootstrap_leaves_a_full_certificate_and_no_other() -> None:
+    full, free = certificate("bench-01", 100), certificate("bench-02")
+    waiting = replace(holder("a", "bench-01"), unused=True)
+    assert places([waiting], full, free).given == {"a": "bench-02"}
+    assert places([waiting], certificate("bench-01", 99), free).given == {"a": "bench-01"}
+    assert places([replace(waiting, counted=True)], full, free).given == {"a": "bench-01"}
+    assert places([replace(waiting, spread=False, wish="bench-01")], full, free).given == {"a": "bench-01"}
 
 
 def test_the_name_itself_from_before_the_fleet_was_spread_is_kept_and_given_to_nobody_else() -> None:
