@@ -18,8 +18,8 @@ options:
   leaving:
     description:
       - Boards that are to leave the fleet. RV(leaving) is then which devices leave the Device Directory with them.
-      - Fails for a name that neither the team nor the inventory knows, and for a board that is there under another
-        name.
+      - Fails for a name that neither the team nor the inventory knows, for a board that is there under another name,
+        and for a name that is by now another board's.
     type: list
     elements: str
     version_added: 1.0.0

@@ -167,7 +167,7 @@ class Fleet:
             "umount /config/user/pal /config/user /scratch/provisioning-certs 2>/dev/null;"
             "rm -rf /config/user/pal* /config/user/pelion-mbl* /scratch/* /run/pelion-mbl*;"
             "rm -f /etc/lab/update-fault /etc/lab/active-version; echo 4.1.0 >/etc/lab/client-release;"
-            "rm -rf /config/elsewhere /var/log/mbl-cloud-client.log; : >/var/log/mbl-cloud-client.log;"
+            "rm -rf /config/elsewhere /var/log/mbl-cloud-client.log*; : >/var/log/mbl-cloud-client.log;"
             "[ ! -e /opt/arm/genuine ] || mv /opt/arm/genuine /opt/arm/pelion-provisioning-util",
         )
 

@@ -46,6 +46,8 @@ def chosen(text: str, variables: set[str]) -> str:
 
 @pytest.fixture(scope="module")
 def bench(lab: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    for board in lab.boards:
+        lab.make_fresh(board)
     bench = Bench(lab, tmp_path_factory.mktemp("bench"))
     connection = bench.directory / "inventory/group_vars/mbl.yml"
     text = re.sub(r"^provision_pelion_.*\n", "", connection.read_text(), flags=re.MULTILINE)

@@ -9,4 +9,4 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, help="play the schedule of this seed alone, and tell its shortest history")
-    parser.addoption("--seconds", type=float, default=30, help="for how long schedules of new seeds are played")
+    parser.addoption("--seconds", type=float, default=20, help="for how long schedules of new seeds are played")

@@ -115,7 +115,7 @@ class Invariants:
     def told_leaving(self, run: Run, devices: Mapping[str, str]) -> None:
         """No device goes that is that of a board which stays; whose it is of two copies, nobody knows.
 
-        Not so for deprovision: it goes by the name alone, and takes a board that has taken another one's name for that.
+        Not so for deprovision: a board may take another one's name after it was looked at, and before it is emptied.
         """
         if run.kind == "deprovision" or "cloned" in self._world.excuses:
             return

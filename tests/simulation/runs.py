@@ -240,6 +240,9 @@ class Run:
     # --- boards that leave ---
 
     def deprovision(self) -> None:
+        asked = {name: self._attempt(lambda name=name: self._look(name)) for name in self.names}
+        shows = {n: r["status"].host_keys if "status" in r else [] for n, r in asked.items()}
+        leaving(self.names, read_fleet(self.team), {}, self.inventory, shows)
         emptied = {name: self._attempt(lambda name=name: self._empty(name)) for name in self.names}
         self.results.update({n: {**_failed(r), "changed": bool(r.get("changed"))} for n, r in emptied.items()})
         names = [name for name, result in emptied.items() if not _failed(result)]

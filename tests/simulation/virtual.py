@@ -51,9 +51,11 @@ class VirtualDatetime(datetime):
         return datetime.fromtimestamp(CLOCK.seconds, tz)
 
 
-_TIME = SimpleNamespace(
-    time=CLOCK, monotonic=CLOCK, sleep=lambda seconds: CLOCK.sleep(seconds), struct_time=time.struct_time
-)
+def _sleep(seconds: float) -> None:
+    CLOCK.sleep(seconds)  # whichever it is by then
+
+
+_TIME = SimpleNamespace(time=CLOCK, monotonic=CLOCK, sleep=_sleep, struct_time=time.struct_time)
 _SERIAL = itertools.count(1)
 """Begins anew with each schedule, so that its ids are the same ones."""
 
@@ -79,7 +81,7 @@ def remembered(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(*args: Any, **options: Any) -> Any:
         found = cached(*args, **options)
-        return dict(found) if type(found) is dict else found
+        return dict(found) if isinstance(found, dict) else found
 
     return call
 

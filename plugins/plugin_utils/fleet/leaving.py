@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from ..errors import PelionError
+from ..words import some
 from .memory import Remembered, unknown_names
 
 
@@ -36,7 +37,8 @@ def leaving(
     leave and of others that are there, None of one that could not be asked; ``shows`` the host keys that ssh has
     proven of boards that are there; ``seen`` are the names of boards that this user's inventories would miss.
 
-    Raises PelionError for names that nobody has, and for boards that are there under another name.
+    Raises PelionError for names that nobody has, for boards that are there under another name, and for names that are
+    by now another board's.
     """
     unknown = unknown_names(remembered, names, {*inventory, *seen}, remembered.keys() - set(inventory))
     if unknown:
@@ -60,6 +62,12 @@ def leaving(
             raise PelionError(
                 f"{name} is there: {there[0]}. Nothing was removed. If the board was renamed, run "
                 "pelion.mbl.provision, and the team knows it by its new name."
+            )
+        owners = _by_key(remembered, shows.get(name, ()))
+        if owners and not set(names) & set(owners):
+            raise PelionError(
+                f"{name} shows the ssh host key by which the team knows {some(owners)}. Nothing was removed. If the "
+                "board was renamed, run pelion.mbl.provision, and the team knows it by its new name."
             )
         if proven:
             others = _with_device(proven, remembered, names)
@@ -86,6 +94,11 @@ def leaving(
 def _with_keys(shows: Mapping[str, Collection[str]], keys: Collection[str]) -> list[str]:
     """Boards of which ssh accepts no other than these keys."""
     return [name for name, shown in shows.items() if shown and set(shown) <= set(keys)]
+
+
+def _by_key(remembered: Mapping[str, Remembered], shown: Collection[str]) -> list[str]:
+    """The boards that the team knows by these keys."""
+    return [name for name, board in remembered.items() if shown and set(shown) <= set(board.host_keys)]
 
 
 def _with_device(device_id: str, remembered: Mapping[str, Remembered], names: Collection[str]) -> list[str]:

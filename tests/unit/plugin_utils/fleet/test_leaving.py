@@ -52,6 +52,16 @@ def test_a_renamed_board_keeps_its_device() -> None:
     assert "off-line" in leaving(["board-1"], MEMORY, {"off-line": None}, ["off-line"]).notes[0]
 
 
+def test_a_board_with_another_ones_name_stays() -> None:
+    known = {"board-1": Remembered(("SHA256:1",), ONE), "board-2": Remembered(("SHA256:2",), TWO)}
+    with pytest.raises(PelionError, match="board-1 shows the ssh host key by which the team knows board-2"):
+        leaving(["board-1"], known, {}, ["board-1"], {"board-1": ["SHA256:2"]})
+    for shown in (["SHA256:1"], ["SHA256:of a board flashed anew"], []):
+        assert leaving(["board-1"], known, {}, ["board-1"], {"board-1": shown}).devices == {"board-1": ONE}
+    swapped = {"board-1": ["SHA256:2"], "board-2": ["SHA256:1"]}
+    assert leaving(list(known), known, {}, list(known), swapped).devices == {"board-1": ONE, "board-2": TWO}
+
+
 def test_a_misspelt_name_is_an_error_that_suggests_no_living_board() -> None:
     with pytest.raises(PelionError, match="board-11") as caught:
         leaving(["board-11"], MEMORY, {}, ["board-1"])
