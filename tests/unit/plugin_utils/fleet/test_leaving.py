@@ -58,6 +58,8 @@ def test_a_board_with_another_ones_name_stays() -> None:
         leaving(["board-1"], known, {}, ["board-1"], {"board-1": ["SHA256:2"]})
     for shown in (["SHA256:1"], ["SHA256:of a board flashed anew"], []):
         assert leaving(["board-1"], known, {}, ["board-1"], {"board-1": shown}).devices == {"board-1": ONE}
+    copied = {**known, "board-1": Remembered((), ONE)}
+    assert leaving(["board-1"], copied, {}, ["board-1"], {"board-1": ["SHA256:2"]}).devices == {"board-1": ONE}
     swapped = {"board-1": ["SHA256:2"], "board-2": ["SHA256:1"]}
     assert leaving(list(known), known, {}, list(known), swapped).devices == {"board-1": ONE, "board-2": TWO}
 
