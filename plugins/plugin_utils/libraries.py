@@ -3,7 +3,7 @@
 """What stands in for a Python library that is not installed.
 
 Ansible reports a plugin that cannot be imported as a bug of its own. So libraries that come with neither Python nor
-ansible-core are imported where is_installed says so, and stood in for by Absent elsewhere; plugins call
+ansible-core are imported where is_installed says so, and stood in for by Absent and AbsentError elsewhere; plugins call
 require_libraries before they use any. `TYPE_CHECKING or` before it shows type checkers the library alone.
 """
 
@@ -41,6 +41,10 @@ class Absent:
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
         return ()
+
+
+class AbsentError(Exception):
+    """An exception of a missing library: nothing raises it."""
 
 
 def require_libraries() -> None:

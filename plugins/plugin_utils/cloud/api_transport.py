@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..errors import PelionError
-from ..libraries import Absent, is_installed
+from ..libraries import Absent, AbsentError, is_installed
 from ..words import printable
 from .clock import ahead_of_cloud, clock_difference
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING or is_installed("requests"):
     from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError, ReadTimeoutError
     from urllib3.util import Retry
 else:
-    requests = urllib3 = AuthBase = HTTPError = InvalidHeader = MaxRetryError = Absent()
-    ReadTimeoutError = Retry = Absent()
+    requests = urllib3 = AuthBase = Retry = Absent()
+    HTTPError = InvalidHeader = MaxRetryError = ReadTimeoutError = AbsentError
 
 
 # The largest answers are pages of 1000 entries of some kilobytes each.

@@ -23,7 +23,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..errors import PelionError
-from ..libraries import Absent, is_installed
+from ..libraries import Absent, AbsentError, is_installed
 from .asn1 import for_strict_parsers, length_of, signed_with_ecdsa
 
 if TYPE_CHECKING or is_installed("cryptography"):
@@ -34,7 +34,8 @@ if TYPE_CHECKING or is_installed("cryptography"):
     from cryptography.hazmat.primitives.serialization import load_der_private_key
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, SignatureAlgorithmOID
 else:
-    x509 = InvalidSignature = UnsupportedAlgorithm = hashes = ec = Absent()
+    InvalidSignature = UnsupportedAlgorithm = AbsentError
+    x509 = hashes = ec = Absent()
     load_der_private_key = ExtendedKeyUsageOID = NameOID = Absent()
     SignatureAlgorithmOID = Absent()
 

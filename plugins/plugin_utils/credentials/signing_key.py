@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ..libraries import Absent, is_installed
+from ..libraries import Absent, AbsentError, is_installed
 from .rules import CredentialError, load_certificate
 from .token_key import SCHEME, TokenKey
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING or is_installed("cryptography"):
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 else:
-    InvalidSignature = UnsupportedAlgorithm = ECDSA = SHA256 = load_pem_private_key = Absent()
+    InvalidSignature = UnsupportedAlgorithm = AbsentError
+    ECDSA = SHA256 = load_pem_private_key = Absent()
     EllipticCurvePrivateKey = EllipticCurvePublicKey = Absent()
 
 
