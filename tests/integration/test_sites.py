@@ -286,10 +286,10 @@ def test_places_are_counted_over_all_sites(fresh: Company) -> None:
     company.wish(provision_pelion_dev_cert=name)
     play = company.run()
     assert play.returncode != 0
-    assert "no room for this board" in play.output
     # A board that has just bootstrapped has a place in the cloud, and one by its run until that ends: a site that
     # decides in between may be refused a place that its next run gets.
-    assert company.run().returncode != 0
+    again = company.run()
+    assert again.returncode != 0 and "no room for this board" in again.output
     told = Counter(outcome == "failed" for _site, outcome in company.outcomes().values())
     assert told == {False: 3, True: 1}
     assert devices_by_certificate(company)[name] == 100
