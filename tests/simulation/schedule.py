@@ -185,9 +185,7 @@ class Schedule:
         foreseen = self.alone("provision", names, check=True, person=person)
         done = self.alone("provision", names, person=person)
         # A board that the look put in order starts its client, which may bootstrap before its part is carried out.
-        on_its_own = {
-            n for n, r in done.results.items() if getattr(r.get("reason"), "code", r.get("reason")) in ON_ITS_OWN
-        }
+        on_its_own = {name for name, result in done.results.items() if result.get("reason") in ON_ITS_OWN}
         before, after = _told(foreseen, on_its_own), _told(done, on_its_own)
         require(before == after, "check mode foresees", f"{before} was {after}")
         self.settle()

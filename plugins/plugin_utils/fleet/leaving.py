@@ -63,7 +63,8 @@ def leaving(
                 f"{name} is there: {there[0]}. Nothing was removed. If the board was renamed, run "
                 "pelion.mbl.provision, and the team knows it by its new name."
             )
-        owners = _by_key(remembered, shows.get(name, ()))
+        shown = {name: shows.get(name, ())}
+        owners = [other for other, board in remembered.items() if _with_keys(shown, board.host_keys)]
         # Of a name without keys nothing is known: a copy of a board, whose keys were forgotten, may leave.
         if before.host_keys and owners and not set(names) & set(owners):
             raise PelionError(
@@ -95,11 +96,6 @@ def leaving(
 def _with_keys(shows: Mapping[str, Collection[str]], keys: Collection[str]) -> list[str]:
     """Boards of which ssh accepts no other than these keys."""
     return [name for name, shown in shows.items() if shown and set(shown) <= set(keys)]
-
-
-def _by_key(remembered: Mapping[str, Remembered], shown: Collection[str]) -> list[str]:
-    """The boards that the team knows by these keys."""
-    return [name for name, board in remembered.items() if shown and set(shown) <= set(board.host_keys)]
 
 
 def _with_device(device_id: str, remembered: Mapping[str, Remembered], names: Collection[str]) -> list[str]:
