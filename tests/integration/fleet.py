@@ -36,7 +36,9 @@ TIMEOUT = 180
 NEW_SSH_SERVER = (
     "sockets() { grep -h ':0016 .* 0A ' /proc/net/tcp /proc/net/tcp6; };"
     "former=$(sockets); killall -9 dropbear sshd 2>/dev/null;"
-    'until now=$(sockets) && [ "$now" != "$former" ]; do usleep 50000; done'
+    # Both of IPv4's and IPv6's: one of them may be there before the other.
+    'until now=$(sockets) && [ "$now" != "$former" ] && [ $(echo "$now" | wc -l) = $(echo "$former" | wc -l) ];'
+    " do usleep 50000; done"
 )
 """For the shell of a board: end its ssh server with all connections, and wait for the one that the lab then starts."""
 
