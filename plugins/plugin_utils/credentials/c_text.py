@@ -1,19 +1,25 @@
 # SPDX-FileCopyrightText: The pelion.mbl contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The text of a C file: its bytes, lines, comments and literals, before anything is made of them."""
+"""The text of a C file: its characters, and the tokens that they make."""
 
 from __future__ import annotations
 
-import contextlib
 import re
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from .c_errors import CSourceError
 
-# The largest file known is 15 kB. The bound keeps the parser within seconds.
 MAX_BYTES = 128 * 1024
+"""The largest file known is 15 kB."""
 
-LONGEST_LITERAL = 4096
-"""The parser takes some 3 kB of memory for each character of a literal."""
+
+class Token(NamedTuple):
+    """``kind`` is a group of _TOKEN, and ``line`` where it begins."""
+
+    kind: str
+    text: str
+    line: int
 
 
 def decode(text: bytes, source: str) -> str:
@@ -32,101 +38,48 @@ def decode(text: bytes, source: str) -> str:
     return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n").decode("latin-1")
 
 
-# A literal or comment that does not end is matched too, up to the end of its line or of the file:
-# were it not, each further quote in it would be tried as a new beginning, which takes quadratic time.
+# A literal that does not end is matched too, up to the end of its line: were it not, each further quote in it would be
+# tried as a new beginning, which takes quadratic time.
 _TOKEN = re.compile(
-    r"""//[^\n]*
-      | /\*(?:(?P<comment>.*?)\*/|(?P<open_comment>.*))
-      | "(?P<string>(?:[^"\\\n]|\\[^\n])*)(?P<string_end>"?)
-      | '(?:[^'\\\n]|\\[^\n])*'?
+    r"""(?P<space>(?:[^\S\n]|\\\n)+|//(?:\\\n|[^\n])*|/\*.*?\*/)
+      | (?P<end>\n)
+      | (?P<string>"(?:[^"\\\n]|\\.)*")
+      | (?P<character>'(?:[^'\\\n]|\\.)*')
+      | (?P<broken>["'](?:[^\\\n]|\\.)*\\?)
+      | (?P<open_comment>/\*)
+      | (?P<word>[A-Za-z_]\w*)
+      | (?P<number>[0-9][\w.]*)
+      | (?P<mark>&&|\|\||[=!<>]=|.)
     """,
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE | re.DOTALL | re.ASCII,
 )
 
 
-def strip_comments(text: str, source: str) -> str:
-    """``text`` without comments and spliced lines, each line keeping its number.
-
-    String literals come out with all but letters and digits as three-digit octal escapes. So they
-    hold nothing that later steps could stumble over, and a literal's end also ends its last escape
-    when adjacent literals are joined (``"\\x1" "2"`` is two characters). Long ones come out as several.
-    """
-
-    def replace(match: re.Match[str]) -> str:
-        if match["open_comment"] is not None:
-            line = text.count("\n", 0, match.start()) + 1
+def tokens(text: str, source: str) -> Iterator[Token]:
+    """The tokens of ``text``. Raises CSourceError for a comment that does not end."""
+    line = 1
+    for match in _TOKEN.finditer(text):
+        kind = match.lastgroup or ""
+        if kind == "open_comment":
             raise CSourceError(source, line, "the comment that begins here has no end: the file is truncated")
-        if match["comment"] is not None:
-            return " " + "\n" * match["comment"].count("\n")
-        if match["string"] is None:
-            return " " if match[0].startswith("/") else match[0]
-        try:
-            content = unescape(match["string"]) if match["string_end"] else None
-        except ValueError:
-            content = None
-        if content is None:
-            # Fine where no parser looks: in an #error line, under #if 0. Else it is refused there.
-            return match[0]
-        pieces = [content[at : at + LONGEST_LITERAL] for at in range(0, len(content), LONGEST_LITERAL)] or [""]
-        return " ".join(f'"{_escaped(piece)}"' for piece in pieces)
-
-    text = _join_spliced_lines(text)
-    return _TOKEN.sub(replace, text)
+        yield Token(kind, match[0], line)
+        line += match[0].count("\n")
 
 
-def as_read(text: str) -> str:
-    """A part of what ``strip_comments`` gave, for people: the characters of its literals, read as UTF-8."""
-    with contextlib.suppress(ValueError):
-        text = re.sub(r'"([^"]*)"', lambda match: f'"{unescape(match[1])}"', text)
-    return text.encode("latin-1").decode("utf-8", "replace")
-
-
-def _escaped(content: str) -> str:
-    return "".join(c if c.isascii() and c.isalnum() else f"\\{ord(c):03o}" for c in content)
-
-
-def _join_spliced_lines(text: str) -> str:
-    if "\\\n" not in text:
-        return text
-    joined: list[str] = []
-    swallowed = 0
-    begins_line = True
-    for line in text.split("\n"):
-        spliced = line.endswith("\\")
-        part = line[:-1] if spliced else line
-        if begins_line:
-            joined.append(part)
-        else:
-            joined[-1] += part
-        swallowed += spliced
-        begins_line = not spliced
-        if begins_line:
-            joined.extend([""] * swallowed)
-            swallowed = 0
-    return "\n".join(joined)
-
-
-_SIMPLE_ESCAPES = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11} | {c: ord(c) for c in "\\'\"?"}
-_ESCAPE = re.compile(
-    r"\\(?:(?P<octal>[0-7]{1,3})|x(?P<hex>[0-9a-fA-F]+)|u(?P<u>[0-9a-fA-F]{4})|U(?P<U>[0-9a-fA-F]{8})|(?P<simple>.)|$)",
-    re.DOTALL,
-)
+_ESCAPES = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11} | {c: ord(c) for c in "\\'\"?"}
+_ESCAPE = re.compile(r"\\(?:\n|([0-7]{1,3})|x([0-9a-fA-F]+)|(.))")
 
 
 def unescape(literal: str) -> str:
     """The characters (one per byte) of the inside of a literal. Raises ValueError, naming no content."""
 
     def replace(match: re.Match[str]) -> str:
-        if code := match["u"] or match["U"]:
-            return chr(int(code, 16)).encode().decode("latin-1")  # as gcc does; ValueError for no character
-        if match["octal"]:
-            number = int(match["octal"], 8)
-        elif match["hex"]:
-            number = int(match["hex"], 16)
-        else:
-            number = _SIMPLE_ESCAPES.get(match["simple"] or "", 256)
+        octal, hexadecimal, simple = match.groups()
+        if simple is octal is hexadecimal is None:
+            return ""  # a line that goes on in the next one
+        number = int(octal, 8) if octal else int(hexadecimal, 16) if hexadecimal else _ESCAPES.get(simple, 256)
         if number > 255:
-            raise ValueError("an escape sequence that stands for no byte")
+            raise ValueError("a string with an escape sequence that is not known here")
         return chr(number)
 
     return _ESCAPE.sub(replace, literal)
