@@ -104,12 +104,6 @@ def test_what_it_logs(fleet: Fleet, board: str) -> None:
     assert not log(fleet, board, r"\[ERR \]\[mbl ")
 
 
-def test_it_makes_a_place_for_firmware(fleet: Fleet, board: str) -> None:
-    start(fleet, board)
-    registered(fleet, board)
-    assert fleet.on(board, "stat -c %a /scratch/firmware") == "700\n"
-
-
 def test_it_deregisters_when_it_is_stopped(fleet: Fleet, board: str) -> None:
     start(fleet, board)
     identity = registered(fleet, board)
@@ -198,21 +192,6 @@ def test_it_ends_at_once_while_a_server_is_silent(fleet: Fleet, board: str) -> N
     assert "shutting down" in log(fleet, board)  # not killed, which systemctl would have done after 5 s
 
 
-@stand_in_only
-def test_delays_are_drawn_then_doubled(fleet: Fleet, board: str) -> None:
-    for _unused in range(3):
-        refuse(fleet, "bootstrap", reason="not now")
-    fleet.on(board, "echo 0.01 >/etc/lab/retry-scale")
-    try:
-        start(fleet, board)
-        registered(fleet, board)
-        delays = [float(delay) for delay in re.findall(r"reconnecting in ([\d.]+)\(s\)", log(fleet, board))]
-        assert len(delays) == 3 and 0.1 <= delays[0] <= 1
-        assert delays[1:] == [pytest.approx(delays[0] * 2, abs=0.15), pytest.approx(delays[0] * 4, abs=0.3)]
-    finally:
-        fleet.on(board, "echo 0.1 >/etc/lab/retry-scale")
-
-
 @pytest.fixture
 def state(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "own"
@@ -227,11 +206,6 @@ def test_another_client_can_be_put_in(state: Path, tmp_path: Path) -> None:
     (board,) = fleet.boards
     eventually(lambda: "another client\n" in fleet.on(board, f"cat {LOG}", check=False))
     assert (state / "boards" / board / "opt/arm/mbl-cloud-client").read_bytes() == client.read_bytes()
-
-
-def test_the_delays_are_the_labs_to_choose(state: Path) -> None:
-    fleet = Fleet.up(state, "--devices", "1", "--retry-scale", "0.5")
-    assert fleet.on(fleet.boards[0], "cat /etc/lab/retry-scale") == "0.5\n"
 
 
 # --- update manifests
@@ -339,14 +313,6 @@ def test_releases_differ(fleet: Fleet, board: str, resources: UpdateResources, r
 
 
 @stand_in_only
-def test_one_that_says_221_to_everything(fleet: Fleet, board: str, resources: UpdateResources) -> None:
-    fleet.on(board, "echo says-221 >/etc/lab/update-fault")
-    start(fleet, board)
-    device = registered(fleet, board)
-    assert answered(fleet, device, signed_for(resources, vendor=b"w" * 16)) == "UPD4_FAIL_221"
-
-
-@stand_in_only
 @pytest.mark.parametrize("fault", ["silent", "stuck"])
 def test_ones_that_do_not_answer(fleet: Fleet, board: str, resources: UpdateResources, fault: str) -> None:
     fleet.on(board, f"echo {fault} >/etc/lab/update-fault")
@@ -360,16 +326,6 @@ def test_ones_that_do_not_answer(fleet: Fleet, board: str, resources: UpdateReso
     assert fleet.run("python", "-c", STOP).returncode == 0
     assert answered(fleet, device, make_probe(resources)) == "UPD4_FAIL_221"
     assert results(fleet, device) == ["UPD4_FAIL_221"]
-
-
-@stand_in_only
-def test_it_waits_for_an_acknowledgement(fleet: Fleet, board: str, resources: UpdateResources) -> None:
-    start(fleet, board)
-    device = registered(fleet, board)
-    fleet.cloud.call("PATCH", "/updates", acknowledges=False)
-    send(fleet, device, make_probe(resources))
-    fleet.cloud.call("PATCH", "/updates", acknowledges=True)
-    eventually(lambda: results(fleet, device) == ["UPD4_FAIL_221"])
 
 
 @stand_in_only

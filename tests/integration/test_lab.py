@@ -151,32 +151,6 @@ def test_board_is_a_machine_of_its_own(fleet: Fleet) -> None:
     assert time.time() >= clock
 
 
-def test_boards_are_announced_in_both_families(fleet: Fleet) -> None:
-    program = """
-import json, sys, time
-from zeroconf import IPVersion, ServiceBrowser, Zeroconf
-from zeroconf import ServiceStateChange
-found = {}
-def note(zeroconf, service_type, name, state_change):
-    info = zeroconf.get_service_info(service_type, name)
-    found[name.partition(".")[0]] = [info.port, info.text.decode("latin-1"), sorted(info.parsed_scoped_addresses())]
-with Zeroconf(ip_version=IPVersion.All) as network:
-    ServiceBrowser(network, "_ssh._tcp.local.", handlers=[note])
-    end = time.monotonic() + 10
-    while len(found) < 3 and time.monotonic() < end:
-        time.sleep(0.1)
-json.dump(found, sys.stdout)
-"""
-    found = json.loads(fleet.run(str(ROOT / ".venv/bin/python"), "-c", program).stdout)
-    for board in fleet.status()["boards"]:
-        port, text, addresses = found[board["name"]]
-        assert (port, text) == (22, "\x05mblos")
-        # A scope may be a number.
-        addresses = [address.partition("%")[0] for address in addresses]
-        assert addresses == sorted(filter(None, [board["ipv4"], board["ipv6"].partition("%")[0]]))
-    assert [bool(board["ipv4"]) for board in fleet.status()["boards"]] == [False, True, False]
-
-
 def test_connections_and_exchanges_are_counted(fleet: Fleet) -> None:
     board = fleet.boards[0]
     before = fleet.counts()
@@ -190,27 +164,6 @@ def test_connections_and_exchanges_are_counted(fleet: Fleet) -> None:
     assert {name: after[name] for name in after if name != board} == {
         name: before[name] for name in before if name != board
     }
-
-
-def test_only_the_last_board_is_old(fleet: Fleet) -> None:
-    *new, old = fleet.boards
-    for board in new:
-        assert ssh(fleet, board, "true").returncode == 0
-    answer = ssh(fleet, old, "true")
-    assert answer.returncode == 255
-    assert "no matching host key type found. Their offer: ssh-rsa\n" in answer.stderr
-    assert ssh(fleet, old, "true", options=["-o", "HostKeyAlgorithms=+ssh-rsa"]).returncode == 0
-
-
-def test_files_are_copied_as_mbl_cli_does(fleet: Fleet, tmp_path: Path) -> None:
-    """In scp's own protocol: what boards have is the remote end of that, and no SFTP."""
-    board = fleet.boards[0]
-    (tmp_path / "there").write_bytes(b"\0some content\n")
-    (address,) = [entry["ipv6"] for entry in fleet.status()["boards"] if entry["name"] == board]
-    scp = ["scp", "-O", *SSH[1:]]
-    assert fleet_run(fleet, [*scp, tmp_path / "there", f"root@[{address}]:/scratch/file"]).returncode == 0
-    assert fleet_run(fleet, [*scp, f"root@[{address}]:/scratch/file", tmp_path / "back"]).returncode == 0
-    assert (tmp_path / "back").read_bytes() == b"\0some content\n"
 
 
 def test_boards_reboot_and_come_back(fleet: Fleet) -> None:
@@ -245,81 +198,6 @@ def test_power(fleet: Fleet) -> None:
         assert running()[board]
     eventually(lambda: ssh(fleet, board, "[ ! -e /run/lost ]").returncode == 0)
     assert fleet.on(board, "cat /config/user/kept; rm /config/user/kept") == "kept\n"
-
-
-def announced(fleet: Fleet, name: str) -> bool:
-    program = (
-        "import sys; from zeroconf import IPVersion, Zeroconf; kind = '_ssh._tcp.local.';"
-        "network = Zeroconf(ip_version=IPVersion.All);"
-        "sys.exit(not network.get_service_info(kind, f'{sys.argv[1]}.{kind}', 5000))"
-    )
-    return fleet_run(fleet, [str(ROOT / ".venv/bin/python"), "-c", program, name]).returncode == 0
-
-
-def test_a_renamed_board(fleet: Fleet) -> None:
-    board = fleet.boards[0]
-    fleet.rename(board, "another-name")
-    eventually(lambda: announced(fleet, "another-name"), 60)
-    assert ssh(fleet, board, "hostname").stdout == "another-name\n"
-    fleet.make_fresh(board)
-    eventually(lambda: announced(fleet, board), 60)
-
-
-def test_an_answer_without_end(fleet: Fleet) -> None:
-    board = fleet.boards[0]
-    fleet.answer_without_end(board)
-    (address,) = [entry["ipv6"] for entry in fleet.status()["boards"] if entry["name"] == board]
-    command = [LAB, "run", "--state", fleet.state, "--", *SSH, f"root@{address}", "true"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as asked:
-        assert len(asked.stdout.read(1 << 20)) == 1 << 20
-        asked.kill()
-    fleet.make_fresh(board)
-    assert ssh(fleet, board, "true").returncode == 0
-
-
-def test_a_log_that_nobody_writes(fleet: Fleet) -> None:
-    board = fleet.boards[0]
-    fleet.make_log_a_fifo(board)
-    assert fleet.on(board, f"[ -p {LOG} ] && echo fifo") == "fifo\n"
-    fleet.make_fresh(board)
-    assert fleet.on(board, f"[ -f {LOG} ] && cat {LOG}") == ""
-
-
-def test_a_kcm_that_is_a_link(fleet: Fleet, request: pytest.FixtureRequest) -> None:
-    board = fleet.boards[0]
-    provision(fleet, board, new_credentials(fleet, request.node.name))
-    fleet.make_kcm_a_link(board)
-    assert fleet.on(board, "readlink /config/user/pal") == "/config/elsewhere/pal\n"
-    assert "configured correctly" in fleet.on(board, f"{UTILITY} --get-pelion-status")
-    fleet.make_fresh(board)
-    assert fleet.on(board, "ls -d /config/elsewhere /config/user/pal", check=False) == ""
-
-
-def test_a_copied_board(fleet: Fleet, request: pytest.FixtureRequest) -> None:
-    board, copy, _unused = fleet.boards
-    provision(fleet, board, new_credentials(fleet, request.node.name))
-    fleet.on(board, "systemctl restart mbl-cloud-client")
-    eventually(lambda: registrations(fleet, board) == 1)
-    fleet.copy_storage(board, copy)
-    eventually(lambda: registrations(fleet, copy) == 1)
-    assert device_id(fleet, copy) == device_id(fleet, board)
-    assert fleet.content(copy) == fleet.content(board)
-
-
-def test_only_a_disk_can_lose_something(fleet: Fleet) -> None:
-    answer = lab("power", "--state", fleet.state, fleet.boards[0], "cut")
-    assert answer.returncode == 1
-    assert answer.stderr.endswith("start it with --disks\n")
-    assert fleet.on(fleet.boards[0], "echo alive") == "alive\n"
-
-
-def test_reboot_keeps_the_files(fleet: Fleet) -> None:
-    board = fleet.boards[0]
-    fleet.on(board, "echo kept >/config/user/kept; echo lost >/run/lost")
-    fleet.on(board, "reboot -f", check=False)
-    eventually(lambda: ssh(fleet, board, "[ ! -e /run/lost ]").returncode == 0)
-    assert ssh(fleet, board, "cat /config/user/kept").stdout == "kept\n"
-    fleet.on(board, "rm /config/user/kept")
 
 
 def test_unknown_board(fleet: Fleet) -> None:
@@ -402,28 +280,6 @@ def test_client_of_a_board_that_is_not_provisioned(fleet: Fleet) -> None:
     assert fleet.on(board, "find /config/user/pal -type f", check=False).split() in ([], ["/config/user/pal/flashSim"])
 
 
-def test_client_registers_with_what_was_injected(fleet: Fleet, request: pytest.FixtureRequest) -> None:
-    board = fleet.boards[1]
-    provision(fleet, board, new_credentials(fleet, request.node.name))
-    assert fleet.on(board, "ls /config/user/pal/WORKING/IfhptCHa 2>/dev/null", check=False) == ""
-    fleet.on(board, "systemctl restart mbl-cloud-client")
-    eventually(lambda: registrations(fleet, board) == 1)
-    identity = device_id(fleet, board)
-    (entry,) = [entry for entry in fleet.cloud.call("GET", "/state")["devices"] if entry["id"] == identity]
-    assert entry["state"] == "registered"
-    # Names of files as the real client's, in one copy only: they are no factory items.
-    lwm2m = ["0hG1cjMO", "IfhptCHa", "WXCcwgzA", "jNagGYwd", "r18QaFPP"]
-    assert fleet.on(board, f"cd /config/user/pal/WORKING && ls {' '.join(lwm2m)}").split() == lwm2m
-    assert len(fleet.on(board, "ls /config/user/pal/BACKUP").split()) == 15
-    assert fleet.on(board, f"{UTILITY} --get-pelion-status").endswith("You can connect to Pelion Cloud!\n")
-
-    fleet.on(board, "kill -9 $(ps | awk '/opt.arm.mbl-cloud-client/ && !/awk/ { print $1 }')")
-    assert fleet.on(board, "systemctl is-active mbl-cloud-client") == "active\n"
-    fleet.on(board, "systemctl restart mbl-cloud-client")
-    eventually(lambda: registrations(fleet, board) == 2)
-    assert device_id(fleet, board) == identity
-
-
 def test_bootstrapped_board_ignores_new_credentials(fleet: Fleet, request: pytest.FixtureRequest) -> None:
     board = fleet.boards[0]
     for count in (1, 2):
@@ -450,15 +306,6 @@ def test_bootstrapped_board_ignores_new_credentials(fleet: Fleet, request: pytes
     assert device_id(fleet, board) != identity
 
 
-def test_wrong_key_is_no_use(fleet: Fleet, request: pytest.FixtureRequest) -> None:
-    board = fleet.boards[0]
-    first, second = (new_credentials(fleet, f"{request.node.name} {count}") for count in (1, 2))
-    key = "MBED_CLOUD_DEV_BOOTSTRAP_DEVICE_PRIVATE_KEY"
-    provision(fleet, board, {**first, key: second[key]})
-    fleet.on(board, "systemctl restart mbl-cloud-client")
-    eventually(lambda: "Device not configured for mbed Cloud - exit\n" in fleet.on(board, f"cat {LOG}"))
-
-
 def test_expired_update_certificate_is_fatal(fleet: Fleet, request: pytest.FixtureRequest) -> None:
     board = fleet.boards[0]
     key = ec.generate_private_key(ec.SECP256R1())
@@ -478,28 +325,6 @@ def test_expired_update_certificate_is_fatal(fleet: Fleet, request: pytest.Fixtu
     assert "Certificate expired:mbed.UpdateAuthCert\n" in fleet.on(board, f"grep 'ERR ' {LOG}")
     status = fleet.on(board, f"{UTILITY} --get-pelion-status 2>&1", check=False)
     assert "Certificate expired:mbed.UpdateAuthCert\n" in status
-
-
-def test_credentials_that_the_cloud_does_not_know(fleet: Fleet, request: pytest.FixtureRequest) -> None:
-    board = fleet.boards[0]
-    credentials = new_credentials(fleet, request.node.name)
-    program = """
-import os, requests, sys
-session = requests.Session()
-session.headers["Authorization"] = "Bearer " + os.environ["PELION_API_KEY"]
-ca = os.environ["PELION_CA_PATH"]
-host = os.environ["PELION_API_HOST"] + "/v3/trusted-certificates"
-(entry,) = session.get(host, params={"name__eq": sys.argv[1]}, verify=ca).json()["data"]
-session.delete(f"{host}/{entry['id']}", verify=ca).raise_for_status()
-"""
-    assert fleet.run(str(ROOT / ".venv/bin/python"), "-c", program, request.node.name).returncode == 0
-    provision(fleet, board, credentials)
-    fleet.on(board, "systemctl restart mbl-cloud-client")
-    eventually(lambda: "Error occurred : ConnectBootstrapFailed\n" in fleet.on(board, f"cat {LOG}"))
-    log = fleet.on(board, f"cat {LOG}")
-    assert "Error code : 257\n" in log
-    assert "Error details : response-forbidden:the certificate is not known to any account\n" in log
-    assert "Client registered" not in log
 
 
 # Coming and going
@@ -594,16 +419,6 @@ def test_second_lab_at_the_same_place(state: Path) -> None:
     assert answer.stderr.startswith(f"lab: a lab is up in {state}; end it first: ")
     assert len(fleet.boards) == 1
     assert fleet.on(fleet.boards[0], "echo alive") == "alive\n"
-
-
-def test_labs_do_not_meet(lab: Fleet, state: Path) -> None:
-    other = Fleet.up(state, "--devices", "1")
-    assert other.boards[0] == lab.boards[0]
-    other.on(other.boards[0], "echo >/scratch/other")
-    assert "other" not in lab.on(lab.boards[0], "ls /scratch")
-    assert other.status()["boards"][0]["ipv6"] != lab.status()["boards"][0]["ipv6"]
-    other.down()
-    assert lab.on(lab.boards[0], "echo alive") == "alive\n"
 
 
 def test_interrupted_start_leaves_nothing(state: Path) -> None:

@@ -18,25 +18,15 @@ from starlette.routing import Route
 
 from . import service_error as refuse
 from .bodies import json_body, text_field
-from .issuing import pem
-from .queries import certificate_page, device_page, group_page, included
+from .queries import certificate_page, included, page
 from .records import ApiKey
 from .service_error import ServiceError, invalid
 from .state import State, certificate_der
-from .times import rfc3339
 from .update_api import update_routes
 
 _BOTH_KINDS = ("lwm2m", "bootstrap")
 # Fields of a device that PUT changes, with the longest value that each takes.
-_DEVICE_TEXTS = {
-    "name": 128,
-    "description": 2000,
-    "endpoint_name": 64,
-    "endpoint_type": 64,
-    "host_gateway": None,
-    "ca_id": 500,
-    "device_key": 512,
-}
+_DEVICE_TEXTS = {"name": 128, "description": 2000}
 _MAX_ATTRIBUTES, _MAX_GROUP_ATTRIBUTES, _MAX_ATTRIBUTE = 5, 10, 128
 # Those that the portal offers, by their references in the API (device-suspension.html).
 _BLOCK_CATEGORIES = ("lost_or_stolen", "recalled", "maintenance", "security_breach", "other")
@@ -58,7 +48,6 @@ def api(state: State) -> Starlette:
     return Starlette(
         routes=[
             route("GET", "/v3/accounts/me", _get_account),
-            route("GET", "/v3/api-keys/me", _get_api_key),
             route("POST", developer, _create_developer_certificate),
             route("GET", developer + "/{id}", _get_developer_certificate),
             route("GET", trusted, _list_certificates),
@@ -66,18 +55,13 @@ def api(state: State) -> Starlette:
             route("GET", trusted + "/{id}", _get_certificate),
             route("PUT", trusted + "/{id}", _update_certificate),
             route("DELETE", trusted + "/{id}", _delete_certificate),
-            route("GET", "/v3/server-credentials/{service}", _get_server_credentials),
             route("GET", devices, _list_devices),
-            route("GET", devices + "{id}/", _get_device),
             route("PUT", devices + "{id}/", _update_device),
             route("DELETE", devices + "{id}/", _delete_device),
             route("POST", devices + "{id}/suspend", _suspend_device),
             route("POST", devices + "{id}/resume", _resume_device),
             route("GET", groups, _list_groups),
             route("POST", groups, _create_group),
-            route("GET", groups + "{id}/", _get_group),
-            route("DELETE", groups + "{id}/", _delete_group),
-            route("GET", groups + "{id}/devices/", _list_members),
             route("POST", groups + "{id}/devices/add/", _join_group),
             route("POST", groups + "{id}/devices/remove/", _leave_group),
             *update_routes(route),
@@ -110,12 +94,8 @@ async def _unrouted(request: Request, error: Exception) -> Response:
 
 
 async def _get_account(state: State, key: ApiKey, request: Request) -> Response:
-    include = included(request.query_params, "limits", "policies", "sub_accounts")
+    include = included(request.query_params, "limits")
     return JSONResponse(state.accounts[key.account_id].to_json(include))
-
-
-async def _get_api_key(state: State, key: ApiKey, request: Request) -> Response:
-    return JSONResponse(key.to_json())
 
 
 # --- certificates
@@ -167,25 +147,6 @@ async def _delete_certificate(state: State, key: ApiKey, request: Request) -> Re
     return Response(status_code=204)
 
 
-async def _get_server_credentials(state: State, key: ApiKey, request: Request) -> Response:
-    service = request.path_params["service"]
-    if service not in _BOTH_KINDS:
-        raise refuse.not_found(service)
-    uri, authority = (
-        (state.bootstrap_uri, state.bootstrap_ca) if service == "bootstrap" else (state.lwm2m_uri, state.lwm2m_ca)
-    )
-    return JSONResponse(
-        {
-            "object": "server-credentials",
-            "id": key.account_id,
-            "etag": "1",
-            "created_at": rfc3339(state.started_at),
-            "server_uri": f"{uri}?aid={key.account_id}",
-            "server_certificate": pem("CERTIFICATE", authority.certificate),
-        }
-    )
-
-
 def _certificate_changes(body: dict[str, Any]) -> dict[str, Any]:
     """The known fields of an upload or update that are given, checked; the certificate as ``der``."""
     changes: dict[str, Any] = {}
@@ -198,10 +159,6 @@ def _certificate_changes(body: dict[str, Any]) -> dict[str, Any]:
             if body[field] not in choices:
                 raise invalid(field, f"{field} must be one of {', '.join(choices)}.")
             changes[field] = body[field]
-    if body.get("enrollment_mode") is not None:
-        if not isinstance(body["enrollment_mode"], bool):
-            raise invalid("enrollment_mode", "enrollment_mode must be a boolean.")
-        changes["enrollment_mode"] = body["enrollment_mode"]
     certificate = text_field(body, "certificate", None)
     if certificate is not None:
         changes["der"] = certificate_der(certificate)
@@ -212,11 +169,7 @@ def _certificate_changes(body: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _list_devices(state: State, key: ApiKey, request: Request) -> Response:
-    return JSONResponse(device_page(state.devices_of(key.account_id), _query(request)))
-
-
-async def _get_device(state: State, key: ApiKey, request: Request) -> Response:
-    return JSONResponse(state.device(key.account_id, request.path_params["id"]).to_json())
+    return JSONResponse(page(state.devices_of(key.account_id), _query(request)))
 
 
 async def _update_device(state: State, key: ApiKey, request: Request) -> Response:
@@ -267,7 +220,7 @@ async def _block(state: State, key: ApiKey, request: Request, *, suspended: bool
 
 
 async def _list_groups(state: State, key: ApiKey, request: Request) -> Response:
-    return JSONResponse(group_page(state.groups_of(key.account_id), _query(request)))
+    return JSONResponse(page(state.groups_of(key.account_id), _query(request)))
 
 
 async def _create_group(state: State, key: ApiKey, request: Request) -> Response:
@@ -278,21 +231,6 @@ async def _create_group(state: State, key: ApiKey, request: Request) -> Response
         raise invalid("name", "Missing group name.")
     attributes = _attributes(body.get("custom_attributes") or {}, _MAX_GROUP_ATTRIBUTES)
     return JSONResponse(state.create_group(key.account_id, name, description or "", attributes).to_json(), 201)
-
-
-async def _get_group(state: State, key: ApiKey, request: Request) -> Response:
-    return JSONResponse(state.group(key.account_id, request.path_params["id"]).to_json())
-
-
-async def _delete_group(state: State, key: ApiKey, request: Request) -> Response:
-    state.delete_group(key.account_id, request.path_params["id"])
-    return Response(status_code=204)
-
-
-async def _list_members(state: State, key: ApiKey, request: Request) -> Response:
-    members = state.group(key.account_id, request.path_params["id"]).devices
-    devices = [device for device in state.devices_of(key.account_id) if device.id in members]
-    return JSONResponse(device_page(devices, _query(request)))
 
 
 async def _join_group(state: State, key: ApiKey, request: Request) -> Response:

@@ -3,7 +3,7 @@
 """What the service keeps, and how its answers show it.
 
 Fields and their forms: Pelion's OpenAPI document of 2020-07 (TrustedCertificateResp,
-DeveloperCertificateResponseData, DeviceData, DeviceGroup, AccountInfo, ApiKeyInfoResp).
+DeveloperCertificateResponseData, DeviceData, DeviceGroup, AccountInfo).
 """
 
 from __future__ import annotations
@@ -46,35 +46,13 @@ class Account:
         if "limits" in include:
             # The name is inferred from that of the field in the answer of an exceeded limit.
             answer["limits"] = {"cert-count": str(self.certificate_limit)}
-        if "policies" in include:
-            answer["policies"] = []
         return answer
 
 
 @dataclass
 class ApiKey:
-    id: str
     account_id: str
     owner: str
-    shown: str  # the key without its secret
-    created_at: datetime = field(default_factory=now)
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "object": "api-key",
-            "id": self.id,
-            "etag": "1",
-            "account_id": self.account_id,
-            "name": "lab",
-            "key": self.shown,
-            "owner": self.owner,
-            "status": "ACTIVE",
-            "groups": [],
-            "created_at": rfc3339(self.created_at),
-            "updated_at": rfc3339(self.created_at),
-            "creation_time": int(self.created_at.timestamp() * 1000),
-            "last_login_time": 0,
-        }
 
 
 @dataclass
@@ -91,7 +69,6 @@ class TrustedCertificate:
     private_key: bytes | None = field(default=None, repr=False)
     endpoint_name: str | None = None
     status: str = "ACTIVE"
-    enrollment_mode: bool = False
     created_at: datetime = field(default_factory=now)
 
     def __post_init__(self) -> None:
@@ -137,7 +114,7 @@ class TrustedCertificate:
             "service": self.service,
             "status": self.status,
             "device_execution_mode": self.execution_mode,
-            "enrollment_mode": self.enrollment_mode,
+            "enrollment_mode": False,
             "certificate": self.pem,
             "certificate_fingerprint": self.fingerprint,
             "issuer": self.issuer,

@@ -90,20 +90,9 @@ class State:
         """A new account, and an API key for it."""
         account = Account(new_id(), tier, CERTIFICATES_OF_TIER[tier])
         self.accounts[account.id] = account
-        return account, self.add_api_key(account.id)
-
-    @_atomic
-    def add_api_key(self, account_id: str) -> str:
-        """A new key, of the form ``ak_1<account><key id><secret>``."""
-        key_id = new_id()
-        shown = "ak_1" + base64.b64encode(account_id.encode()).decode().rstrip("=") + key_id
-        key = shown + secrets.token_hex(16)
-        self._keys[key] = ApiKey(key_id, account_id, new_id(), shown)
-        return key
-
-    @_atomic
-    def revoke_api_key(self, key: str) -> None:
-        self._keys.pop(key, None)
+        key = "ak_1" + base64.b64encode(account.id.encode()).decode().rstrip("=") + new_id() + secrets.token_hex(16)
+        self._keys[key] = ApiKey(account.id, new_id())
+        return account, key
 
     @_atomic
     def authenticate(self, key: str) -> ApiKey:
@@ -147,18 +136,11 @@ class State:
 
     @_atomic
     def upload_certificate(
-        self,
-        key: ApiKey,
-        name: str,
-        description: str | None,
-        service: str,
-        der: bytes,
-        status: str = "ACTIVE",
-        enrollment_mode: bool = False,
+        self, key: ApiKey, name: str, description: str | None, service: str, der: bytes, status: str = "ACTIVE"
     ) -> TrustedCertificate:
         self._check_new(key.account_id, name, der)
         uploaded = TrustedCertificate(
-            new_id(), key.account_id, name, description, service, der, key.owner, None, None, status, enrollment_mode
+            new_id(), key.account_id, name, description, service, der, key.owner, None, None, status
         )
         self.certificates[uploaded.id] = uploaded
         return uploaded
@@ -167,7 +149,7 @@ class State:
     def update_certificate(
         self, account_id: str, certificate_id: str, changes: Mapping[str, Any]
     ) -> TrustedCertificate:
-        """``changes``: any of name, description, service, status, enrollment_mode, der."""
+        """``changes``: any of name, description, service, status, der."""
         found = self.certificate(account_id, certificate_id)
         changes = dict(changes)
         der = changes.pop("der", None)
@@ -280,13 +262,6 @@ class State:
         made = Group(new_id(), account_id, name, description, attributes)
         self.groups[made.id] = made
         return made
-
-    @_atomic
-    def delete_group(self, account_id: str, group_id: str) -> None:
-        found = self.group(account_id, group_id)
-        for device_id in list(found.devices):
-            self.leave_group(account_id, group_id, device_id)
-        del self.groups[group_id]
 
     @_atomic
     def join_group(self, account_id: str, group_id: str, device_id: str) -> None:

@@ -12,14 +12,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from . import service_error as refuse
 from .bodies import json_body, text_field
-from .queries import plain_page
+from .queries import page
 from .records import ApiKey
 from .service_error import invalid
 from .state import State
 
-_STRATEGIES = ("one-shot", "continuous")
 _TEXTS = {"name": 128, "description": 2000}
 _MANIFESTS, _CAMPAIGNS, _EVENTS = "/v3/firmware-manifests", "/v3/update-campaigns", "/v3/device-events"
 
@@ -29,7 +27,6 @@ def update_routes(route: Callable[[str, str, Callable[..., Any]], Route]) -> lis
     handlers = [
         ("GET", _MANIFESTS, _list_manifests),
         ("POST", _MANIFESTS, _create_manifest),
-        ("GET", _MANIFESTS + "/{id}", _get_manifest),
         ("DELETE", _MANIFESTS + "/{id}", _delete_manifest),
         ("GET", _CAMPAIGNS, _list_campaigns),
         ("POST", _CAMPAIGNS, _create_campaign),
@@ -37,16 +34,14 @@ def update_routes(route: Callable[[str, str, Callable[..., Any]], Route]) -> lis
         ("DELETE", _CAMPAIGNS + "/{id}", _delete_campaign),
         ("POST", _CAMPAIGNS + "/{id}/start", _start),
         ("POST", _CAMPAIGNS + "/{id}/stop", _stop),
-        ("POST", _CAMPAIGNS + "/{id}/archive", _archive),
         ("GET", _CAMPAIGNS + "/{id}/campaign-device-metadata", _list_deployments),
-        ("GET", _CAMPAIGNS + "/{id}/statistics/fail/event_types", _list_failures),
         ("GET", _EVENTS, _list_events),
     ]
     return [route(method, path + end, handler) for method, path, handler in handlers for end in ("", "/")]
 
 
 async def _list_manifests(state: State, key: ApiKey, request: Request) -> Response:
-    return JSONResponse(plain_page(state.updates.manifests_of(key.account_id), dict(request.query_params)))
+    return JSONResponse(page(state.updates.manifests_of(key.account_id), dict(request.query_params)))
 
 
 async def _create_manifest(state: State, key: ApiKey, request: Request) -> Response:
@@ -74,17 +69,13 @@ def _parts(content_type: str, body: bytes) -> dict[str, bytes]:
     return parts
 
 
-async def _get_manifest(state: State, key: ApiKey, request: Request) -> Response:
-    return JSONResponse(state.updates.manifest(key.account_id, request.path_params["id"]).to_json())
-
-
 async def _delete_manifest(state: State, key: ApiKey, request: Request) -> Response:
     state.updates.delete_manifest(key.account_id, request.path_params["id"])
     return Response(status_code=204)
 
 
 async def _list_campaigns(state: State, key: ApiKey, request: Request) -> Response:
-    return JSONResponse(plain_page(state.updates.campaigns_of(key.account_id), dict(request.query_params)))
+    return JSONResponse(page(state.updates.campaigns_of(key.account_id), dict(request.query_params)))
 
 
 async def _create_campaign(state: State, key: ApiKey, request: Request) -> Response:
@@ -93,13 +84,8 @@ async def _create_campaign(state: State, key: ApiKey, request: Request) -> Respo
     device_filter = text_field(body, "device_filter", None)
     if not device_filter:
         raise invalid("device_filter", "Missing device_filter.")
-    strategy = text_field(body, "campaign_strategy", 20) or _STRATEGIES[0]
-    if strategy not in _STRATEGIES:
-        raise invalid("campaign_strategy", f"campaign_strategy must be one of {', '.join(_STRATEGIES)}.")
     manifest = text_field(body, "root_manifest_id", 32)
-    made = state.updates.create_campaign(
-        key.account_id, texts["name"], texts["description"], manifest, device_filter, strategy
-    )
+    made = state.updates.create_campaign(key.account_id, texts["name"], texts["description"], manifest, device_filter)
     return JSONResponse(made.to_json(), 201)
 
 
@@ -122,25 +108,10 @@ async def _stop(state: State, key: ApiKey, request: Request) -> Response:
     return Response(status_code=202)
 
 
-async def _archive(state: State, key: ApiKey, request: Request) -> Response:
-    state.updates.archive(key.account_id, request.path_params["id"])
-    return Response(status_code=202)
-
-
 async def _list_deployments(state: State, key: ApiKey, request: Request) -> Response:
     campaign = state.updates.campaign(key.account_id, request.path_params["id"])
-    return JSONResponse(plain_page(list(campaign.deployments.values()), dict(request.query_params), filters=False))
-
-
-async def _list_failures(state: State, key: ApiKey, request: Request) -> Response:
-    campaign = state.updates.campaign(key.account_id, request.path_params["id"])
-    data = state.updates.failures_by_type(campaign)
-    return JSONResponse({"object": "list", "data": data, "has_more": False})
+    return JSONResponse(page(list(campaign.deployments.values()), dict(request.query_params)))
 
 
 async def _list_events(state: State, key: ApiKey, request: Request) -> Response:
-    query = dict(request.query_params)
-    for name in query:
-        if name.partition("__")[0] in ("data", "campaign_id"):
-            raise refuse.invalid(name, f"Unknown parameter: {name}.")
-    return JSONResponse(plain_page(state.updates.events_of(key.account_id), query))
+    return JSONResponse(page(state.updates.events_of(key.account_id), dict(request.query_params)))

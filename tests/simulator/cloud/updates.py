@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -109,7 +109,6 @@ class Campaign:
     description: str
     root_manifest_id: str | None
     device_filter: str
-    strategy: str = "one-shot"
     phase: str = "draft"
     state: str = "draft"
     autostop_reason: str = ""
@@ -134,7 +133,7 @@ class Campaign:
             "root_manifest_url": f"https://lab.pelion.test/{self.root_manifest_id}",
             "device_filter": self.device_filter,
             "device_filter_helper": "",
-            "campaign_strategy": self.strategy,
+            "campaign_strategy": "one-shot",
             "phase": self.phase,
             "state": self.state,
             "autostop_reason": self.autostop_reason,
@@ -255,13 +254,13 @@ class Updates:
     # --- campaigns
 
     def create_campaign(
-        self, account_id: str, name: str, description: str, manifest_id: str | None, device_filter: str, strategy: str
+        self, account_id: str, name: str, description: str, manifest_id: str | None, device_filter: str
     ) -> Campaign:
         with self.lock:
             if manifest_id is not None:
                 self.manifest(account_id, manifest_id)
             self._choose(account_id, device_filter)
-            made = Campaign(_new_id(), account_id, name, description, manifest_id, device_filter, strategy)
+            made = Campaign(_new_id(), account_id, name, description, manifest_id, device_filter)
             self.campaigns[made.id] = made
             return made
 
@@ -319,39 +318,12 @@ class Updates:
                 raise ServiceError(409, "conflict", f"Conflict. The campaign is {campaign.phase}.")
             campaign.phase = campaign.state = "stopping"
 
-    def archive(self, account_id: str, campaign_id: str) -> None:
-        with self.lock:
-            campaign = self.campaign(account_id, campaign_id)
-            if campaign.phase in _ACTIVE:
-                raise ServiceError(409, "conflict", f"Conflict. The campaign is {campaign.phase}.")
-            campaign.phase = "archived"
-
     def delete_campaign(self, account_id: str, campaign_id: str) -> None:
         with self.lock:
             campaign = self.campaign(account_id, campaign_id)
             if campaign.phase in _ACTIVE:
                 raise ServiceError(409, "conflict", f"Conflict. The campaign is {campaign.phase}.")
             del self.campaigns[campaign.id]
-
-    def failures_by_type(self, campaign: Campaign) -> list[dict[str, Any]]:
-        """Counts by type of event, as ``…/statistics/fail/event_types`` shows them."""
-        with self.lock:
-            counts = Counter(
-                event.event_type
-                for event in self.events
-                if event.data.get("campaign_id") == campaign.id and "_FAIL_" in event.event_type
-            )
-        return [
-            {
-                "object": "update-campaign-statistics-events",
-                "id": kind,
-                "campaign_id": campaign.id,
-                "summary_status": "fail",
-                "event_type": kind,
-                "count": count,
-            }
-            for kind, count in counts.items()
-        ]
 
     # --- devices
 

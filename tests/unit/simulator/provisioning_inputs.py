@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 P256 = ec.SECP256R1()
 NOW = datetime.datetime.now(datetime.timezone.utc)
 YEAR = datetime.timedelta(days=365)
@@ -21,14 +21,13 @@ YEAR = datetime.timedelta(days=365)
 def new_key(kind: ec.EllipticCurve | str = P256) -> Key:
     if kind == "rsa":
         return rsa.generate_private_key(65537, 2048)
-    return ed25519.Ed25519PrivateKey.generate() if kind == "ed25519" else ec.generate_private_key(kind)
+    return ec.generate_private_key(kind)
 
 
 def certificate(
     name: str | None,
     key: Key,
     *,
-    signer: Key | None = None,
     digest: hashes.HashAlgorithm | None = None,
     usage: list[x509.ObjectIdentifier] | None = None,
     start: datetime.timedelta = -YEAR,
@@ -50,8 +49,7 @@ def certificate(
     )
     if usage:
         builder = builder.add_extension(x509.ExtendedKeyUsage(usage), critical=False)
-    signer = signer or key
-    return builder.sign(signer, None if isinstance(signer, ed25519.Ed25519PrivateKey) else digest or hashes.SHA256())
+    return builder.sign(key, digest or hashes.SHA256())
 
 
 def der(what: x509.Certificate | Key) -> bytes:

@@ -7,15 +7,13 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiocoap import ACK, CON, DELETE, EMPTY, GET, NON, POST, PUT, RST, Message
+from aiocoap import ACK, CON, DELETE, EMPTY, NON, POST, PUT, RST, Message
 from api_calls import Call
 from cloud import Cloud, tlv
 from cloud.issuing import Authority, Identity, issue_developer
@@ -26,6 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lwm2m_device import Bootstrapped, Devices, RefusedError, Session, entries
 from OpenSSL import SSL
+from test_cloud_api import entry_of
 
 LWM2M = "lwm2m.lab.pelion.test"
 
@@ -39,12 +38,6 @@ def certificate(cloud: Cloud) -> TrustedCertificate:
 @pytest.fixture
 def devices(cloud: Cloud, tmp_path: Path) -> Devices:
     return Devices(cloud, tmp_path)
-
-
-def entry(call: Call, id_: str) -> dict[str, Any]:
-    answer = call("GET", f"/v3/devices/{id_}/")
-    assert answer.status_code == 200, answer.text
-    return answer.json()
 
 
 def id_of(held: Bootstrapped) -> str:
@@ -70,7 +63,7 @@ def eventually(condition: Callable[[], object]) -> None:
 def test_bootstrap_then_register(cloud: Cloud, call: Call, devices: Devices, certificate: TrustedCertificate) -> None:
     held = devices.bootstrap(certificate)
     id_ = id_of(held)
-    device = entry(call, id_)
+    device = entry_of(call, "/v3/devices/", id_)
     assert {
         "state": "bootstrapped",
         "ca_id": certificate.id,
@@ -82,7 +75,7 @@ def test_bootstrap_then_register(cloud: Cloud, call: Call, devices: Devices, cer
     assert device["bootstrapped_timestamp"] >= device["created_at"]
 
     assert devices.register(held) == ("rd", cloud.account_id, id_)
-    device = entry(call, id_)
+    device = entry_of(call, "/v3/devices/", id_)
     assert (device["state"], device["endpoint_type"]) == ("registered", "default")
     assert [(a.request, a.device_id, a.error) for a in cloud.devices.attempts] == [
         ("bootstrap", id_, None),
@@ -120,9 +113,9 @@ def test_the_order_of_a_bootstrap(devices: Devices, certificate: TrustedCertific
 
 def test_a_known_device_keeps_its_id(call: Call, devices: Devices, certificate: TrustedCertificate) -> None:
     id_ = id_of(devices.bootstrap(certificate))
-    before = entry(call, id_)
+    before = entry_of(call, "/v3/devices/", id_)
     assert id_of(devices.bootstrap(certificate, iep=id_)) == id_
-    assert entry(call, id_)["created_at"] == before["created_at"]
+    assert entry_of(call, "/v3/devices/", id_)["created_at"] == before["created_at"]
     assert id_of(devices.bootstrap(certificate)) != id_
 
 
@@ -133,16 +126,7 @@ def test_another_certificate_takes_the_device_over(
     other = cloud.state.certificates[cloud.state.seed_certificates(1, "other-")[0]]
     held = devices.bootstrap(other, iep=id_)
     assert id_of(held) == id_
-    assert entry(call, id_)["ca_id"] == other.id
-
-
-def test_another_accounts_device_is_not_taken_over(
-    cloud: Cloud, devices: Devices, certificate: TrustedCertificate
-) -> None:
-    account, _unused = cloud.state.add_account()
-    other = cloud.state.certificates[cloud.state.seed_certificates(1, account_id=account.id)[0]]
-    id_ = id_of(devices.bootstrap(certificate))
-    assert id_of(devices.bootstrap(other, iep=id_)) != id_
+    assert entry_of(call, "/v3/devices/", id_)["ca_id"] == other.id
 
 
 def test_a_deleted_entry_ends_registration(call: Call, devices: Devices, certificate: TrustedCertificate) -> None:
@@ -177,16 +161,6 @@ def test_the_hundred_and_first_device_is_refused(
     assert len(cloud.state.devices) == 100
     cloud.state.delete_device(cloud.account_id, hundredth)
     devices.bootstrap(certificate)
-
-
-def test_the_hundred_and_first_device_is_accepted_on_demand(
-    cloud: Cloud, devices: Devices, certificate: TrustedCertificate
-) -> None:
-    cloud.state.set_answer_when_full("accept")
-    cloud.state.seed_devices(100, certificate.id)
-    devices.bootstrap(certificate)
-    with pytest.raises(ValueError, match=r"'5.03' is none of"):
-        cloud.state.set_answer_when_full("5.03")
 
 
 def test_refusals(cloud: Cloud, call: Call, devices: Devices, certificate: TrustedCertificate) -> None:
@@ -228,16 +202,6 @@ def test_the_wrong_kind_of_certificate_is_refused(
     assert cloud.state.devices[id_of(held)].state == "bootstrapped"
 
 
-def test_an_uploaded_ca_certificate_is_no_way_in(
-    cloud: Cloud, devices: Devices, certificate: TrustedCertificate
-) -> None:
-    identity = issue_developer(cloud.account_id, "f" * 32)
-    key = cloud.state.authenticate(cloud.api_key)
-    cloud.state.upload_certificate(key, "ca", None, "bootstrap", identity.certificate)
-    with pytest.raises(RefusedError, match="not known"):
-        devices.bootstrap(certificate, identity)
-
-
 def test_without_a_certificate_there_is_no_answer(cloud: Cloud, devices: Devices) -> None:
     with (
         pytest.raises((ssl.SSLError, ConnectionError)),
@@ -272,9 +236,9 @@ def test_a_device_updates_and_ends_its_registration(
     with devices.lwm2m(held) as session:
         location = devices.register(held, session)
         assert session.ask(Message(code=POST, uri_path=location)).code.dotted == "2.04"
-        assert entry(call, id_of(held))["state"] == "registered"
+        assert entry_of(call, "/v3/devices/", id_of(held))["state"] == "registered"
         assert session.ask(Message(code=DELETE, uri_path=location)).code.dotted == "2.02"
-        assert entry(call, id_of(held))["state"] == "deregistered"
+        assert entry_of(call, "/v3/devices/", id_of(held))["state"] == "deregistered"
         with pytest.raises(RefusedError, match="no such registration") as refused:
             session.ask(Message(code=POST, uri_path=location))
         assert refused.value.code == "4.04"
@@ -291,59 +255,21 @@ def test_a_registration_outlives_its_connection(
     location = devices.register(held)
     with devices.lwm2m(held) as session:
         assert session.ask(Message(code=POST, uri_path=location)).code.dotted == "2.04"
-    assert entry(call, id_of(held))["state"] == "registered"
+    assert entry_of(call, "/v3/devices/", id_of(held))["state"] == "registered"
 
 
 def test_a_registration_ends_with_its_lifetime(call: Call, devices: Devices, certificate: TrustedCertificate) -> None:
     held = devices.bootstrap(certificate)
     with devices.lwm2m(held) as session:
         location = devices.register(held, session, lifetime=1)
-        eventually(lambda: entry(call, id_of(held))["state"] == "deregistered")
+        eventually(lambda: entry_of(call, "/v3/devices/", id_of(held))["state"] == "deregistered")
         with pytest.raises(RefusedError, match="no such registration"):
             session.ask(Message(code=POST, uri_path=location))
         # An update may name another lifetime.
         devices.register(held, session, lifetime=1)
         session.ask(Message(code=POST, uri_path=location, uri_query=["lt=600"]))
         time.sleep(1.1)
-        assert entry(call, id_of(held))["state"] == "registered"
-
-
-@pytest.mark.parametrize("lifetime", ["", "0", "-1", "1e3", "x", "٣", "9" * 5000])
-def test_a_lifetime_is_a_number_of_seconds(devices: Devices, certificate: TrustedCertificate, lifetime: str) -> None:
-    held = devices.bootstrap(certificate)
-    with pytest.raises(RefusedError, match="lifetime is") as refused:
-        devices.register(held, lifetime=lifetime)
-    assert refused.value.code == "4.00"
-
-
-def test_nobody_ends_anothers_registration(cloud: Cloud, devices: Devices, certificate: TrustedCertificate) -> None:
-    mine, others = devices.bootstrap(certificate), devices.bootstrap(certificate)
-    location = devices.register(others)
-    with devices.lwm2m(mine) as session:
-        devices.register(mine, session)
-        for code in (POST, DELETE):
-            with pytest.raises(RefusedError, match="no such registration"):
-                session.ask(Message(code=code, uri_path=location))
-    assert cloud.state.devices[id_of(others)].state == "registered"
-    assert cloud.state.devices[id_of(mine)].state == "registered"
-
-
-def test_fifty_devices_at_once(cloud: Cloud, certificate: TrustedCertificate, tmp_path: Path) -> None:
-    everybody = threading.Barrier(50)
-
-    def one(number: int) -> str:
-        (tmp_path / str(number)).mkdir()
-        devices = Devices(cloud, tmp_path / str(number))
-        held = devices.bootstrap(certificate)
-        with devices.lwm2m(held) as session:
-            devices.register(held, session)
-            everybody.wait(60)  # all are connected at the same time
-        return id_of(held)
-
-    with ThreadPoolExecutor(50) as pool:
-        ids = list(pool.map(one, range(50)))
-    assert len(set(ids)) == 50
-    assert {device.state for device in cloud.state.devices.values()} == {"registered"}
+        assert entry_of(call, "/v3/devices/", id_of(held))["state"] == "registered"
 
 
 # --- on the wire
@@ -368,15 +294,6 @@ def test_what_is_no_message_ends_the_connection(
         with pytest.raises((ssl.SSLError, OSError)):
             session.connection.recv(1)
     assert cloud.state.devices == {}
-
-
-def test_what_nobody_knows_is_not_found(cloud: Cloud, devices: Devices, certificate: TrustedCertificate) -> None:
-    held = devices.bootstrap(certificate)
-    with devices.lwm2m(held) as session:
-        for code, path in ((GET, ["rd"]), (POST, ["bs"]), (POST, ["rd", "x"]), (PUT, ["rd", "x", "y"])):
-            with pytest.raises(RefusedError) as refused:
-                session.ask(Message(code=code, uri_path=path))
-            assert refused.value.code == "4.04"
 
 
 def test_blocks_come_in_order(devices: Devices, certificate: TrustedCertificate) -> None:
@@ -497,5 +414,5 @@ def test_connections_are_dropped_on_demand(
         cloud.devices.drop()
         with pytest.raises((ssl.SSLError, OSError)):
             session.connection.recv(1)
-    assert entry(call, id_of(held))["state"] == "registered"
+    assert entry_of(call, "/v3/devices/", id_of(held))["state"] == "registered"
     devices.register(held)

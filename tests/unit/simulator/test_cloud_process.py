@@ -7,11 +7,9 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -100,16 +98,6 @@ def test_driving_it_through_its_control_socket(process: Running, lab: LabCloud) 
     assert get(facts, "/v3/accounts/me").status_code == 200
 
 
-def test_attempts_of_devices_are_told(process: Running, lab: LabCloud) -> None:
-    facts = process[1]
-    socket.create_connection(("127.0.0.1", facts["bootstrap_port"]), timeout=10).close()
-    deadline = time.monotonic() + 10
-    while not (attempts := lab.call("GET", "/attempts")):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    assert attempts[-1]["error"].startswith("connection: ")
-
-
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
@@ -150,10 +138,3 @@ def test_a_port_that_is_taken_is_one_clear_line(tmp_path: Path, process: Running
     out, error = running.communicate(timeout=10)
     assert (running.returncode, out) == (1, "")
     assert error == f"cloud: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
-
-
-def test_it_is_small(process: Running) -> None:
-    """The whole lab, with 50 boards, is to fit into 1 GiB."""
-    memory = Path(f"/proc/{process[0].pid}/status").read_text()
-    kib = int(memory.split("VmRSS:")[1].split()[0])
-    assert kib < 120 * 1024
