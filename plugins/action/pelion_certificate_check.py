@@ -22,7 +22,6 @@ class ActionModule(Action):
         **PELION_ARGUMENTS,
         **STORE_ARGUMENTS,
         "boards": {"type": "dict", "default": {}},
-        "verify": {"type": "bool", "default": True},
         "within_days": {"type": "int", "default": 30},
     }
 
@@ -34,10 +33,8 @@ class ActionModule(Action):
         if unreadable:
             # With a wrong secret, one error is enough.
             stores.team.require_secret()
-        in_cloud = []
-        if arguments["verify"]:
-            with open_api(self, arguments, stores) as api:
-                in_cloud = api.developer_certificates()
+        with open_api(self, arguments, stores) as api:
+            in_cloud = api.developer_certificates()
         answers = answers_of(arguments["boards"])
         boards = {board: answer for board, answer in answers.items() if isinstance(answer, BoardStatus)}
         unchecked = {board: answer for board, answer in answers.items() if not isinstance(answer, BoardStatus)}

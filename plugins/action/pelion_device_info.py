@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..plugin_utils.cloud.devices import (
-    STATES,
-    describe_device,
-    find_devices,
-    wait_for_state,
-)
+from ..plugin_utils.cloud.devices import STATES, describe_device, find_devices
 from ..plugin_utils.cloud.pelion_api import PelionApi
 from ..plugin_utils.errors import PelionError
 from ..plugin_utils.task.action import Action
@@ -25,26 +20,17 @@ class ActionModule(Action):
         "names": {"type": "list", "elements": "str"},
         "states": {"type": "list", "elements": "str", "choices": list(STATES)},
         "certificate": {"type": "str"},
-        "wait_for_state": {"type": "str", "choices": list(STATES)},
-        "wait_timeout": {"type": "int", "default": 300},
-    }
-    RULES = {
-        "required_by": {"wait_for_state": ["ids"]},
-        "mutually_exclusive": [["wait_for_state", other] for other in ("names", "states", "certificate")],
     }
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
         with open_api(self, arguments, open_stores(self, arguments)) as api:
-            if arguments["wait_for_state"]:
-                devices = wait_for_state(api, arguments["ids"], arguments["wait_for_state"], arguments["wait_timeout"])
-            else:
-                devices = find_devices(
-                    api,
-                    ids=arguments["ids"],
-                    names=arguments["names"],
-                    states=arguments["states"],
-                    certificate_id=_certificate_id(api, arguments["certificate"]),
-                )
+            devices = find_devices(
+                api,
+                ids=arguments["ids"],
+                names=arguments["names"],
+                states=arguments["states"],
+                certificate_id=_certificate_id(api, arguments["certificate"]),
+            )
         return {"changed": False, "devices": [describe_device(device) for device in devices]}
 
 

@@ -43,3 +43,16 @@ attributes:
     support: full
     details: This module changes nothing.
 """
+
+    # The steps of the role, which do in check mode what they do, without changing boards, stores or cloud.
+    STEP = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: Where a board is changed.
+  idempotent:
+    support: full
+"""

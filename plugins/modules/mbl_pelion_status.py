@@ -21,16 +21,6 @@ description:
     itself goes by the time that a server gave it), when the client cannot write its log, and when a copy of an item in
     the board's storage is damaged.
 options:
-  wait_for:
-    description:
-      - Ask again until the board is V(configured) or V(registered), and fail when it is not within O(timeout).
-      - A client that could not reach the cloud tries again after 10 to 100 seconds, and then after ever longer pauses.
-    type: str
-    choices: [configured, registered]
-  timeout:
-    description: How long to ask again, in seconds.
-    type: int
-    default: 120
   on_failure:
     description:
       - What to do when the board does not answer, or not as asked. With V(return), the task ends well, with
@@ -60,8 +50,10 @@ EXAMPLES = r"""
 
 - name: Wait until the boards have come back after a reboot
   pelion.mbl.mbl_pelion_status:
-    wait_for: registered
-    timeout: 300
+  register: board
+  until: board.registered
+  retries: 30
+  delay: 10
 """
 
 RETURN = r"""

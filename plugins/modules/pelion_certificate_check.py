@@ -25,10 +25,6 @@ options:
     description: How many days are soon.
     type: int
     default: 30
-  verify:
-    description: Whether to ask the cloud as well.
-    type: bool
-    default: true
 extends_documentation_fragment:
   - pelion.mbl.attributes
   - pelion.mbl.attributes.info

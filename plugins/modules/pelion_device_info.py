@@ -31,16 +31,6 @@ options:
   certificate:
     description: Name of the developer certificate that the devices hold.
     type: str
-  wait_for_state:
-    description:
-      - Wait until all O(ids) are in this state. Fails when they are not in time, and then still returns RV(devices).
-      - Each look asks only for the devices that were not there yet.
-    type: str
-    choices: [unenrolled, cloud_enrolling, bootstrapped, registered, deregistered]
-  wait_timeout:
-    description: How many seconds O(wait_for_state) waits at most; V(0) looks once.
-    type: int
-    default: 300
 extends_documentation_fragment:
   - pelion.mbl.attributes
   - pelion.mbl.attributes.info
@@ -58,18 +48,21 @@ EXAMPLES = r"""
     states: [registered]
   run_once: true
 
-- name: Wait until the whole fleet is registered
+- name: Wait until they are all there
   pelion.mbl.pelion_device_info:
     ids: "{{ ansible_play_hosts | map('extract', hostvars, ['board', 'device_id']) | list }}"
-    wait_for_state: registered
-    wait_timeout: 120
+    states: [registered]
+  register: fleet
+  until: fleet.devices | length == ansible_play_hosts | length
+  retries: 12
+  delay: 10
   run_once: true
 """
 
 RETURN = r"""
 devices:
-  description: The devices found, in the directory's order; with O(wait_for_state), in the order of O(ids).
-  returned: success, and when O(wait_for_state) ran out of time
+  description: The devices found, in the directory's order.
+  returned: success
   type: list
   elements: dict
   contains:
@@ -127,9 +120,4 @@ devices:
       description: Whether somebody suspended it, so that it cannot connect.
       type: bool
       sample: false
-not_in_state:
-  description: The devices that were not in the state, with the state that they were in; null for unknown ones.
-  returned: when O(wait_for_state) ran out of time
-  type: dict
-  sample: {0167d7b9a5c700000000000100100456: bootstrapped}
 """

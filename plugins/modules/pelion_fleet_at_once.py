@@ -12,17 +12,19 @@ version_added: 1.0.0
 author:
   - The pelion.mbl contributors (@pelion)
 description:
-  - Ansible makes a process for each board and task, and as many at a time as C(forks) says. Boards are slow and nearly
-    all of that time is waiting, so this task carries out the boards' own task for all boards of the batch, each in a
-    thread, with each board's own variables and connection.
+  - Ansible makes a process for each board and task, and as many at a time as C(forks) says. Boards are slow and
+    nearly all of that time is waiting, so this task carries out the boards' own task for all boards of the batch,
+    each in a thread, with each board's own variables and connection.
   - Ansible has no public interface for it. With an ansible-core that it does not know well enough, or where it cannot
     tell which boards take part (the role is included under a condition, in a loop, or in a block with C(rescue) or
     C(always)), it warns once and leaves all boards to their own tasks. The results are the same.
   - A board that fails, or cannot be reached, does not make this task fail.
+  - Internal to the role P(pelion.mbl.provision_pelion#role), whose tasks show its use. Options and results may change
+    with any release.
 options:
   task:
-    description: A file with one task, looked for as the files of C(include_tasks) are. Only modules of this collection
-      may be carried out in this way.
+    description: A file with one task, looked for as the files of C(include_tasks) are. Only modules of this
+      collection may be carried out in this way.
     type: str
     required: true
   boards:
@@ -35,46 +37,13 @@ options:
     default: 64
 extends_documentation_fragment:
   - pelion.mbl.attributes
-attributes:
-  check_mode:
-    support: full
-    details: The boards' own task runs in check mode.
-  diff_mode:
-    support: full
-    details: The boards' own results have the differences.
-  idempotent:
-    support: full
-    details: As the boards' own task.
-seealso:
-  - module: pelion.mbl.pelion_fleet_tell
+  - pelion.mbl.attributes.step
 """
 
 EXAMPLES = r"""
-# ask.yml has one task, pelion.mbl.pelion_fleet_ask. Where it cannot be done at once, the boards in asked.one_by_one are
-# left to that task, imported after this one.
-- name: Ask all boards what they hold
-  pelion.mbl.pelion_fleet_at_once:
-    task: ask.yml
-  run_once: true
-  register: asked
+# See roles/provision_pelion/tasks/main.yml.
 """
 
 RETURN = r"""
-boards:
-  description: The result of each board's own task, by board.
-  type: dict
-  returned: success
-  sample: {mbed-linux-os-9709: {changed: false}}
-failed_boards:
-  description: Those of them that failed or were not reached.
-  type: list
-  elements: str
-  returned: success
-  sample: []
-one_by_one:
-  description: The boards that are left to tasks of their own.
-  type: list
-  elements: str
-  returned: success
-  sample: []
+# See plugins/plugin_utils/fleet.
 """

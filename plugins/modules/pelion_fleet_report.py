@@ -47,22 +47,13 @@ options:
     description: Whether to ask the cloud. Without, boards are taken at their word.
     type: bool
     default: true
-  warn_days:
-    description: Boards with a certificate that ends within so many days need attention.
-    type: int
-    default: 30
-  longest_absence_days:
-    description:
-      - For how many days at the most a board may be switched off or out of reach. An update certificate that ends
-        within so many days more than O(warn_days) is warned of, since the next one must reach each board before that.
-    type: int
-    default: 90
 extends_documentation_fragment:
   - pelion.mbl.attributes
   - pelion.mbl.attributes.info
   - pelion.mbl.pelion
   - pelion.mbl.report
   - pelion.mbl.store
+  - pelion.mbl.terms
 seealso:
   - module: pelion.mbl.mbl_pelion_status
 """

@@ -12,8 +12,10 @@ version_added: 1.0.0
 author:
   - The pelion.mbl contributors (@pelion)
 description:
-  - Only a board's own task counts for Ansible, in its recap, for C(rescue), for C(max_fail_percentage) and for whatever
-    reads its events. This one ends as the task for all boards says that it ended for the board.
+  - Only a board's own task counts for Ansible, in its recap, for C(rescue), for C(max_fail_percentage) and for
+    whatever reads its events. This one ends as the task for all boards says that it ended for the board.
+  - Internal to the role P(pelion.mbl.provision_pelion#role), whose tasks show its use. Options and results may change
+    with any release.
 options:
   results:
     description: The name of the variable with the results, as a task with C(boards) in its result registered it.
@@ -24,33 +26,13 @@ options:
     type: str
 extends_documentation_fragment:
   - pelion.mbl.attributes
-attributes:
-  check_mode:
-    support: full
-    details: This module changes nothing.
-  diff_mode:
-    support: full
-    details: Shows the difference that the result has.
-  idempotent:
-    support: N/A
-    details: This module changes nothing.
-seealso:
-  - module: pelion.mbl.pelion_fleet_at_once
-  - module: pelion.mbl.pelion_fleet_conclude
+  - pelion.mbl.attributes.step
 """
 
 EXAMPLES = r"""
-- name: Tell what became of each board
-  pelion.mbl.pelion_fleet_tell:
-    results: ended
-  run_once: '{{ not ended.tell }}'
-  when: inventory_hostname in ended.tell
+# See roles/provision_pelion/tasks/main.yml.
 """
 
 RETURN = r"""
-changed:
-  description: Whether the board was changed. The other results are the board's own as well.
-  type: bool
-  returned: always
-  sample: false
+# See plugins/plugin_utils/fleet.
 """

@@ -64,19 +64,12 @@ options:
     type: list
     elements: dict
     default: []
-  warn_days:
-    description: Boards whose update certificate ends within so many days are not asked.
-    type: int
-    default: 30
-  longest_absence_days:
-    description: For how many days a board may be away; as for M(pelion.mbl.pelion_fleet_report).
-    type: int
-    default: 90
 extends_documentation_fragment:
   - pelion.mbl.attributes
   - pelion.mbl.attributes.full
   - pelion.mbl.pelion
   - pelion.mbl.store
+  - pelion.mbl.terms
 notes:
   - Each campaign counts against what the account may start, which is 200 a month for free accounts. Commercial ones may
     need a token for each board; whether a refused update uses it up is not known.

@@ -21,7 +21,7 @@ import requests  # noqa: E402
 from cloud import Cloud  # noqa: E402
 from cloud_access import api_of, calls, store_at  # noqa: E402
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.devices import find_devices, wait_for_state  # noqa: E402
+from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.devices import find_devices  # noqa: E402
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.pelion_api import PelionApi  # noqa: E402
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store  # noqa: E402
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.certificate_overview import CertificateOverview  # noqa: E402
@@ -52,7 +52,6 @@ def operations(device_ids: list[str]) -> dict[str, Callable[[PelionApi, Store], 
         ).present(),
         "certificate: delete": lambda api, store: keeper(api, store).absent(),
         f"find {DEVICES} devices by id": lambda api, store: find_devices(api, ids=device_ids),
-        f"see {DEVICES} devices registered": lambda api, store: wait_for_state(api, device_ids, "registered", 60),
     }
 
 

@@ -43,7 +43,7 @@ def test_it_tells_what_is_documented(fleet: Fleet, provision: Provision) -> None
     assert (fresh["configured"], fresh["registered"], fresh["provisioned_by"]) == (False, False, None)
 
     assert provision("--limit", board).returncode == 0
-    good, whole = ask(fleet, board, "wait_for=registered timeout=60")
+    good, whole = ask(fleet, board)
     assert good
     assert whole.pop("changed") is False
     assert_documented(whole, DOCUMENTED)
@@ -54,20 +54,9 @@ def test_it_tells_what_is_documented(fleet: Fleet, provision: Provision) -> None
 
 def test_a_failure_can_be_the_result(fleet: Fleet) -> None:
     board = fleet.boards[0]
-    good, result = ask(fleet, board, "wait_for=configured timeout=1 on_failure=return")
-    assert good and result.keys() == {"changed", "failure"}
-    assert result["failure"]["reason"] == "not-configured"
     off = fleet.run(
         *("ansible", board, "-m", "pelion.mbl.mbl_pelion_status", "-a", "on_failure=return", "-e", "ansible_port=9"),
         environment={"ANSIBLE_NOCOLOR": "1"},
     )
     assert "UNREACHABLE" not in off.output and '"unreachable": true' in off.stdout, off.output
     assert INSTEAD["sample"].keys() == {"msg", "unreachable"}
-
-
-def test_a_wait_that_is_in_vain_fails_and_tells_the_state(fleet: Fleet) -> None:
-    good, result = ask(fleet, fleet.boards[0], "wait_for=configured timeout=1")
-    assert not good
-    assert "The board is not configured after 1 seconds" in result["msg"]
-    assert result["reason"] == "not-configured"
-    assert result["configured"] is False

@@ -144,9 +144,12 @@ def test_after_a_power_cut_the_board_itself_has_its_old_set(fleet: Fleet, provis
     wait_for(lambda: fleet.on(board, "ls -d /config/user/pal.new", check=False))
     assert fleet.content(board) == before
     fleet.on(board, f"mv /opt/arm/genuine {UTILITY}")
-    status = fleet.run("ansible", board, "-m", "pelion.mbl.mbl_pelion_status", "-a", "wait_for=registered timeout=60")
-    assert '"interrupted": true' in status.stdout, status.output
-    assert device_id in status.stdout
+
+    def status() -> str:
+        return fleet.run("ansible", board, "-m", "pelion.mbl.mbl_pelion_status").stdout
+
+    wait_for(lambda: '"registered": true' in status())
+    assert '"interrupted": true' in status() and device_id in status()
     healed = provision_anew()
     assert healed.returncode == 0, healed.output
     assert left_on(fleet, board) == TIDY

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from ..errors import PelionError
 from ..times import time_text
 from .api_answers import DEVELOPER_MODE, Device
 from .pelion_api import PelionApi, require_id
@@ -21,14 +20,6 @@ LONGEST_LIST = 4000
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 15.0
-
-
-class NotInStateError(PelionError):
-    """The time was over before all devices were in the state that was waited for.
-
-    ``facts``: ``devices``, those that were found; ``not_in_state``, a mapping of each missing device's id
-    to its state, None for one that the directory does not have.
-    """
 
 
 def find_devices(
@@ -97,26 +88,6 @@ def await_devices(
             return seen
         time.sleep(min(pause, left))
         pause = min(pause * 1.5, LONGEST_PAUSE)
-
-
-def wait_for_state(api: PelionApi, ids: Iterable[str], state: str, timeout: float) -> list[Device]:
-    """The devices ``ids`` once all are in ``state``; raises NotInStateError after ``timeout`` seconds."""
-    order = _list(ids) or []
-    seen = await_devices(api, order, lambda device: device.state == state, timeout)
-    missing = {
-        device_id: seen[device_id].state if device_id in seen else None
-        for device_id in order
-        if device_id not in seen or seen[device_id].state != state
-    }
-    if not missing:
-        return [seen[device_id] for device_id in order]
-    raise NotInStateError(
-        f"{len(missing)} of {len(order)} devices are not {state} after {timeout:g} s: "
-        + ", ".join(f"{device_id} ({now or 'unknown to the cloud'})" for device_id, now in missing.items())
-        + ". Check that their boards are on, and that their networks reach the cloud.",
-        devices=[describe_device(device) for device in seen.values()],
-        not_in_state=missing,
-    )
 
 
 def developer_devices(api: PelionApi) -> dict[str, str | None]:

@@ -10,12 +10,12 @@ from cloud import Cloud
 from cloud_access import api_of, calls
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud import devices
+from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.api_answers import Device
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.devices import (
-    NotInStateError,
+    await_devices,
     describe_device,
     developer_devices,
     find_devices,
-    wait_for_state,
 )
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 
@@ -95,6 +95,10 @@ def test_developer_devices_of_all_states(cloud: Cloud) -> None:
 # --- waiting
 
 
+def is_registered(device: Device) -> bool:
+    return device.state == "registered"
+
+
 def test_a_fleet_is_waited_for(cloud: Cloud) -> None:
     ids = cloud.state.seed_devices(5, state="bootstrapped")
 
@@ -105,38 +109,28 @@ def test_a_fleet_is_waited_for(cloud: Cloud) -> None:
 
     thread = threading.Thread(target=register)
     thread.start()
-    arrived = wait_for_state(api_of(cloud), reversed(ids), "registered", 10)
+    arrived = await_devices(api_of(cloud), ids, is_registered, 10)
     thread.join()
-    assert [device.id for device in arrived] == ids[::-1]
-    assert {device.state for device in arrived} == {"registered"}
+    assert list(arrived) == ids
+    assert {device.state for device in arrived.values()} == {"registered"}
 
 
 def test_only_those_that_are_missing_are_asked_for_again(cloud: Cloud) -> None:
     registered, waiting = cloud.state.seed_devices(1)[0], cloud.state.seed_devices(1, state="bootstrapped")[0]
-    with pytest.raises(NotInStateError):
-        wait_for_state(api_of(cloud), [registered, waiting], "registered", 0.03)
-    calls(cloud)
+    seen = await_devices(api_of(cloud), [registered, waiting], is_registered, 0.03)
+    assert {device_id: device.state for device_id, device in seen.items()} == {
+        registered: "registered",
+        waiting: "bootstrapped",
+    }
     queries = [call.query for call in cloud.log.calls]
     assert registered in queries[0]
     assert len(queries) > 1
     assert all(registered not in query and waiting in query for query in queries[1:])
 
 
-def test_time_over_says_who_is_missing(cloud: Cloud) -> None:
-    registered, waiting = cloud.state.seed_devices(1)[0], cloud.state.seed_devices(1, state="bootstrapped")[0]
-    unknown = "0" * 32
-    with pytest.raises(NotInStateError, match="2 of 3 devices are not registered after 0 s") as caught:
-        wait_for_state(api_of(cloud), [registered, waiting, unknown], "registered", 0)
-    assert calls(cloud).total() == 1  # no time to wait is one look
-    assert caught.value.facts["not_in_state"] == {waiting: "bootstrapped", unknown: None}
-    assert [(device["id"], device["state"]) for device in caught.value.facts["devices"]] == [
-        (registered, "registered"),
-        (waiting, "bootstrapped"),
-    ]
-
-
-def test_nobody_to_wait_for(cloud: Cloud) -> None:
-    assert wait_for_state(api_of(cloud), [], "registered", 10) == []
+def test_no_time_to_wait_is_one_look(cloud: Cloud) -> None:
+    assert await_devices(api_of(cloud), ["0" * 32], is_registered, 0) == {}
+    assert calls(cloud).total() == 1
 
 
 def test_a_device_is_described_as_the_directory_has_it(cloud: Cloud) -> None:
