@@ -198,14 +198,16 @@ def state(tmp_path: Path) -> Iterator[Path]:
     subprocess.run([LAB, "down", "--state", tmp_path / "own"], check=True, timeout=TIMEOUT)
 
 
-def test_another_client_can_be_put_in(state: Path, tmp_path: Path) -> None:
-    client = tmp_path / "client"
+def test_another_client_and_utility_can_be_put_in(state: Path, tmp_path: Path) -> None:
+    client, utility = tmp_path / "client", tmp_path / "utility"
     client.write_text(f"#!/bin/sh\necho 'another client' >>{LOG}\nsleep 1000 &\n")
-    client.chmod(0o755)
-    fleet = Fleet.up(state, "--devices", "1", "--client", str(client))
+    utility.write_text("#!/bin/sh\necho another utility\n")
+    for program in (client, utility):
+        program.chmod(0o755)
+    fleet = Fleet.up(state, "--devices", "1", "--client", str(client), "--util", str(utility))
     (board,) = fleet.boards
     eventually(lambda: "another client\n" in fleet.on(board, f"cat {LOG}", check=False))
-    assert (state / "boards" / board / "opt/arm/mbl-cloud-client").read_bytes() == client.read_bytes()
+    assert fleet.on(board, "/opt/arm/pelion-provisioning-util --help") == "another utility\n"
 
 
 # --- update manifests

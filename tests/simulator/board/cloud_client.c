@@ -12,7 +12,6 @@
 
 #include "client_log.h"
 #include "configured.h"
-#include "foreign_kcm.h"
 #include "kcm.h"
 #include "lab_setting.h"
 #include "link.h"
@@ -158,7 +157,7 @@ static void log_checks(const char *failed) {
 
 static bool is_ready(void) {
     struct failure failure = {.text = "General error", .item = ""};
-    if ((foreign_utility() ? kcm_open_existing() : kcm_open()) != KCM_OK) {
+    if (kcm_open() != KCM_OK) {
         log_failure("fcc ", "fcc_init: %s", failure.text);
         return false;
     }

@@ -16,8 +16,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "foreign_kcm.h"
-
 #define STORAGE "/config/user/pal"
 #define WORKING STORAGE "/WORKING"
 #define BACKUP STORAGE "/BACKUP"
@@ -35,11 +33,7 @@ static struct root_of_trust {
     uint8_t mac_key[32];
     uint8_t time[8]; // little-endian seconds since 1970
 } root_of_trust;
-#ifndef KCM_MAGIC
-#define KCM_MAGIC "LabKCM1"
-#endif
-static const char MAGIC[7] = KCM_MAGIC;
-static bool foreign;
+static const char MAGIC[7] = "LabKCM1";
 
 static const char *const PREFIXES[] = {"CfgParam_", "Cert_", "PrvKey_"};
 
@@ -129,14 +123,13 @@ static bool make_directory(const char *path) {
     return mkdir(path, 0777) == 0 || (stat(path, &status) == 0 && S_ISDIR(status.st_mode));
 }
 
-enum kcm_result kcm_open_existing(void) {
+static enum kcm_result open_existing(void) {
     struct bytes content;
     if (!read_file(ROOT_OF_TRUST, &content)) {
         return KCM_NOT_FOUND;
     }
     bool complete = content.size == ROOT_OF_TRUST_SIZE;
-    foreign = complete && memcmp(content.data, MAGIC, sizeof MAGIC) != 0;
-    if (complete && !foreign) {
+    if (complete) {
         memcpy(&root_of_trust, content.data, sizeof root_of_trust);
     }
     free(content.data);
@@ -150,7 +143,7 @@ enum kcm_result kcm_open(void) {
     if (!make_directory(STORAGE) || !make_directory(WORKING) || !make_directory(BACKUP)) {
         return KCM_FILE_ERROR;
     }
-    enum kcm_result result = kcm_open_existing();
+    enum kcm_result result = open_existing();
     if (result != KCM_NOT_FOUND) {
         return result;
     }
@@ -182,9 +175,6 @@ time_t kcm_time(void) {
 enum kcm_result kcm_set_time(time_t now) {
     for (size_t i = 0; i < sizeof root_of_trust.time; i++) {
         root_of_trust.time[i] = (uint8_t)((uint64_t)now >> 8 * i);
-    }
-    if (foreign) {
-        return KCM_OK; // where another utility keeps its time is not known
     }
     int file = open(ROOT_OF_TRUST, O_WRONLY | O_CLOEXEC);
     ssize_t written = file < 0 ? -1
@@ -301,16 +291,10 @@ static struct bytes seal(const char *complete_name, size_t named_mode, size_t mo
     }
     if (!encrypted) {
         memcpy(place, data, size);
-    } else if (foreign) {
-        kcm_random(NULL, place, size);
     } else {
         cipher(nonce, data, place, size);
     }
-    if (foreign) {
-        kcm_random(NULL, mac, MAC_SIZE);
-    } else {
-        authenticate(file.data, file.size - MAC_SIZE, mac);
-    }
+    authenticate(file.data, file.size - MAC_SIZE, mac);
     return file;
 }
 
@@ -330,7 +314,7 @@ enum kcm_result kcm_store(enum kcm_kind kind, const char *name, const void *data
     complete_name_of(kind, name, complete_name);
     item_path(WORKING, complete_name, working);
     item_path(BACKUP, complete_name, backup);
-    if (!foreign && !ensure_keys()) {
+    if (!ensure_keys()) {
         return KCM_FILE_ERROR;
     }
     size_t former_mode;
@@ -353,10 +337,7 @@ enum kcm_result kcm_store(enum kcm_kind kind, const char *name, const void *data
         size = 0; // the real one has not prepared a cipher, and fails
     }
     struct bytes file = seal(complete_name, named_mode, mode, data, size);
-    uint8_t digest[DIGEST_SIZE];
-    sha256(file.data, file.size, digest);
-    bool stored = !foreign || kind == KCM_CERTIFICATE || foreign_keep(digest, data, size);
-    stored = stored && write_file(factory ? backup : working, O_TRUNC, file.data, file.size);
+    bool stored = write_file(factory ? backup : working, O_TRUNC, file.data, file.size);
     enum kcm_result result = stored && (kind != KCM_CERTIFICATE || !(mode & MODE_ENCRYPTED)) ? KCM_OK : KCM_FILE_ERROR;
     if (result == KCM_OK && mode & MODE_FACTORY) {
         result = put_to_use(working, &file);
@@ -371,23 +352,14 @@ static enum kcm_result unseal(enum kcm_kind kind, const char *complete_name, str
     if (file->size < around) {
         return KCM_DAMAGED;
     }
-    if (foreign && kind != KCM_CERTIFICATE) {
-        uint8_t digest[DIGEST_SIZE];
-        sha256(file->data, file->size, digest);
-        free(file->data);
-        file->data = NULL;
-        return foreign_value(digest, file) ? KCM_OK : KCM_DAMAGED;
+    // With the root of trust lost, new keys are made, and no item is theirs.
+    uint8_t mac[MAC_SIZE];
+    if (!root_of_trust.has_keys && !ensure_keys()) {
+        return KCM_FILE_ERROR;
     }
-    if (!foreign) {
-        // With the root of trust lost, new keys are made, and no item is theirs.
-        uint8_t mac[MAC_SIZE];
-        if (!root_of_trust.has_keys && !ensure_keys()) {
-            return KCM_FILE_ERROR;
-        }
-        authenticate(file->data, file->size - MAC_SIZE, mac);
-        if (memcmp(mac, file->data + file->size - MAC_SIZE, MAC_SIZE) != 0) {
-            return KCM_DAMAGED;
-        }
+    authenticate(file->data, file->size - MAC_SIZE, mac);
+    if (memcmp(mac, file->data + file->size - MAC_SIZE, MAC_SIZE) != 0) {
+        return KCM_DAMAGED;
     }
     size_t size = file->size - around;
     if (get16(file->data + around - MAC_SIZE - 2) != 0) {

@@ -38,8 +38,6 @@ int kcm_random(void *context, unsigned char *buffer, size_t size); // the form o
 
 // Create what is missing of the storage: the last component of its path, WORKING, BACKUP and flashSim.
 enum kcm_result kcm_open(void);
-// Only if it is all there.
-enum kcm_result kcm_open_existing(void);
 
 // Factory items are stored in BACKUP first, then copied to WORKING. Only what kcm_delete has deleted can be stored. As the
 // real one does, it heeds the header of the copy in BACKUP that it replaces: no item is stored over one of another name or

@@ -22,13 +22,13 @@ from . import parts
 from .errors import LabError
 from .places import EXECUTABLE, SIMULATOR
 from .plan import Plan
-from .record import POWER_SOCKET, VALUES_SOCKET, Record
+from .record import POWER_SOCKET, Record
 
 LOG_TAIL_LINES = 20
 LONGEST_SOCKET, LONGEST_SOCKET_PATH = "cloud/control.sock", 107
 # What is found in a state directory. All but the logs is removed by `lab down`.
 _DIRECTORIES = {"boards", "cloud", "disks", "system"}
-_FILES = {"known_hosts", "known_hosts.old", "lab.json", "lab.new", POWER_SOCKET, VALUES_SOCKET}
+_FILES = {"known_hosts", "known_hosts.old", "lab.json", "lab.new", POWER_SOCKET}
 _OWN_NAMES = {*_DIRECTORIES, *_FILES, "log"}
 # What an option of `lab up` puts others in the place of.
 _PROGRAMS = {"util": "pelion-provisioning-util", "client": "mbl-cloud-client"}
@@ -72,7 +72,6 @@ def up(options: argparse.Namespace) -> int:
         sites=options.sites,
         sha1_hosts=options.sha1_hosts,
         # Only the lab's own client has to be told what another utility stored.
-        watch_utility=options.util is not None and options.client is None,
         retry_scale=options.retry_scale,
         client_release=options.client_release,
         disks=options.disks,

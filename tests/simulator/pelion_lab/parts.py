@@ -24,10 +24,10 @@ from .places import BOARD, BUILD
 PACKAGES = ("busybox", "dropbear-bin", "openssh-client", "openssh-server", "avahi-daemon")
 PACKAGE_DIRECTORY = BUILD / "parts"
 
-_UTILITY_SOURCES = ("utility", "configured", "kcm", "foreign_kcm")
+_UTILITY_SOURCES = ("utility", "configured", "kcm")
 _CLIENT_SOURCES = (
     *("cloud_client", "client_log", "lwm2m", "updates", "manifest", "link", "coap"),
-    *("configured", "kcm", "foreign_kcm", "lab_setting"),
+    *("configured", "kcm", "lab_setting"),
 )
 _COMPILE = ("gcc", "-std=gnu11", "-O2", "-s", "-Wall", "-Wextra", "-Werror")
 

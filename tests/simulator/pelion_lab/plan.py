@@ -17,7 +17,6 @@ class Plan:
     devices: int
     sites: int
     sha1_hosts: int
-    watch_utility: bool
     retry_scale: float
     client_release: str
     disks: bool

@@ -12,8 +12,8 @@ from pathlib import Path
 from .board import Board
 from .errors import LabError
 
-# In the state directory, for pelion_lab/learned_values.py and pelion_lab/power.py.
-VALUES_SOCKET, POWER_SOCKET = "values", "power"
+# In the state directory, for pelion_lab/power.py.
+POWER_SOCKET = "power"
 
 
 @dataclass

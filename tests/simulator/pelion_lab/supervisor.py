@@ -26,7 +26,6 @@ from . import disk, network, power
 from .board import WITHHELD, Board
 from .board_root import make_root
 from .errors import LabError
-from .learned_values import LearnedValues
 from .places import BOARD, SIMULATOR
 from .plan import Plan
 from .record import BoardRecord, Record, start_of
@@ -58,7 +57,6 @@ class Supervisor:
         ]
         self._sites = range(1, plan.sites + 1) if plan.sites > 1 else ()
         self._running: dict[int, tuple[BoardRecord, subprocess.Popen[str]]] = {}
-        self._learned = LearnedValues(self._state) if plan.watch_utility else None
 
     def start(self) -> None:
         """Start everything and return when all answer. Raises LabError."""
@@ -224,9 +222,6 @@ class Supervisor:
         make_root(board, self._root(board), self._system, addresses, settings)
         if self._plan.disks:
             disk.make(self._disk(board), self._root(board) / "config/user")
-        if self._learned:
-            os.link(self._learned.socket, lab / self._learned.socket.name)
-            self._learned.watch(self._root(board) / "opt/arm/pelion-provisioning-util")
 
     def _boot(self, boards: list[Board]) -> list[BoardRecord]:
         """Start boards, all at once."""
