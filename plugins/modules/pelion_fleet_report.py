@@ -84,7 +84,7 @@ report:
     format:
       description: The version of the form.
       type: int
-      sample: 2
+      sample: 1
     playbook:
       description: What the report is of.
       type: str

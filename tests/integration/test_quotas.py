@@ -42,16 +42,6 @@ def test_boards_without_a_place_are_refused_and_the_others_get_theirs(
     assert sum(1 for board in fleet.boards if fleet.content(board)) == 1
 
 
-def test_boards_that_are_its_own_take_no_room(
-    fleet: Fleet, provision: Provision, home: Path, request: pytest.FixtureRequest
-) -> None:
-    make_certificate(fleet, home, request.node.name, devices=97)
-    assert provision().returncode == 0
-    again = provision()
-    assert again.returncode == 0, again.output
-    assert not any(recap.changed for recap in again.recap.values())
-
-
 def test_a_fleet_is_spread_and_each_board_keeps_its_own(
     fleet: Fleet, provision: Provision, home: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -66,30 +56,3 @@ def test_a_fleet_is_spread_and_each_board_keeps_its_own(
     second = provision(*spread)
     assert second.returncode == 0, second.output
     assert not any(recap.changed for recap in second.recap.values())
-
-
-def test_a_full_account_is_told(fleet: Fleet, provision: Provision, home: Path, request: pytest.FixtureRequest) -> None:
-    make_certificate(fleet, home, "any", devices=0)
-    certificates = fleet.cloud.call("GET", "/state")["certificates"]
-    account = certificates[0]["account_id"]
-    fleet.cloud.call("PATCH", f"/accounts/{account}", certificate_limit=len(certificates))
-    try:
-        play = provision()
-    finally:
-        fleet.cloud.call("PATCH", f"/accounts/{account}", certificate_limit=50)
-    assert play.returncode != 0
-    assert "account has as many trusted certificates as it may have" in play.output
-    assert untouched(fleet)
-
-
-def test_an_inactive_certificate_is_told(
-    fleet: Fleet, provision: Provision, home: Path, request: pytest.FixtureRequest
-) -> None:
-    make_certificate(fleet, home, request.node.name, devices=0)
-    inactive = ["-m", "pelion.mbl.pelion_dev_cert", "-a", f"name={request.node.name} state=inactive"]
-    secret = ["--vault-password-file", home / "vault-password"]
-    assert fleet.run("ansible", "localhost", *secret, *inactive, environment={"HOME": str(home)}).returncode == 0
-    play = provision()
-    assert play.returncode != 0
-    assert "0 of 100 devices and is inactive or expired" in play.output
-    assert untouched(fleet)

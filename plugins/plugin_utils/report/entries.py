@@ -16,10 +16,8 @@ from ..times import parse_time, time_text
 from .reasons import KINDS
 from .since import Since
 
-FORMAT = 2
+FORMAT = 1
 """Of the JSON: raised when a reader of the former one would misunderstand it. New fields do not raise it."""
-FORMATS = (1, FORMAT)
-"""Those that are read. In the first one, entries had no codes."""
 
 FAILED, UNREACHABLE, MISSING = "failed", "unreachable", "missing"
 NOT_REACHED, ATTENTION, CHANGED, OK = "not_reached", "attention", "changed", "ok"
@@ -172,8 +170,8 @@ class BoardReport:
         return cls(name, outcome, said or why.text(KINDS), why.next_step(KINDS), why.code, why.facts)
 
     @classmethod
-    def from_json(cls, entry: Any, *, coded: bool = True) -> BoardReport:
-        """``coded`` tells whether the report's format has codes. Raises ValueError."""
+    def from_json(cls, entry: Any) -> BoardReport:
+        """Raises ValueError."""
         given = JsonObject(entry)
         outcome = given.text("outcome")
         if outcome not in OUTCOMES:
@@ -185,8 +183,8 @@ class BoardReport:
             outcome,
             given.text("reason", ""),
             given.text("next_step", ""),
-            given.text("code", "") if coded else "" if outcome in GOOD else "no-code",
-            given.mapping("facts") if coded else {},
+            given.text("code", ""),
+            given.mapping("facts"),
             given.text_or_none("address"),
             given.text_or_none("device_id"),
             given.text_or_none("state"),
@@ -291,21 +289,21 @@ class Report:
 
     @classmethod
     def from_json(cls, document: Any) -> Report:
-        """What ``to_json`` made, in this format or a former one. Fields that are not known are passed over.
+        """What ``to_json`` made, in this format. Fields that are not known are passed over.
 
         Raises ValueError for anything else.
         """
         given = JsonObject(document)
         number = given.number("format")
-        if number not in FORMATS:
-            raise ValueError(f"has the format {number}, and this version reads {' and '.join(map(str, FORMATS))}")
+        if number != FORMAT:
+            raise ValueError(f"has the format {number}, and this version reads {FORMAT}")
         made_at = given.text("made_at")
         parse_time(made_at)
         since = given.mapping_or_none("since")
         return cls(
             given.text("playbook"),
             made_at,
-            given.each("boards", lambda board: BoardReport.from_json(board, coded=number > 1)),
+            given.each("boards", BoardReport.from_json),
             given.each("places", Place.from_json),
             given.texts("problems"),
             given.each("sites", SiteRun.from_json),

@@ -117,11 +117,6 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
             "Somebody suspended its device in the Device Directory.",
             "Let it connect again: run `ansible localhost -m pelion.mbl.pelion_device -a 'ids=ID suspended=false'`.",
         ),
-        # Reports of format 1, which are read for the sites that still write them.
-        "no-code": Kind(
-            "An older version of this collection wrote the report, which gave no codes. The text is what it said.",
-            "Update the collection at its site.",
-        ),
     }
 )
 """Beside the facts that texts name: ``client_error``, what the board's client says of why it is not registered.

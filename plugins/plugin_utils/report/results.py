@@ -12,7 +12,7 @@ from ..board.inspection import Inspection
 from ..fleet.readiness import Readiness
 from ..json_object import JsonObject
 from ..reasons import Reason
-from .entries import FORMATS, HeldCertificate, Report
+from .entries import FORMAT, HeldCertificate, Report
 from .reasons import KINDS
 from .summary import table
 
@@ -130,7 +130,7 @@ class Reported:
         """Whether the result is that of a task that made a report. Does not read it, since it may be long."""
         report = result.get("report")
         return {"table", "summary", "files"} <= result.keys() and (
-            isinstance(report, Mapping) and report.get("format") in FORMATS
+            isinstance(report, Mapping) and report.get("format") == FORMAT
         )
 
 

@@ -10,7 +10,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -191,59 +190,6 @@ def test_what_is_written_is_read_again(written: Report) -> None:
     assert Report.from_json(document) == written
 
 
-FORMER = """{
-  "format": 1,
-  "playbook": "provision",
-  "made_at": "2026-11-24T12:00:00Z",
-  "success": false,
-  "counts": {"failed": 1, "ok": 1},
-  "boards": [
-    {
-      "name": "b-1", "outcome": "failed", "reason": "No room for it.", "next_step": "Do what it says.",
-      "address": "192.0.2.1", "device_id": "11111111111111111111111111111111", "state": "registered",
-      "developer_certificate": {"fingerprint": "ff", "name": "bench", "not_after": "2036-11-20T00:00:00Z"},
-      "update_certificate": null, "last_registration": null, "last_seen": null, "site": null
-    },
-    {
-      "name": "b-2", "outcome": "ok", "reason": "", "next_step": "", "address": null, "device_id": null, "state": null,
-      "developer_certificate": null, "update_certificate": null, "last_registration": null,
-      "last_seen": "2026-11-24T12:00:00Z", "site": null
-    }
-  ],
-  "places": [{"name": "bench", "devices": 2, "limit": 100, "status": "ACTIVE", "not_after": "2036-11-20T00:00:00Z"}],
-  "problems": ["Too few boards."],
-  "sites": [],
-  "absent": ["b-3"],
-  "check_mode": false
-}
-"""
-
-
-def test_a_report_of_format_1_is_merged_with_others(tmp_path: Path) -> None:
-    (tmp_path / "fleet.json").write_text(FORMER)
-    former = read_report(tmp_path)
-    merged = merge({"north": former, "south": report(ok("b-4"))}, NOW, {})
-    failed = merged.boards[0]
-    assert (failed.name, failed.outcome, failed.code, dict(failed.facts)) == ("b-1", "failed", "no-code", {})
-    assert (failed.reason, failed.next_step, failed.site) == ("No room for it.", "Do what it says.", "north")
-    assert failed.developer_certificate == HeldCertificate("ff", "bench", "2036-11-20T00:00:00Z")
-    assert [(board.name, board.outcome, board.code) for board in merged.boards[1:]] == [
-        ("b-2", "ok", ""),
-        ("b-4", "ok", ""),
-    ]
-    assert (merged.problems, merged.absent) == (("north: Too few boards.",), ["b-3"])
-    assert merged.places[0].devices == 2
-    document = merged.to_json()
-    assert document["format"] == 2
-    jsonschema.validate(document, SCHEMA)
-
-
-def test_what_format_1_calls_a_code_is_not_one(tmp_path: Path) -> None:
-    document = json.loads(FORMER)
-    document["boards"][0]["code"] = 7
-    assert Report.from_json(document).boards[0].code == "no-code"
-
-
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
@@ -261,7 +207,7 @@ def test_whatever_a_file_holds_it_is_read_or_refused(field: str, value: Any) -> 
         assert value != report(ok("a")).to_json()[field]
 
 
-HEAD = '"format": 2, "playbook": "p", "made_at": "2026-11-24T12:00:00Z"'
+HEAD = '"format": 1, "playbook": "p", "made_at": "2026-11-24T12:00:00Z"'
 
 
 @pytest.mark.parametrize(
@@ -269,14 +215,14 @@ HEAD = '"format": 2, "playbook": "p", "made_at": "2026-11-24T12:00:00Z"'
     [
         ("{", "is not JSON"),
         ("[]", "where an object should be"),
-        ('{"format": 3}', "format 3, and this version reads 1 and 2"),
+        ('{"format": 3}', "format 3, and this version reads 1"),
         ('{"format": true}', "True as format"),
         (f'{{{HEAD}, "boards": 1}}', "no list of boards"),
         (f'{{{HEAD}, "boards": [{{"name": "a", "outcome": "fine"}}]}}', "outcome 'fine'"),
         (f'{{{HEAD}, "boards": [{{"outcome": "ok"}}]}}', "without name"),
         (f'{{{HEAD}, "boards": [{{"name": "a", "outcome": "ok", "site": 3}}]}}', "3 as site"),
         (f'{{{HEAD}, "problems": [null]}}', "None where text should be"),
-        ('{"format": 2, "playbook": "p", "made_at": "soon"}', "not a time"),
+        ('{"format": 1, "playbook": "p", "made_at": "soon"}', "not a time"),
     ],
 )
 def test_a_damaged_report_is_told(tmp_path: Path, content: str, words: str) -> None:
@@ -303,21 +249,21 @@ def test_a_report_is_read_where_it_was_written(tmp_path: Path) -> None:
     ],
 )
 def test_an_odd_report_is_a_problem_that_names_the_file(odd: dict[str, Any], tmp_path: Path) -> None:
-    (tmp_path / "fleet.json").write_text(json.dumps({"format": 2, "playbook": "status", "made_at": AT, **odd}))
+    (tmp_path / "fleet.json").write_text(json.dumps({"format": 1, "playbook": "status", "made_at": AT, **odd}))
     with pytest.raises(PelionError, match="is not a report of this collection"):
         read_report(tmp_path)
 
 
 def test_a_certificate_with_no_places_is_no_division_by_zero(tmp_path: Path) -> None:
     place = {"name": "p", "devices": 0, "limit": 0, "status": "ACTIVE", "not_after": ""}
-    document = {"format": 2, "playbook": "status", "made_at": AT, "places": [place]}
+    document = {"format": 1, "playbook": "status", "made_at": AT, "places": [place]}
     (tmp_path / "fleet.json").write_text(json.dumps(document))
     write_report(merge({"north": read_report(tmp_path)}, NOW, {}), tmp_path / "all")
 
 
 def test_facts_that_are_nested_too_deeply_are_no_traceback(tmp_path: Path) -> None:
     board = {"name": "a", "outcome": "failed", "code": "x", "facts": {}}
-    text = json.dumps({"format": 2, "playbook": "status", "made_at": AT, "boards": [board]})
+    text = json.dumps({"format": 1, "playbook": "status", "made_at": AT, "boards": [board]})
     (tmp_path / "fleet.json").write_text(text.replace('"facts": {}', '"facts": {"a": ' + "[" * 900 + "]" * 900 + "}"))
     try:
         read = read_report(tmp_path)

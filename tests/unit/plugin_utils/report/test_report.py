@@ -49,7 +49,7 @@ def test_the_json_has_its_documented_form(text: str) -> None:
 
 def test_the_schema_refuses_what_is_no_report() -> None:
     document = report().to_json()
-    for broken in ({**document, "format": 1}, {**document, "boards": [{"name": "a", "outcome": "fine"}]}):
+    for broken in ({**document, "format": 2}, {**document, "boards": [{"name": "a", "outcome": "fine"}]}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(broken, SCHEMA)
 

@@ -156,7 +156,7 @@ def test_a_task_that_reports_is_known_by_its_result(result: dict[str, Any]) -> N
     "result",
     [
         {"report": "yes", "table": [], "summary": [], "files": []},
-        {"report": {"format": 2}},
+        {"report": {"format": 1}},
         {"parts": {"a": "no part"}, "absent": []},
         {"parts": {"a": {"dev_cert": 3}}, "absent": []},
         {"parts": {}, "absent": "a"},
