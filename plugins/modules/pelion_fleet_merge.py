@@ -56,34 +56,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 report:
-  description:
-    - What C(fleet.json) holds. Its form is
-      described as a JSON schema, C(docs/fleet-report.schema.json) of the collection.
+  description: The report, in the form of RV(pelion.mbl.pelion_fleet_report#module:report). C(sites) says when each
+    site's own was made, null where there is none.
   type: dict
   returned: success
-  contains:
-    success:
-      description: Whether every site sent a report, every board answered, and none that is expected is missing.
-      type: bool
-    counts:
-      description: How many boards there are of each outcome.
-      type: dict
-      sample: {ok: 20}
-    sites:
-      description: The sites, and when each one's report was made; null where there is no report.
-      type: list
-      elements: dict
-      sample: [{name: north, made_at: "2026-11-25T00:00:00Z"}]
-    boards:
-      description: The boards; each has its C(site).
-      type: list
-      elements: dict
-      sample: [{name: mbed-linux-os-9709, outcome: ok, site: north}]
-    problems:
-      description: What is wrong with the fleet as a whole.
-      type: list
-      elements: str
-      sample: ["south: There is no report in reports/south."]
+  sample: {success: true, counts: {ok: 20}, sites: [{name: north, made_at: "2026-11-25T00:00:00Z"}]}
 table:
   description: The boards as lines of a table.
   type: list

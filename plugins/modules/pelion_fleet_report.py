@@ -75,61 +75,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 report:
-  description:
-    - What C(fleet.json) holds. Its form is
-      described as a JSON schema, C(docs/fleet-report.schema.json) of the collection.
+  description: What C(fleet.json) holds, in the form of C(docs/fleet-report.schema.json) of the collection. For each
+    board that is not in order, C(code) says why; C(docs/reasons.md) has them all.
   type: dict
   returned: success
-  contains:
-    format:
-      description: The version of the form.
-      type: int
-      sample: 1
-    playbook:
-      description: What the report is of.
-      type: str
-      sample: status
-    made_at:
-      description: When it was made, in UTC.
-      type: str
-      sample: "2026-11-25T00:00:00Z"
-    success:
-      description: Whether every board answered, and none that is expected is missing.
-      type: bool
-    counts:
-      description: How many boards there are of each outcome.
-      type: dict
-      sample: {ok: 20}
-    boards:
-      description:
-        - The boards. For each that is not in order, C(code) says why; C(docs/reasons.md) of the
-          collection has them all.
-        - C(takes_updates) says whether the board takes updates, and if not, why.
-      type: list
-      elements: dict
-      sample: [{name: mbed-linux-os-9709, outcome: attention, code: device-suspended}]
-    places:
-      description: The developer certificates of the account, and how many devices each has.
-      type: list
-      elements: dict
-      sample: [{name: bench-2026, devices: 20, limit: 100}]
-    problems:
-      description: What is wrong with the fleet as a whole.
-      type: list
-      elements: str
-      sample: []
-    since:
-      description: What has changed since the last report of the fleet, none without one.
-      type: dict
-      sample:
-        made_at: "2026-11-24T00:00:00Z"
-        changes: [{board: mbed-linux-os-9709, what: not-in-order, before: "", after: device-gone}]
-        left_out: []
-    sites:
-      description: The sites whose reports are put together; none in a report of this module.
-      type: list
-      elements: dict
-      sample: []
+  sample: {playbook: status, success: true, counts: {ok: 20}, boards: [{name: mbed-linux-os-9709, outcome: ok}]}
 table:
   description: The boards as lines of a table.
   type: list

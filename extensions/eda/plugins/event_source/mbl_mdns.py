@@ -27,42 +27,16 @@ description:
 requirements:
   - zeroconf >= 0.131 (Python library)
 options:
-  interfaces:
-    description: Names of the network interfaces to listen on; all when empty, those that come later included.
-    type: list
-    elements: str
-    default: []
-  address_families:
-    description: The address families to use, the preferred one first.
-    type: list
-    elements: str
-    choices: [ipv4, ipv6]
-    default: [ipv6, ipv4]
-  service_types:
-    description: The types of service to look for.
-    type: list
-    elements: str
-    default: [_ssh._tcp]
-  txt:
-    description: What the TXT record of a board has in it, a key (V(mblos)) or a key with its value (V(kind=bench)).
-    type: str
-    default: mblos
-  hostnames:
-    description:
-      - What to call a board by, its V(instance) name or the V(hostname) of its service without the domain. The first
-        that can be the name of a host is used.
-    type: list
-    elements: str
-    choices: [instance, hostname]
-    default: [instance]
-  name_pattern:
-    description: A regular expression of the names that boards have. Those of the O(roster) are boards as well.
-    type: str
-    default: mbed-linux-os-[0-9]+
-  name_template:
-    description: What to make of a board's name in the inventory, with V({name}) and V({interface}) in it.
-    type: str
-    default: "{name}"
+  # These are as those of the inventory plugin, which documents them: ansible-doc -t inventory pelion.mbl.mbl_mdns
+  interfaces: {type: list, elements: str, default: []}
+  address_families: {type: list, elements: str, choices: [ipv4, ipv6], default: [ipv6, ipv4]}
+  service_types: {type: list, elements: str, default: [_ssh._tcp]}
+  txt: {type: str, default: mblos}
+  hostnames: {type: list, elements: str, choices: [instance, hostname], default: [instance]}
+  name_pattern: {type: str, default: 'mbed-linux-os-[0-9]+'}
+  name_template: {type: str, default: '{name}'}
+  max_hosts: {type: int, default: 2000}
+  allow_routed: {type: bool, default: false}
   roster:
     description:
       - The boards that you know, in the form of the role's C(provision_pelion_roster). Each entry is the name of a
@@ -74,16 +48,6 @@ options:
     type: list
     elements: str
     default: []
-  max_hosts:
-    description:
-      - The largest number of boards. If more are announced, those of the roster come first, then the first
-        of each sender.
-    type: int
-    default: 2000
-  allow_routed:
-    description: Whether a board may have an address that is not on a network of the interface on which it was heard.
-    type: bool
-    default: false
   gather:
     description:
       - How long nothing must change before changes are reported, in seconds. If it never becomes quiet, they are
