@@ -25,7 +25,7 @@ BUILD_MACROS = {
 }
 
 _WORD = re.compile(r"\w*", re.ASCII)
-_IGNORED = {"include", "pragma", "line", "warning", "ident", ""}
+_IGNORED = {"include", "pragma", "line", "warning", "ident"}
 _TERM = re.compile(
     r"(!?)\s*(?:defined\s*(?:\(\s*([A-Za-z_]\w*)\s*\)|\b([A-Za-z_]\w*))|(\w+)(?:\s*([=!<>]=|<|>)\s*(\w+))?)"
 )
@@ -110,8 +110,9 @@ class Preprocessor:
             self._macros[macro] = body
         elif name == "undef":
             self._macros.pop(text, None)
-        elif name not in _IGNORED:
-            raise CSourceError(self.source, line, f"unknown preprocessor line #{printable(name, LONGEST_QUOTE)}")
+        elif directive.strip() and name not in _IGNORED:
+            said = printable(name or text, LONGEST_QUOTE)
+            raise CSourceError(self.source, line, f"unknown preprocessor line #{said}")
 
     def _branch(self, line: int, name: str, text: str) -> None:
         if not self._stack:

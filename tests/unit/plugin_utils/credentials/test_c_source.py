@@ -110,6 +110,7 @@ def test_preprocessor_lines(text: str, expected: bytes) -> None:
         (b"#if 1\n#else\n#else\n#endif", 3, "after #else"),
         (b"#if __has_include(<x>)\n#endif", 1, "cannot tell"),
         (b"#foo\n", 1, "unknown preprocessor line"),
+        ("#îf 0\n".encode(), 1, "unknown preprocessor line"),
         (b"int a = 1;\nint main(void) { return 0; }", 2, "only declarations"),
         (b"const uint8_t a[] = { 1 };\nconst uint8_t a[] = { 2 };", 2, "defined here and in line 1"),
         (b"const uint8_t a[] = { 1,\n 256 };", 1, "not a byte"),
