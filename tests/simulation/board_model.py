@@ -42,12 +42,14 @@ ANOTHER_TRY = 60.0
 @dataclass(frozen=True)
 class Set:
     """A set of items as the utility stored it (``stored`` differs each time), and what the client added: the LwM2M
-    certificate that it got, and its ``identity``, its device's id. Without ``items``, two empty directories."""
+    certificate that it got ``by`` a developer certificate, and its ``identity``, its device's id. Without ``items``,
+    two empty directories."""
 
     items: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     stored: int = 0
     lwm2m: bytes | None = None
     identity: str = ""
+    by: bytes = b""
 
     @property
     def digest(self) -> str:
@@ -90,7 +92,8 @@ class ProgramError(Exception):
 
 class Board:
     """``number`` tells it from all others, ``host_key`` is its fingerprint. Who watches it gets what its runs are sent
-    (``delivered``), each set that gives way to another one (``replaced``) and what the cloud turns it away with. One
+    (``delivered``), each set that gives way to another one (``replaced``) or to none (``emptied``), and what the cloud
+    turns it away with. One
     that ``lies`` says that it is the device of that id."""
 
     def __init__(self, number: int, hub: Hub, cloud: State, *, odd: bool = False, stranger: bool = False) -> None:
@@ -105,6 +108,7 @@ class Board:
         self.programs: list[Actor] = []
         self.delivered: Callable[[Any], None] = lambda delivery: None
         self.replaced: Callable[[Any, Set], None] = lambda delivery, old: None
+        self.emptied: Callable[[Set], None] = lambda old: None
         self.turned_away: Callable[[str], None] = lambda why: None
         self.registered_with: dict[tuple[bytes, bytes], float] = {}
         self.lies = ""
@@ -139,7 +143,7 @@ class Board:
             self.disk.beside = replace(self.disk.beside, items=items, stored=self._stored)
         else:
             before = self.disk.kcm or Set()
-            self.disk.kcm = Set(items, self._stored, before.lwm2m, before.identity)
+            self.disk.kcm = replace(before, items=items, stored=self._stored)
 
     @property
     def client_runs(self) -> bool:
@@ -190,7 +194,12 @@ class Board:
                 account,
                 self.disk.kcm.identity,
             )
-            self.disk.kcm = replace(self.disk.kcm, lwm2m=credentials.certificate, identity=device.id)
+            self.disk.kcm = replace(
+                self.disk.kcm,
+                lwm2m=credentials.certificate,
+                identity=device.id,
+                by=items[rules.DEVICE_CERTIFICATE],
+            )
             self.identities.add(device.id)
             self.hub.exchange("has bootstrapped, registers")
         assert self.disk.kcm and self.disk.kcm.lwm2m
@@ -241,7 +250,7 @@ class Board:
 
     def store_items(self, items: Mapping[str, bytes], former: Set) -> Set:
         self._stored += 1
-        return Set(items, self._stored, former.lwm2m, former.identity)
+        return replace(former, items=items, stored=self._stored)
 
     def log_lines(self, *, since_start: bool) -> list[str]:
         lines = self._log[self._log_begin :] if since_start else self._log
@@ -413,8 +422,7 @@ class _Program:
             raise ProgramError("cloud-connect")
         board.stop_client()
         try:
-            if bootstrap == "not-yet" and disk.kcm and disk.kcm.lwm2m:
-                raise ProgramError("bootstrapped-since")
+            self.require_not_bootstrapped()
             self.step("copies its KCM")
             disk.beside = Set() if bootstrap == "new-identity" else replace(disk.kcm or Set(), items={})
             disk.inputs = True
@@ -427,6 +435,9 @@ class _Program:
             record = dict(line.split("=", 1) for line in self.call.values["record_text"].split("\n"))
             disk.record_new = {**record, "kcm": checked}
             self.step("mounts the old set again")
+            if disk.digest != found:
+                raise ProgramError("changed-since")
+            self.require_not_bootstrapped()
             if self.is_foreign():
                 raise ProgramError("foreign-utility")
             if not disk.is_checked(disk.beside):
@@ -447,6 +458,10 @@ class _Program:
         disk.old = None
         board.start_client(ours=True)
         return checked
+
+    def require_not_bootstrapped(self) -> None:
+        if self.call.values["bootstrap"] == "not-yet" and self.disk.kcm and self.disk.kcm.lwm2m:
+            raise ProgramError("bootstrapped-since")
 
     def prove(self, checked: str) -> None:
         board = self.board
@@ -481,6 +496,7 @@ class _Program:
                 raise ProgramError("foreign-utility")
             board.stop_client()
             self.step("throws its set away")
+            board.emptied(disk.kcm)
             disk.kcm = None
         self.step("removes its record")
         disk.record, disk.device = {}, {}

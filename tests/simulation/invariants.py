@@ -17,6 +17,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_c
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered, read_fleet
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.proof import Claim
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
 
 if TYPE_CHECKING:
     from world import World
@@ -38,6 +39,8 @@ def require(holds: object, rule: str, text: str) -> None:
 class Invariants:
     def __init__(self, world: World) -> None:
         self._world = world
+        self._stores: dict[Path, Store] = {}
+        self._nobodys: set[str] = set()
         self._given: dict[Path, set[str]] = {}
         self._memories: dict[Run, Mapping[str, Remembered]] = {}
 
@@ -75,10 +78,10 @@ class Invariants:
 
     def replaced(self, delivery: Delivery, old: Set) -> None:
         wishes, new = delivery.run.wishes, delivery.items
-        if old.lwm2m and old.items.get(rules.DEVICE_CERTIFICATE) != new[rules.DEVICE_CERTIFICATE] and old.items:
-            require(
-                wishes.when_bootstrapped != "refuse", "a bootstrap stays unless a policy says otherwise", "replaced"
-            )
+        if old.lwm2m and wishes.when_bootstrapped == "refuse":
+            # Not the certificate that it holds: another tool may have put that there, and its client ignores it.
+            stays = delivery.bootstrap == "as-is" and old.by == new[rules.DEVICE_CERTIFICATE]
+            require(stays, "a bootstrap stays unless a policy says otherwise", f"{delivery.board} {delivery.bootstrap}")
         if old.items and old.items[rules.UPDATE_CERTIFICATE] != new[rules.UPDATE_CERTIFICATE]:
             held = _fingerprint(old.items[rules.UPDATE_CERTIFICATE])
             known = held in self._signers(delivery.run.person.store)
@@ -88,9 +91,21 @@ class Invariants:
         lost = self._given.get(store, set()) - self._signers(store)
         require(not lost, "no signing key is lost", f"{lost} of {store}")
 
+    def emptied(self, old: Set) -> None:
+        """A device that nobody has proven yet stays in the Device Directory. A run that gave out places before that can
+        know nothing of it, and a run that is to give the board another device then needs two places for it."""
+        proven = {
+            remembered.device_id for person in self._world.people for remembered in self._fleet(person.store).values()
+        }
+        if old.identity and old.identity not in proven:
+            self._nobodys.add(old.identity)
+
     def turned_away(self, board: Board, why: str) -> None:
         if "has its" in why and not self._world.excuses:
-            raise BrokenError("no certificate has more boards than places", f"{board}: {why}")
+            state = self._world.cloud.state
+            of_nobody = {state.devices[one].ca_id for one in self._nobodys & state.devices.keys()}
+            if not any(certificate in why for certificate in of_nobody if certificate):
+                raise BrokenError("no certificate has more boards than places", f"{board}: {why}")
 
     # --- what is told ---
 
@@ -131,11 +146,19 @@ class Invariants:
     # --- reading ---
 
     def _memory(self, run: Run) -> Mapping[str, Remembered]:
-        return self._world.undisturbed(lambda: read_fleet(store_at(run.person.store)))
+        return self._fleet(run.person.store)
+
+    def _fleet(self, store: Path) -> Mapping[str, Remembered]:
+        return self._world.undisturbed(lambda: read_fleet(self._store(store)))
+
+    def _store(self, path: Path) -> Store:
+        if path not in self._stores:
+            self._stores[path] = store_at(path)
+        return self._stores[path]
 
     def _signers(self, store: Path) -> set[str]:
         """The certificates whose keys are there."""
-        entries = self._world.undisturbed(lambda: store_at(store).entries(UpdateResources))
+        entries = self._world.undisturbed(lambda: self._store(store).entries(UpdateResources))
         found = [held for entry in entries if entry.entry for held in entry.entry.all_held]
         return {held.fingerprint for held in found if held.private_key}
 

@@ -6,6 +6,8 @@ in order."""
 from __future__ import annotations
 
 import contextlib
+import functools
+import shutil
 import tempfile
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -52,10 +54,13 @@ class Outcome:
 def play(choices: Choices, only: Sequence[str] = EVENTS) -> Outcome:
     """Play the schedule that ``choices`` decide, in which ``only`` these events happen."""
     restart()
-    with tempfile.TemporaryDirectory(dir=MEMORY, prefix="bottle-") as directory, contextlib.ExitStack() as stack:
+    home = _home()
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, home)
+        home.mkdir()
         places = 2 + choices.pick(2)
         with installed():
-            world = World(choices, Path(directory))
+            world = World(choices, home)
         more = [
             *patches(world.hub, world.store_changed),
             (ApiTransport, "_attempt", ApiTransport._attempt, _attempt(world)),
@@ -74,6 +79,16 @@ def play(choices: Choices, only: Sequence[str] = EVENTS) -> Outcome:
             error = found
         world.hub.end()
     return Outcome(choices.taken, world.hub.history, error, told)
+
+
+@functools.cache
+def _kept() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(dir=MEMORY, prefix="bottle-")
+
+
+def _home() -> Path:
+    """The same one for all schedules of this process, so that what was read in one need not be read anew."""
+    return Path(_kept().name, "world")
 
 
 def _attempt(world: World) -> Callable[..., Any]:

@@ -21,7 +21,7 @@ from choices import Choices
 from virtual import CLOCK, installed, restart
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board, _write_items
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items
@@ -74,6 +74,20 @@ class Real:
         self.box.power_off()
         return self.box.commands()
 
+    def meddle(self, items: Items, inject: Callable[[], object]) -> None:
+        """``inject``; when it has stopped the client, another tool provisions the board, which knows no lock."""
+        self.box.replaced(
+            "systemctl",
+            '#!/bin/sh\n/usr/bin/systemctl "$@"\nif [ "$1" = stop ] && [ ! -e /config/user/meddled ]; then\n'
+            f": >/config/user/meddled\nmkdir -p /scratch/provisioning-certs\ninputs=/scratch/provisioning-certs\n"
+            f"{_write_items(items)}write_items\n"
+            "/opt/arm/pelion-provisioning-util --provision >/dev/null 2>&1\nrm -rf /scratch/provisioning-certs\nfi\n",
+        )
+        try:
+            inject()
+        finally:
+            self.box.in_place("systemctl")
+
     def end(self) -> None:
         self.box.power_off()
 
@@ -86,6 +100,7 @@ class Modelled:
         cloud: Any = _AnyCloud()
         self.model = Model(1, self.hub, cloud)
         self._cut = ""
+        self._meddling: Items | None = None
 
     def board(self) -> Board:
         return Board(lambda text, seconds: self._run(text), lock_timeout=0, board_timeout=60, now=CLOCK)
@@ -104,6 +119,9 @@ class Modelled:
             if self._cut and programs and programs[0].at == self._cut:
                 self.power_cut()
                 self._cut = ""
+            if self._meddling and programs and programs[0].at == "copies its KCM":
+                self.model.provision_by_another_tool(self._meddling.values)
+                self._meddling = None
             assert self.hub.step()
         if asking.error:
             raise asking.error
@@ -117,6 +135,10 @@ class Modelled:
         self._cut = CUTS[at]
         with contextlib.suppress(BoardError):
             inject()
+
+    def meddle(self, items: Items, inject: Callable[[], object]) -> None:
+        self._meddling = items
+        inject()
 
     def end(self) -> None:
         self.hub.end()
@@ -200,6 +222,9 @@ class Story:
     def cut_off(self, at: str, items: Items, bootstrap: str) -> Any:
         return self.subject.cut_off(at, lambda: self.inject(items, bootstrap))
 
+    def meddle(self, others: Items, items: Items, bootstrap: str) -> Any:
+        return self.subject.meddle(others, lambda: self.inject(items, bootstrap))
+
 
 def stories() -> dict[str, list[tuple[Any, ...]]]:
     from board_box import item_set
@@ -253,6 +278,15 @@ def stories() -> dict[str, list[tuple[Any, ...]]]:
             ("contact",),
             ("reconnect",),
             ("contact",),
+        ],
+        "another tool at the same time": [
+            ("look",),
+            ("inject", one, "not-yet"),
+            ("contact",),
+            ("meddle", other, update, "keep-identity"),
+            ("contact",),
+            ("inject", update, "keep-identity"),
+            ("look",),
         ],
         "register anew": [
             ("look",),

@@ -23,12 +23,9 @@ from store_model import close_for, store_at
 from virtual import CLOCK
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials import update_certificate
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import DeveloperCredentials
-from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_certificate import (
-    Recipe,
-    derive_ids,
-    make_update_resources,
-)
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_certificate import Recipe, derive_ids
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import read_fleet
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.proof import Claim
@@ -125,6 +122,7 @@ class World:
     def _watch(self, board: Board) -> None:
         board.delivered = self.delivered
         board.replaced = lambda delivery, old: self._watched(lambda: self.invariants.replaced(delivery, old))
+        board.emptied = lambda old: self._watched(lambda: self.invariants.emptied(old))
         board.turned_away = lambda why: self._watched(lambda: self.invariants.turned_away(board, why))
 
     @property
@@ -281,7 +279,7 @@ class World:
         except ServiceError:
             return
         developer = DeveloperCredentials.from_c_source(self.cloud.state.security_file(made).encode(), "a file")
-        update = make_update_resources(Recipe(*derive_ids("example.org", "hand"), "CN=hand", 7000))
+        update = update_certificate.make_update_resources(Recipe(*derive_ids("example.org", "hand"), "CN=hand", 7000))
         board.provision_by_another_tool(Items.of(developer.values, update.values).values)
         if board.powered:
             board.start_client(ours=False)

@@ -183,7 +183,7 @@ def _seeker(fleet: Fleet, member: Member, stock: Stock) -> Seeker:
         spread=member.wishes.spread,
         create=member.wishes.create,
         holds=member.holds,
-        unused=not member.board.bootstrapped,
+        unused=not member.board.bootstrapped or (stock.cloud is not None and stock.cloud.may_leave(member)),
         counted=counted if device is None else fingerprints.get(device.certificate_id or "") == member.holds,
     )
 
