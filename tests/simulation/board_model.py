@@ -154,6 +154,11 @@ class Board:
             self.disk.kcm = held
 
     @property
+    def identity(self) -> str:
+        """The device that it is by now."""
+        return self.shown.identity if self.shown else ""
+
+    @property
     def client_runs(self) -> bool:
         return self.client is not None and not self.client.gone
 

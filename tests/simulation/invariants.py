@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,8 +53,9 @@ class Invariants:
         run, board = delivery.run, delivery.board
         require(not run.check, "check mode sends no keys", str(board))
         met, _keys = run.met[delivery.name]
-        if run.person.checks_host_keys:
-            require(met is board, "keys go to the board that was asked", f"{met} was asked, {board} got them")
+        if run.person.checks_host_keys:  # nobody can tell a copy that holds as little by it
+            proven = met is board or met.host_key == board.host_key
+            require(proven, "keys go to the board that was asked", f"{met} was asked, {board} got them")
         require(self._admitted(delivery), "keys go to known boards only", f"{board} as {delivery.name} ({run.wishes})")
         self._given.setdefault(run.person.store, set()).add(_fingerprint(delivery.items[rules.UPDATE_CERTIFICATE]))
         self.store_changed(run.person.store)
@@ -116,9 +117,12 @@ class Invariants:
 
     def told_proven(self, run: Run, claims: Mapping[str, Claim]) -> None:
         for name, claim in claims.items():
-            board, _keys = run.met[name]
-            if board.lies:
+            met, _keys = run.met[name]
+            if met.lies:
                 continue
+            # A copy that has come in its place since is the same board to all.
+            same = [board for board in self._world.boards if board is met or board.host_key == met.host_key]
+            board = next((board for board in same if claim.device_id in board.identities), met)
             require(claim.device_id in board.identities, "who is told as proven is so", f"{name} is {claim.device_id}?")
             registered = [
                 at
@@ -127,8 +131,9 @@ class Invariants:
             ]
             require(registered, "who is told as proven is so", f"{name}, {board}, {claim}")
 
-    def told_leaving(self, run: Run, devices: Mapping[str, str]) -> None:
-        """No device goes that is that of a board which stays; whose it is of two copies, nobody knows.
+    def told_leaving(self, run: Run, devices: Mapping[str, str], silent: Collection[str]) -> None:
+        """No device goes that is that of a board which stays; whose it is of two copies, nobody knows. What has come
+        under a name since the run made its inventory, it cannot know, and of the ``silent`` boards it warns.
 
         Not so for deprovision: a board may take another one's name after it was looked at, and before it is emptied.
         """
@@ -138,7 +143,7 @@ class Invariants:
             for board in self._world.boards:
                 there = self._world.names_of(board)
                 if device in board.identities and board.disk.kcm and board.disk.kcm.identity == device:
-                    stays = board.powered and there and not set(there) & set(run.names)
+                    stays = board.powered and set(there) & run.inventory - set(silent) - set(run.names)
                     require(
                         not stays or board.lies, "no device of another board leaves", f"{name}: {device} is {there}"
                     )

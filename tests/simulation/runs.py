@@ -110,6 +110,8 @@ class Run:
         self.report: Report | None = None
         self.began = CLOCK.seconds
         self.inventory: set[str] = set()
+        self.identities: dict[int, str] = {}
+        self.by_themselves: set[str] = set()
         self.warnings: list[str] = []
 
     @property
@@ -119,6 +121,7 @@ class Run:
     def start(self) -> None:
         self.began = CLOCK.seconds
         self.inventory = self.world.visible()
+        self.identities = {board.number: board.identity for board in self.world.boards}
         try:
             getattr(self, self.kind)()
         except PelionError as error:
@@ -269,7 +272,7 @@ class Run:
     ) -> None:
         found = leaving(names, read_fleet(self.team), says, self.inventory, shows or {})
         ids = list(dict.fromkeys(found.devices.values()))
-        self.world.told_leaving(self, found.devices)
+        self.world.told_leaving(self, found.devices, [name for name, told in says.items() if told is None])
         with self.cloud.api() as api:
             if ids:
                 remove_devices(api, [d.id for d in find_devices(api, ids=ids)], dry_run=self.check).require_success()

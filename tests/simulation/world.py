@@ -82,13 +82,16 @@ class World:
         self._watched(lambda: self.invariants.delivered(delivery))
 
     def told_in_order(self, run: Run, names: Iterable[str]) -> None:
+        run.by_themselves = {
+            name for name, (board, _keys) in run.met.items() if run.identities.get(board.number) != board.identity
+        }
         self._watched(lambda: self.invariants.told_in_order(run, names))
 
     def told_proven(self, run: Run, claims: Mapping[str, Claim]) -> None:
         self._watched(lambda: self.invariants.told_proven(run, claims))
 
-    def told_leaving(self, run: Run, devices: Mapping[str, str]) -> None:
-        self._watched(lambda: self.invariants.told_leaving(run, devices))
+    def told_leaving(self, run: Run, devices: Mapping[str, str], silent: Iterable[str]) -> None:
+        self._watched(lambda: self.invariants.told_leaving(run, devices, set(silent)))
 
     def told_status(self, run: Run, answers: Mapping[str, Any]) -> None:
         assert run.report
