@@ -13,7 +13,7 @@ from ..plugin_utils.board.errors import BoardError
 from ..plugin_utils.errors import PelionError
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.board import BOARD_ARGUMENTS, board_of
-from ..plugin_utils.task.host_keys import host_keys_of
+from ..plugin_utils.task.host_keys import host_keys_of, known_by_key
 from ..plugin_utils.task.turns import others_turn
 
 PAUSE = 2
@@ -41,7 +41,8 @@ class ActionModule(Action):
     def _ask(self, arguments: dict[str, Any]) -> dict[str, Any]:
         board = board_of(self, arguments)
         wanted, deadline = arguments["wait_for"], time.monotonic() + arguments["timeout"]
-        found = board.inspect(may_change=False)
+        with known_by_key(self._connection, self._task_vars):
+            found = board.inspect(may_change=False)
         while wanted and not getattr(found, wanted):
             if time.monotonic() >= deadline:
                 said = found.log.error if wanted == "registered" else found.status

@@ -67,6 +67,6 @@ host_keys:
   description: Fingerprints of the ssh host keys that the board's connection was compared with.
   type: list
   elements: str
-  returned: success
+  returned: when the board answered, also where the answer is of no use
   sample: ['SHA256:9Jd0KUpXzTcwJ1e3gk8cM4Nq7vQy2bGZ5rLxWm1oHfA']
 """

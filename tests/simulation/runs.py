@@ -5,7 +5,8 @@ in here in few lines: who failed takes no part in what follows, and a step for a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -208,7 +209,8 @@ class Run:
 
     def _ask(self, name: str) -> Result:
         wishes = self.wishes
-        found = self._board(name).inspect(may_change=not self.check)
+        with self._known_by_key(name):
+            found = self._board(name).inspect(may_change=not self.check)
         keys = self._host_keys(name)
         if wishes.roster is not None:
             wishes = replace(wishes, roster=concerning(name, keys.fingerprints, wishes.roster))
@@ -301,7 +303,8 @@ class Run:
         self.world.told_status(self, answers)
 
     def _look(self, name: str) -> Result:
-        found = self._board(name).inspect(may_change=False)
+        with self._known_by_key(name):
+            found = self._board(name).inspect(may_change=False)
         return {"changed": False, "status": BoardStatus.of(found, self._host_keys(name).fingerprints)}
 
     # --- how boards are reached ---
@@ -336,6 +339,14 @@ class Run:
         if "mbl:" not in answer:
             raise BoardError.of("no-answer", "255")
         return answer
+
+    @contextmanager
+    def _known_by_key(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except BoardError as error:
+            error.facts["host_keys"] = list(self._host_keys(name).fingerprints)
+            raise
 
     def _host_keys(self, name: str) -> HostKeys:
         if not self.person.checks_host_keys:

@@ -182,8 +182,6 @@ class Schedule:
             board.foreign_until, board.online, board.clock = 0.0, True, 0.0
             if board.is_copy:
                 world.flashed_anew(board)
-            if board.odd:  # it may have the name of a board that the team knows, and tells nothing of itself
-                world.renamed(board)
         world.cloud.state.set_account(world.cloud.account.id, certificate_limit=50)
         for certificate in world.cloud.state.certificates_of(world.cloud.account.id):
             certificate.status = "ACTIVE"

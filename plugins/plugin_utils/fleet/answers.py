@@ -78,6 +78,15 @@ def answer_of(result: Mapping[str, Any]) -> Answer | Unasked | None:
         return Unasked(Reason("bad-answer"))
 
 
+def odd_answers(asked: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """The machines whose answers are of no use, with the host keys that are proven of them."""
+    return {
+        name: tuple(map(str, result["host_keys"]))
+        for name, result in asked.items()
+        if result.get("failed") and isinstance(result.get("host_keys"), (list, tuple))
+    }
+
+
 def _try_out(board: Inspection) -> None:
     """Judge what is judged of a board. Raises what that raises."""
     BoardStatus.of(board)

@@ -267,7 +267,7 @@ def unprovisioned(answer: BoardStatus) -> Reason | None:
 def _sighting(name: str, answer: Answer) -> Sighting:
     if isinstance(answer, BoardStatus):
         return Sighting(name, tuple(answer.host_keys), answer.device_id)
-    return Sighting(name)
+    return Sighting(name, answer.host_keys if answer else ())
 
 
 def _with_the_clients_word(told: BoardReport, answer: BoardStatus) -> BoardReport:

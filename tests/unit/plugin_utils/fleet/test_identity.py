@@ -57,6 +57,20 @@ def test_a_name_that_went_on_to_another_board_is_two_findings() -> None:
     assert found.copies == {}
 
 
+@pytest.mark.parametrize("shown", [(C,), ()])
+def test_a_machine_whose_answers_are_of_no_use_takes_no_name(shown: tuple[str, ...]) -> None:
+    """x is the board that was called a, and what is called a now says nothing of itself."""
+    found = Identities.of([Sighting("x", (A,), DEVICE_A)], MEMORY, ["a", "b", "x"], {"a": shown})
+    assert found.renamed == {"x": "a"}
+    assert found.copies == {}
+
+
+def test_a_board_whose_answers_are_of_no_use_keeps_its_name() -> None:
+    found = Identities.of([Sighting("x", (A,), DEVICE_A)], MEMORY, ["a", "x"], {"a": (A,)})
+    assert found.renamed == {}
+    assert found.copies["x"].others == ("a",)
+
+
 def test_a_board_that_was_flashed_anew_is_changed() -> None:
     found = met(Sighting("a", (C,)))
     assert found.is_changed("a")
