@@ -132,8 +132,10 @@ class Invariants:
             require(registered, "who is told as proven is so", f"{name}, {board}, {claim}")
 
     def told_leaving(self, run: Run, devices: Mapping[str, str], silent: Collection[str]) -> None:
-        """No device goes that is that of a board which stays; whose it is of two copies, nobody knows. What has come
-        under a name since the run made its inventory, it cannot know, and of the ``silent`` boards it warns.
+        """No device goes that is that of a board which stays; whose it is of two copies, nobody knows.
+
+        What has come under a name since the run made its inventory, it cannot know; of the ``silent`` boards it warns;
+        and boards with names that the team knows are not asked.
 
         Not so for deprovision: a board may take another one's name after it was looked at, and before it is emptied.
         """
@@ -143,7 +145,8 @@ class Invariants:
             for board in self._world.boards:
                 there = self._world.names_of(board)
                 if device in board.identities and board.disk.kcm and board.disk.kcm.identity == device:
-                    stays = board.powered and set(there) & run.inventory - set(silent) - set(run.names)
+                    asked = run.inventory - set(silent) - set(run.names) - self._memories[run].keys()
+                    stays = board.powered and asked & set(there)
                     require(
                         not stays or board.lies, "no device of another board leaves", f"{name}: {device} is {there}"
                     )

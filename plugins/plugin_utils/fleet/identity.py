@@ -145,9 +145,13 @@ class Identities:
         return [self.renamed[name] for name in names if name in self.renamed]
 
     def may_note_device(self, name: str, device_id: str | None) -> bool:
-        """Whether no other remembered board, as far as it is still that one, has the device."""
+        """Whether no other remembered board, as far as it is still that one, has the device. One that is not there, and
+        of which no key was ever proven, may be this one under a former name."""
         mine = {name, self.renamed.get(name)}
-        return not any(other not in mine and self._is_still_possible(other) for other in self.with_device(device_id))
+        return not any(
+            other not in mine and self._is_still_possible(other) and (other in self.there or self._keys_of(other))
+            for other in self.with_device(device_id)
+        )
 
     def with_device(self, device_id: str | None) -> set[str]:
         """Names of remembered boards with that device."""
