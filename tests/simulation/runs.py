@@ -274,7 +274,8 @@ class Run:
     ) -> None:
         found = leaving(names, read_fleet(self.team), says, self.inventory, shows or {})
         ids = list(dict.fromkeys(found.devices.values()))
-        self.world.told_leaving(self, found.devices, [name for name, told in says.items() if told is None])
+        silent = [name for name, told in says.items() if told is None and not (shows or {}).get(name)]
+        self.world.told_leaving(self, found.devices, silent)
         with self.cloud.api() as api:
             if ids:
                 remove_devices(api, [d.id for d in find_devices(api, ids=ids)], dry_run=self.check).require_success()

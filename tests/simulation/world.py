@@ -103,7 +103,7 @@ class World:
         return ("\nmbl:done=yes\n", "\nmbl:time=1e9\nmbl:done=yes\n", "\nmbl:kcm-digest\n", "nothing")[board.number % 4]
 
     def ended(self, run: Run) -> None:
-        self._merge(run)
+        self.undisturbed(lambda: self._merge(run))  # a person goes on until it is done
 
     def _watched(self, check: Callable[[], None]) -> None:
         """What an invariant finds is not for the code that runs meanwhile."""
