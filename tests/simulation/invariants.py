@@ -117,12 +117,9 @@ class Invariants:
 
     def told_proven(self, run: Run, claims: Mapping[str, Claim]) -> None:
         for name, claim in claims.items():
-            met, _keys = run.met[name]
-            if met.lies:
+            board = run.answered_last[name]
+            if board.lies:
                 continue
-            # A copy that has come in its place since is the same board to all.
-            same = [board for board in self._world.boards if board is met or board.host_key == met.host_key]
-            board = next((board for board in same if claim.device_id in board.identities), met)
             require(claim.device_id in board.identities, "who is told as proven is so", f"{name} is {claim.device_id}?")
             registered = [
                 at

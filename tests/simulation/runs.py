@@ -108,6 +108,7 @@ class Run:
         self.parts: dict[str, Part] = {}
         self.prepared: list[tuple[str, bool]] = []
         self.met: dict[str, tuple[Board, HostKeys]] = {}
+        self.answered_last: dict[str, Board] = {}
         self.report: Report | None = None
         self.began = CLOCK.seconds
         self.inventory: set[str] = set()
@@ -326,8 +327,9 @@ class Run:
         if fault == CONNECTION[0] or board is None or not board.powered:
             raise UnreachableError(f"{name} is not reached")
         if self.person.checks_host_keys and self.person.known_hosts.setdefault(name, board.host_key) != board.host_key:
-            raise UnreachableError(f"{name} shows another host key")
+            raise UnreachableError(f"REMOTE HOST IDENTIFICATION HAS CHANGED! It sent {board.host_key}.")
         self.met.setdefault(name, (board, self._host_keys(name)))
+        self.answered_last[name] = board
         if board.odd:
             return self.world.odd_answer(board)
 

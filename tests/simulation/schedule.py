@@ -51,8 +51,8 @@ class Outcome:
         return self.error.rule if isinstance(self.error, BrokenError) else type(self.error).__name__
 
 
-def play(choices: Choices, only: Sequence[str] = EVENTS) -> Outcome:
-    """Play the schedule that ``choices`` decide, in which ``only`` these events happen."""
+def play(choices: Choices, only: Sequence[str] = EVENTS, story: Callable[[Schedule], object] | None = None) -> Outcome:
+    """Play the schedule that ``choices`` decide, in which ``only`` these events happen; or another ``story``."""
     restart()
     home = _home()
     with contextlib.ExitStack() as stack:
@@ -72,7 +72,8 @@ def play(choices: Choices, only: Sequence[str] = EVENTS) -> Outcome:
         error: BaseException | None = None
         told = ""
         try:
-            Schedule(world).play(only)
+            schedule = Schedule(world)
+            story(schedule) if story else schedule.play(only)
         except _CodeError as found:
             error, told = found.error, found.told
         except AssertionError as found:

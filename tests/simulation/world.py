@@ -22,6 +22,7 @@ from runs import Delivery, Person, Run
 from store_model import close_for, store_at
 from virtual import CLOCK
 
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials import update_certificate
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import DeveloperCredentials
@@ -39,6 +40,10 @@ KINDS = ("provision", "provision", "rotate", "deprovision", "remove_gone", "stat
 FAULTS = {"cloud": 0.06, "board": 0.05, "disk": 0.03, "death": 0.01}
 EVENTS_RATE = 0.05
 MOST_ALIVE = 4
+ODD_ANSWERS = ("\nmbl:done=yes\n", "\nmbl:time=1e9\nmbl:done=yes\n", "\nmbl:kcm-digest\n", "nothing", None)
+"""Of machines that mean no good, or are no boards at all. None: it does not come to an end."""
+MOST_SECONDS = 480
+"""That one exchange takes, as task/bounds.py has it."""
 DAY = 86400.0
 
 
@@ -99,8 +104,11 @@ class World:
         self._watched(lambda: require(said >= answers.keys(), "status tells of each board", f"{said}"))
 
     def odd_answer(self, board: Board) -> str:
-        """Of a machine that means no good, or is no board at all."""
-        return ("\nmbl:done=yes\n", "\nmbl:time=1e9\nmbl:done=yes\n", "\nmbl:kcm-digest\n", "nothing")[board.number % 4]
+        answer = ODD_ANSWERS[board.number % len(ODD_ANSWERS)]
+        if answer is None:
+            self.hub.sleep(MOST_SECONDS)
+            raise BoardError.of("hangs", str(MOST_SECONDS))
+        return answer
 
     def ended(self, run: Run) -> None:
         self.undisturbed(lambda: self._merge(run))  # a person goes on until it is done

@@ -53,7 +53,8 @@ def conclude(
     # Boards without a claim tell by their keys that they are not the ones of their names any more.
     met = {name: answer.member(name).sighting for name, answer in _answers(asked) if name not in claims}
     sightings = [*met.values(), *(claim.sighting for claim in claims.values())]
-    identities = Identities.of(sightings, read_fleet(team), there, odd_answers(asked))
+    remembered = read_fleet(team)
+    identities = Identities.of(sightings, remembered, there, odd_answers(asked, remembered))
     proof = Proof({name: copy.reason for name, copy in identities.copies.items() if name in claims})
     if api:
         proof = prove(api, list(claims.values()), max(claim.timeout for claim in claims.values()), identities)

@@ -63,7 +63,8 @@ def decide_for(
     unasked = {name: answer.problem for name, answer in answers.items() if isinstance(answer, Unasked)}
     require_one_team(answered)
     members = [answer.member(name) for name, answer in answered.items()]
-    fleet = Fleet(members, read_fleet(team), unasked, there, odd_answers(asked))
+    remembered = read_fleet(team)
+    fleet = Fleet(members, remembered, unasked, there, odd_answers(asked, remembered))
     stock = read_stock(team, api, read_src, fleet.admitted, warn_days=warn_days)
     to_be_done = not (dry_run or only_look)
     if api:

@@ -62,8 +62,17 @@ def test_a_renamed_board_is_no_copy_of_the_machine_that_answers_oddly_under_its_
     claim = Claim(one.name, str(one.board.device_id), "bench", update_resources="up", host_keys=keys)
     concluded = conclude({one.name: claim}, answers, team, NO_API, {one.name, other.name}, terms, print)
     assert (concluded.unproven, concluded.former) == ({}, [other.name])
-    fleet = Fleet([one], read_fleet(team), there=[one.name, other.name], odd=odd_answers(answers))
+    fleet = Fleet([one], read_fleet(team), there=[one.name, other.name], odd=odd_answers(answers, read_fleet(team)))
     assert fleet.refused == {}
+
+
+def test_what_ssh_refuses_for_another_key_is_not_the_remembered_board() -> None:
+    """Which key that is, is not proven, so it is taken for nobody's."""
+    shown, known = host_key(1), host_key(2)
+    refused = {"unreachable": True, "msg": f"REMOTE HOST IDENTIFICATION HAS CHANGED!\nIt sent {shown}."}
+    assert odd_answers({"b": refused}, {"b": Remembered((known,))}) == {"b": ()}
+    assert odd_answers({"b": refused}, {"b": Remembered((shown,))}) == {}
+    assert odd_answers({"b": {"unreachable": True, "msg": "Connection refused"}}, {"b": Remembered((known,))}) == {}
 
 
 def dry(board: Inspection, part: Part, items: Items) -> dict[str, Any]:
