@@ -11,7 +11,7 @@ from ..plugin_utils.board.description import BoardStatus
 from ..plugin_utils.errors import PelionError
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.board import BOARD_ARGUMENTS, board_of
-from ..plugin_utils.task.host_keys import host_keys_of
+from ..plugin_utils.task.host_keys import host_keys_of, known_by_key
 
 
 class ActionModule(Action):
@@ -31,7 +31,8 @@ class ActionModule(Action):
             return {"changed": False, "failure": {"msg": str(error), "unreachable": True}}
 
     def _ask(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        found = board_of(self, arguments).inspect(may_change=False)
+        with known_by_key(self._connection, self._task_vars):
+            found = board_of(self, arguments).inspect(may_change=False)
         for warning in found.warnings:
             self.warn(f"{self._task_vars['inventory_hostname']}: {warning}")
         keys = host_keys_of(self._connection, self._task_vars).fingerprints

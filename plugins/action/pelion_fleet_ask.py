@@ -10,7 +10,7 @@ from ..plugin_utils.fleet.roster import concerning
 from ..plugin_utils.reasons import Reason
 from ..plugin_utils.task.board import board_of
 from ..plugin_utils.task.fleet_action import FleetAction
-from ..plugin_utils.task.host_keys import host_keys_of
+from ..plugin_utils.task.host_keys import host_keys_of, known_by_key
 from ..plugin_utils.task.role_variables import RoleVariables
 
 
@@ -20,7 +20,8 @@ class ActionModule(FleetAction):
         if isinstance(variables, Reason):
             # Often that of all boards: the decision says it once.
             return {"changed": False, **Unasked(variables).to_json()}
-        found = board_of(self, variables.board).inspect(may_change=not self.check_mode)
+        with known_by_key(self._connection, self._task_vars):
+            found = board_of(self, variables.board).inspect(may_change=not self.check_mode)
         host_keys = host_keys_of(self._connection, self._task_vars)
         name, wishes = str(self._task_vars["inventory_hostname"]), variables.wishes
         if wishes.roster is not None:

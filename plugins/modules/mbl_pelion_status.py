@@ -230,7 +230,7 @@ host_keys:
   description: Fingerprints of the host keys that ssh accepts for the board, none where ssh does not check them.
   type: list
   elements: str
-  returned: success
+  returned: when the board answered, also where the answer is of no use
   sample: ['SHA256:9Jd0KUpXzTcwJ1e3gk8cM4Nq7vQy2bGZ5rLxWm1oHfA']
 failure:
   description:

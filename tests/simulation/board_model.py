@@ -42,12 +42,14 @@ ANOTHER_TRY = 60.0
 @dataclass(frozen=True)
 class Set:
     """A set of items as the utility stored it (``stored`` differs each time), and what the client added: the LwM2M
-    certificate that it got, and its ``identity``, its device's id. Without ``items``, two empty directories."""
+    certificate that it got ``by`` a developer certificate, and its ``identity``, its device's id. Without ``items``,
+    two empty directories."""
 
     items: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     stored: int = 0
     lwm2m: bytes | None = None
     identity: str = ""
+    by: bytes = b""
 
     @property
     def digest(self) -> str:
@@ -90,8 +92,8 @@ class ProgramError(Exception):
 
 class Board:
     """``number`` tells it from all others, ``host_key`` is its fingerprint. Who watches it gets what its runs are sent
-    (``delivered``), each set that gives way to another one (``replaced``) and what the cloud turns it away with. One
-    that ``lies`` says that it is the device of that id."""
+    (``delivered``), each set that gives way to another one (``replaced``) or to none (``emptied``), and what the cloud
+    turns it away with. One that ``lies`` says that it is the device of that id."""
 
     def __init__(self, number: int, hub: Hub, cloud: State, *, odd: bool = False, stranger: bool = False) -> None:
         self.number, self.hub, self.cloud = number, hub, cloud
@@ -99,12 +101,14 @@ class Board:
         self.host_key = f"SHA256:{number:043}"
         self.disk = Disk()
         self.powered = self.has_utility = self.online = True
+        self.mounted = False
         self.clock = 0.0
         self.foreign_until = 0.0
         self.holder: Actor | None = None
         self.programs: list[Actor] = []
         self.delivered: Callable[[Any], None] = lambda delivery: None
         self.replaced: Callable[[Any, Set], None] = lambda delivery, old: None
+        self.emptied: Callable[[Set], None] = lambda old: None
         self.turned_away: Callable[[str], None] = lambda why: None
         self.registered_with: dict[tuple[bytes, bytes], float] = {}
         self.lies = ""
@@ -126,20 +130,33 @@ class Board:
     def power_off(self) -> None:
         for actor in [*self.programs, *([self.client] if self.client else [])]:
             self.hub.kill(actor)
-        self.powered, self.holder, self.client, self.programs = False, None, None, []
+        self.powered, self.mounted, self.holder, self.client, self.programs = False, False, None, None, []
 
     def power_on(self) -> None:
         self.powered, self.disk.inputs, self.booted = True, False, CLOCK.seconds
         self.start_client(ours=False)
 
     def provision_by_another_tool(self, items: Mapping[str, bytes]) -> None:
-        """Which knows neither record nor lock; a transaction that is under way has its new set mounted there."""
+        """Which knows neither record nor lock."""
         self._stored += 1
-        if self.disk.beside:
-            self.disk.beside = replace(self.disk.beside, items=items, stored=self._stored)
+        self.shown = replace(self.shown or Set(), items=items, stored=self._stored)
+
+    @property
+    def shown(self) -> Set | None:
+        """What is found under the KCM's name: the new set, while it is mounted there."""
+        return self.disk.beside if self.mounted else self.disk.kcm
+
+    @shown.setter
+    def shown(self, held: Set) -> None:
+        if self.mounted:
+            self.disk.beside = held
         else:
-            before = self.disk.kcm or Set()
-            self.disk.kcm = Set(items, self._stored, before.lwm2m, before.identity)
+            self.disk.kcm = held
+
+    @property
+    def identity(self) -> str:
+        """The device that it is by now."""
+        return self.shown.identity if self.shown else ""
 
     @property
     def client_runs(self) -> bool:
@@ -161,8 +178,8 @@ class Board:
     def _register(self) -> None:
         """Bootstrap where there are no LwM2M credentials, then register; once they are refused, bootstrap anew."""
         self.hub.exchange("starts")
-        if not self.disk.kcm or not self.disk.kcm.items:
-            self.disk.kcm = self.disk.kcm or Set()
+        if not self.shown or not self.shown.items:
+            self.shown = self.shown or Set()
             self._say("Device not configured for mbed Cloud - exit")
             return None
         while True:
@@ -170,8 +187,8 @@ class Board:
                 try:
                     return self._connect()
                 except RefusalError as refusal:
-                    if self.disk.kcm.lwm2m:
-                        self.disk.kcm = replace(self.disk.kcm, lwm2m=None)
+                    if self.shown.lwm2m:
+                        self.shown = replace(self.shown, lwm2m=None)
                         continue
                     self.turned_away(str(refusal))
                     self._fail("ConnectBootstrapFailed", 257, str(refusal))
@@ -180,23 +197,28 @@ class Board:
             self.hub.sleep(ANOTHER_TRY)
 
     def _connect(self) -> None:
-        assert self.disk.kcm
-        items = self.disk.kcm.items
-        if not self.disk.kcm.lwm2m:
+        assert self.shown
+        items = self.shown.items
+        if not self.shown.lwm2m:
             account = parse_qs(urlsplit(items[rules.SERVER_URI].decode()).query)["aid"][0]
             device, credentials = self.cloud.bootstrap(
                 items[rules.DEVICE_CERTIFICATE],
                 items[rules.ENDPOINT_NAME].decode(),
                 account,
-                self.disk.kcm.identity,
+                self.shown.identity,
             )
-            self.disk.kcm = replace(self.disk.kcm, lwm2m=credentials.certificate, identity=device.id)
+            self.shown = replace(
+                self.shown,
+                lwm2m=credentials.certificate,
+                identity=device.id,
+                by=items[rules.DEVICE_CERTIFICATE],
+            )
             self.identities.add(device.id)
             self.hub.exchange("has bootstrapped, registers")
-        assert self.disk.kcm and self.disk.kcm.lwm2m
+        assert self.shown and self.shown.lwm2m
         vendor, kind = (items[name].hex() for name in (rules.VENDOR_ID, rules.CLASS_ID))
         told = Told(vendor_id=vendor, device_class=kind)
-        device = self.cloud.register(self.disk.kcm.lwm2m, 10**7, "MBED_GW", told)
+        device = self.cloud.register(self.shown.lwm2m, 10**7, "MBED_GW", told)
         self.registered_with[items[rules.DEVICE_CERTIFICATE], items[rules.UPDATE_CERTIFICATE]] = CLOCK.seconds
         self._say("Client registered")
         self._say(f"Device Id: {device.id}")
@@ -241,7 +263,7 @@ class Board:
 
     def store_items(self, items: Mapping[str, bytes], former: Set) -> Set:
         self._stored += 1
-        return Set(items, self._stored, former.lwm2m, former.identity)
+        return replace(former, items=items, stored=self._stored)
 
     def log_lines(self, *, since_start: bool) -> list[str]:
         lines = self._log[self._log_begin :] if since_start else self._log
@@ -334,6 +356,7 @@ class _Program:
         disk.inputs = False
         if disk.beside or disk.old:
             self.board.stop_client()
+        self.board.mounted = False
         if disk.old:
             if self.is_whole(disk.kcm):
                 disk.old = None
@@ -383,7 +406,7 @@ class _Program:
                 self.say("item-file", file)
             self.printed += _certificates_of(held)
         if board.has_utility:
-            if held is not None and held is disk.kcm:
+            if held is not None and held is disk.kcm and not board.mounted:
                 self.say("utility--get-pelion-status", 0 if held.items else 1)
             else:
                 self.say("utility--help", 0)
@@ -413,11 +436,10 @@ class _Program:
             raise ProgramError("cloud-connect")
         board.stop_client()
         try:
-            if bootstrap == "not-yet" and disk.kcm and disk.kcm.lwm2m:
-                raise ProgramError("bootstrapped-since")
+            self.require_not_bootstrapped()
             self.step("copies its KCM")
             disk.beside = Set() if bootstrap == "new-identity" else replace(disk.kcm or Set(), items={})
-            disk.inputs = True
+            board.mounted = disk.inputs = True
             self.step("runs the utility")
             new = board.store_items(self.call.items, disk.beside)
             disk.beside = replace(new, lwm2m=None) if bootstrap == "keep-identity" else new
@@ -427,12 +449,16 @@ class _Program:
             record = dict(line.split("=", 1) for line in self.call.values["record_text"].split("\n"))
             disk.record_new = {**record, "kcm": checked}
             self.step("mounts the old set again")
+            board.mounted = False
+            if disk.digest != found:
+                raise ProgramError("changed-since")
+            self.require_not_bootstrapped()
             if self.is_foreign():
                 raise ProgramError("foreign-utility")
             if not disk.is_checked(disk.beside):
                 raise ProgramError("changed-since")
         except ProgramError:
-            disk.beside, disk.record_new, disk.inputs = None, {}, False
+            disk.beside, disk.record_new, disk.inputs, board.mounted = None, {}, False, False
             board.start_client(ours=True)
             self.say("undone", "yes")
             raise
@@ -447,6 +473,10 @@ class _Program:
         disk.old = None
         board.start_client(ours=True)
         return checked
+
+    def require_not_bootstrapped(self) -> None:
+        if self.call.values["bootstrap"] == "not-yet" and self.disk.kcm and self.disk.kcm.lwm2m:
+            raise ProgramError("bootstrapped-since")
 
     def prove(self, checked: str) -> None:
         board = self.board
@@ -481,6 +511,7 @@ class _Program:
                 raise ProgramError("foreign-utility")
             board.stop_client()
             self.step("throws its set away")
+            board.emptied(disk.kcm)
             disk.kcm = None
         self.step("removes its record")
         disk.record, disk.device = {}, {}

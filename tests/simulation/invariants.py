@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_c
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered, read_fleet
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.proof import Claim
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
 
 if TYPE_CHECKING:
     from world import World
@@ -38,6 +39,8 @@ def require(holds: object, rule: str, text: str) -> None:
 class Invariants:
     def __init__(self, world: World) -> None:
         self._world = world
+        self._stores: dict[Path, Store] = {}
+        self._nobodys: set[str] = set()
         self._given: dict[Path, set[str]] = {}
         self._memories: dict[Run, Mapping[str, Remembered]] = {}
 
@@ -50,8 +53,9 @@ class Invariants:
         run, board = delivery.run, delivery.board
         require(not run.check, "check mode sends no keys", str(board))
         met, _keys = run.met[delivery.name]
-        if run.person.checks_host_keys:
-            require(met is board, "keys go to the board that was asked", f"{met} was asked, {board} got them")
+        if run.person.checks_host_keys:  # nobody can tell a copy that holds as little by it
+            proven = met is board or met.host_key == board.host_key
+            require(proven, "keys go to the board that was asked", f"{met} was asked, {board} got them")
         require(self._admitted(delivery), "keys go to known boards only", f"{board} as {delivery.name} ({run.wishes})")
         self._given.setdefault(run.person.store, set()).add(_fingerprint(delivery.items[rules.UPDATE_CERTIFICATE]))
         self.store_changed(run.person.store)
@@ -75,10 +79,10 @@ class Invariants:
 
     def replaced(self, delivery: Delivery, old: Set) -> None:
         wishes, new = delivery.run.wishes, delivery.items
-        if old.lwm2m and old.items.get(rules.DEVICE_CERTIFICATE) != new[rules.DEVICE_CERTIFICATE] and old.items:
-            require(
-                wishes.when_bootstrapped != "refuse", "a bootstrap stays unless a policy says otherwise", "replaced"
-            )
+        if old.lwm2m and wishes.when_bootstrapped == "refuse":
+            # Not the certificate that it holds: another tool may have put that there, and its client ignores it.
+            stays = delivery.bootstrap == "as-is" and old.by == new[rules.DEVICE_CERTIFICATE]
+            require(stays, "a bootstrap stays unless a policy says otherwise", f"{delivery.board} {delivery.bootstrap}")
         if old.items and old.items[rules.UPDATE_CERTIFICATE] != new[rules.UPDATE_CERTIFICATE]:
             held = _fingerprint(old.items[rules.UPDATE_CERTIFICATE])
             known = held in self._signers(delivery.run.person.store)
@@ -88,9 +92,21 @@ class Invariants:
         lost = self._given.get(store, set()) - self._signers(store)
         require(not lost, "no signing key is lost", f"{lost} of {store}")
 
+    def emptied(self, old: Set) -> None:
+        """A device that nobody has proven yet stays in the Device Directory. A run that gave out places before that can
+        know nothing of it, and a run that is to give the board another device then needs two places for it."""
+        proven = {
+            remembered.device_id for person in self._world.people for remembered in self._fleet(person.store).values()
+        }
+        if old.identity and old.identity not in proven:
+            self._nobodys.add(old.identity)
+
     def turned_away(self, board: Board, why: str) -> None:
         if "has its" in why and not self._world.excuses:
-            raise BrokenError("no certificate has more boards than places", f"{board}: {why}")
+            state = self._world.cloud.state
+            of_nobody = {state.devices[one].ca_id for one in self._nobodys & state.devices.keys()}
+            if not any(certificate in why for certificate in of_nobody if certificate):
+                raise BrokenError("no certificate has more boards than places", f"{board}: {why}")
 
     # --- what is told ---
 
@@ -101,7 +117,7 @@ class Invariants:
 
     def told_proven(self, run: Run, claims: Mapping[str, Claim]) -> None:
         for name, claim in claims.items():
-            board, _keys = run.met[name]
+            board = run.answered_last[name]
             if board.lies:
                 continue
             require(claim.device_id in board.identities, "who is told as proven is so", f"{name} is {claim.device_id}?")
@@ -112,8 +128,11 @@ class Invariants:
             ]
             require(registered, "who is told as proven is so", f"{name}, {board}, {claim}")
 
-    def told_leaving(self, run: Run, devices: Mapping[str, str]) -> None:
+    def told_leaving(self, run: Run, devices: Mapping[str, str], silent: Collection[str]) -> None:
         """No device goes that is that of a board which stays; whose it is of two copies, nobody knows.
+
+        What has come under a name since the run made its inventory, it cannot know; of the ``silent`` boards it warns;
+        and boards with names that the team knows are not asked.
 
         Not so for deprovision: a board may take another one's name after it was looked at, and before it is emptied.
         """
@@ -123,7 +142,8 @@ class Invariants:
             for board in self._world.boards:
                 there = self._world.names_of(board)
                 if device in board.identities and board.disk.kcm and board.disk.kcm.identity == device:
-                    stays = board.powered and there and not set(there) & set(run.names)
+                    asked = run.inventory - set(silent) - set(run.names) - self._memories[run].keys()
+                    stays = board.powered and asked & set(there)
                     require(
                         not stays or board.lies, "no device of another board leaves", f"{name}: {device} is {there}"
                     )
@@ -131,11 +151,19 @@ class Invariants:
     # --- reading ---
 
     def _memory(self, run: Run) -> Mapping[str, Remembered]:
-        return self._world.undisturbed(lambda: read_fleet(store_at(run.person.store)))
+        return self._fleet(run.person.store)
+
+    def _fleet(self, store: Path) -> Mapping[str, Remembered]:
+        return self._world.undisturbed(lambda: read_fleet(self._store(store)))
+
+    def _store(self, path: Path) -> Store:
+        if path not in self._stores:
+            self._stores[path] = store_at(path)
+        return self._stores[path]
 
     def _signers(self, store: Path) -> set[str]:
         """The certificates whose keys are there."""
-        entries = self._world.undisturbed(lambda: store_at(store).entries(UpdateResources))
+        entries = self._world.undisturbed(lambda: self._store(store).entries(UpdateResources))
         found = [held for entry in entries if entry.entry for held in entry.entry.all_held]
         return {held.fingerprint for held in found if held.private_key}
 

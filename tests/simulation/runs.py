@@ -5,7 +5,8 @@ in here in few lines: who failed takes no part in what follows, and a step for a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -107,9 +108,12 @@ class Run:
         self.parts: dict[str, Part] = {}
         self.prepared: list[tuple[str, bool]] = []
         self.met: dict[str, tuple[Board, HostKeys]] = {}
+        self.answered_last: dict[str, Board] = {}
         self.report: Report | None = None
         self.began = CLOCK.seconds
         self.inventory: set[str] = set()
+        self.identities: dict[int, str] = {}
+        self.by_themselves: set[str] = set()
         self.warnings: list[str] = []
 
     @property
@@ -119,6 +123,7 @@ class Run:
     def start(self) -> None:
         self.began = CLOCK.seconds
         self.inventory = self.world.visible()
+        self.identities = {board.number: board.identity for board in self.world.boards}
         try:
             getattr(self, self.kind)()
         except PelionError as error:
@@ -205,7 +210,8 @@ class Run:
 
     def _ask(self, name: str) -> Result:
         wishes = self.wishes
-        found = self._board(name).inspect(may_change=not self.check)
+        with self._known_by_key(name):
+            found = self._board(name).inspect(may_change=not self.check)
         keys = self._host_keys(name)
         if wishes.roster is not None:
             wishes = replace(wishes, roster=concerning(name, keys.fingerprints, wishes.roster))
@@ -269,7 +275,8 @@ class Run:
     ) -> None:
         found = leaving(names, read_fleet(self.team), says, self.inventory, shows or {})
         ids = list(dict.fromkeys(found.devices.values()))
-        self.world.told_leaving(self, found.devices)
+        silent = [name for name, told in says.items() if told is None and not (shows or {}).get(name)]
+        self.world.told_leaving(self, found.devices, silent)
         with self.cloud.api() as api:
             if ids:
                 remove_devices(api, [d.id for d in find_devices(api, ids=ids)], dry_run=self.check).require_success()
@@ -298,7 +305,8 @@ class Run:
         self.world.told_status(self, answers)
 
     def _look(self, name: str) -> Result:
-        found = self._board(name).inspect(may_change=False)
+        with self._known_by_key(name):
+            found = self._board(name).inspect(may_change=False)
         return {"changed": False, "status": BoardStatus.of(found, self._host_keys(name).fingerprints)}
 
     # --- how boards are reached ---
@@ -319,8 +327,9 @@ class Run:
         if fault == CONNECTION[0] or board is None or not board.powered:
             raise UnreachableError(f"{name} is not reached")
         if self.person.checks_host_keys and self.person.known_hosts.setdefault(name, board.host_key) != board.host_key:
-            raise UnreachableError(f"{name} shows another host key")
+            raise UnreachableError(f"REMOTE HOST IDENTIFICATION HAS CHANGED! It sent {board.host_key}.")
         self.met.setdefault(name, (board, self._host_keys(name)))
+        self.answered_last[name] = board
         if board.odd:
             return self.world.odd_answer(board)
 
@@ -333,6 +342,14 @@ class Run:
         if "mbl:" not in answer:
             raise BoardError.of("no-answer", "255")
         return answer
+
+    @contextmanager
+    def _known_by_key(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except BoardError as error:
+            error.facts["host_keys"] = list(self._host_keys(name).fingerprints)
+            raise
 
     def _host_keys(self, name: str) -> HostKeys:
         if not self.person.checks_host_keys:

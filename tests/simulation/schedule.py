@@ -6,6 +6,8 @@ in order."""
 from __future__ import annotations
 
 import contextlib
+import functools
+import shutil
 import tempfile
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -49,13 +51,16 @@ class Outcome:
         return self.error.rule if isinstance(self.error, BrokenError) else type(self.error).__name__
 
 
-def play(choices: Choices, only: Sequence[str] = EVENTS) -> Outcome:
-    """Play the schedule that ``choices`` decide, in which ``only`` these events happen."""
+def play(choices: Choices, only: Sequence[str] = EVENTS, story: Callable[[Schedule], object] | None = None) -> Outcome:
+    """Play the schedule that ``choices`` decide, in which ``only`` these events happen; or another ``story``."""
     restart()
-    with tempfile.TemporaryDirectory(dir=MEMORY, prefix="bottle-") as directory, contextlib.ExitStack() as stack:
+    home = _home()
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, home)
+        home.mkdir()
         places = 2 + choices.pick(2)
         with installed():
-            world = World(choices, Path(directory))
+            world = World(choices, home)
         more = [
             *patches(world.hub, world.store_changed),
             (ApiTransport, "_attempt", ApiTransport._attempt, _attempt(world)),
@@ -67,13 +72,24 @@ def play(choices: Choices, only: Sequence[str] = EVENTS) -> Outcome:
         error: BaseException | None = None
         told = ""
         try:
-            Schedule(world).play(only)
+            schedule = Schedule(world)
+            story(schedule) if story else schedule.play(only)
         except _CodeError as found:
             error, told = found.error, found.told
         except AssertionError as found:
             error = found
         world.hub.end()
     return Outcome(choices.taken, world.hub.history, error, told)
+
+
+@functools.cache
+def _kept() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(dir=MEMORY, prefix="bottle-")
+
+
+def _home() -> Path:
+    """The same one for all schedules of this process, so that what was read in one need not be read anew."""
+    return Path(_kept().name, "world")
 
 
 def _attempt(world: World) -> Callable[..., Any]:
@@ -167,8 +183,6 @@ class Schedule:
             board.foreign_until, board.online, board.clock = 0.0, True, 0.0
             if board.is_copy:
                 world.flashed_anew(board)
-            if board.odd:  # it may have the name of a board that the team knows, and tells nothing of itself
-                world.renamed(board)
         world.cloud.state.set_account(world.cloud.account.id, certificate_limit=50)
         for certificate in world.cloud.state.certificates_of(world.cloud.account.id):
             certificate.status = "ACTIVE"
@@ -184,9 +198,12 @@ class Schedule:
         names = sorted(world.network)
         foreseen = self.alone("provision", names, check=True, person=person)
         done = self.alone("provision", names, person=person)
-        # A board that the look put in order starts its client, which may bootstrap before its part is carried out.
+        # A board that the look put in order starts its client, which may bootstrap before its part is carried out, or
+        # even before the cloud is asked: then it takes a place.
         on_its_own = {name for name, result in done.results.items() if result.get("reason") in ON_ITS_OWN}
-        before, after = _told(foreseen, on_its_own), _told(done, on_its_own)
+        before, after = _told(foreseen, on_its_own | done.by_themselves), _told(done, on_its_own | done.by_themselves)
+        if done.by_themselves:
+            before["prepared"] = after["prepared"]
         require(before == after, "check mode foresees", f"{before} was {after}")
         self.settle()
         again = self.alone("provision", names, person=person)

@@ -79,6 +79,9 @@ class _Os:
 
     def fsync(self, descriptor: int) -> None: ...
 
+    def urandom(self, size: int) -> bytes:
+        return bytes(size)
+
     def replace(self, source: Any, target: Any) -> None:
         if self._hub.exchange(f"replaces {Path(target).name}", "disk", ("there is no room",)):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import runs
 from choices import Choices
 from schedule import play
 from world import EVENTS
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet import decision, leaving, refusals
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet import decision, refusals
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.leaving import leaving
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reservations import Reservations
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team import update_keeper
 
@@ -66,7 +68,7 @@ BROKEN: dict[str, tuple[tuple[Any, str, Any], tuple[str, ...], str]] = {
         "check mode foresees",
     ),
     "a renamed board loses its device with its name": (
-        (leaving, "_with_keys", lambda shows, keys: []),
+        (runs, "leaving", lambda names, remembered, says, there, shows=None: leaving(names, remembered, {}, there)),
         ("renamed",),
         "no device of another board leaves",
     ),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +22,7 @@ from choices import Choices
 from virtual import CLOCK, installed, restart
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board, _write_items
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items
@@ -45,34 +46,61 @@ class Real:
         from board_box import BoardBox
 
         self.box = BoardBox(directory / "board").boot()
+        self._await_client()
 
     def board(self) -> Board:
         return self.box.board()
 
     def power_cut(self) -> None:
         self.box.reboot()
+        self._await_client()
 
-    def cut_off(self, at: str, inject: Callable[[], object]) -> None:
-        """``inject``, cut before the command that fits ``at``; it is done once before, on a copy, to find that."""
+    def _await_client(self) -> None:
+        """Without credentials it ends at once, as the model's does."""
+        holds_some = self.box.root / "config/user/pal/WORKING" / kcm.file_name(kcm.DEVELOPER_CERTIFICATE)
+        while not holds_some.exists() and "mbl-cloud-clien" in self.box.processes():
+            time.sleep(0.02)
+
+    def cut_off(self, at: str, inject: Callable[[], object], *, power: bool = True) -> None:
+        """``inject``, cut before the command that fits ``at``; it is done once before, on a copy, to find that. With
+        its ``power``, or killed with all that runs there."""
         self.box.power_off()
         copy = self.box.root.with_name("copy")
         shutil.copytree(self.box.root, copy, symlinks=True)
         mine, self.box = self.box, self.box.elsewhere(copy)
         commands = self._inject(0, inject)
         self.box, number = mine, next(n for n, c in enumerate(commands, 1) if re.search(at, c))
-        self._inject(number, inject)
+        self._inject(number, inject, power=power)
+        if not power:
+            shutil.rmtree(copy)
+            return
         self.box.no_shims()
         self.box.boot()
         shutil.rmtree(copy)
 
-    def _inject(self, number: int, inject: Callable[[], object]) -> list[str]:
+    def _inject(self, number: int, inject: Callable[[], object], *, power: bool = True) -> list[str]:
         self.box.cut_before(0)
         self.box.boot()
         self.box.cut_next(number)
         with contextlib.suppress(BoardError):
             inject()
-        self.box.power_off()
+        if power:
+            self.box.power_off()
         return self.box.commands()
+
+    def meddle(self, items: Items, inject: Callable[[], object]) -> None:
+        """``inject``; when it has stopped the client, another tool provisions the board, which knows no lock."""
+        self.box.replaced(
+            "systemctl",
+            '#!/bin/sh\n/usr/bin/systemctl "$@"\nif [ "$1" = stop ] && [ ! -e /config/user/meddled ]; then\n'
+            f": >/config/user/meddled\nmkdir -p /scratch/provisioning-certs\ninputs=/scratch/provisioning-certs\n"
+            f"{_write_items(items)}write_items\n"
+            "/opt/arm/pelion-provisioning-util --provision >/dev/null 2>&1\nrm -rf /scratch/provisioning-certs\nfi\n",
+        )
+        try:
+            inject()
+        finally:
+            self.box.in_place("systemctl")
 
     def end(self) -> None:
         self.box.power_off()
@@ -85,7 +113,8 @@ class Modelled:
         CLOCK.sleep = self.hub.sleep
         cloud: Any = _AnyCloud()
         self.model = Model(1, self.hub, cloud)
-        self._cut = ""
+        self._cut, self._power = "", True
+        self._meddling: Items | None = None
 
     def board(self) -> Board:
         return Board(lambda text, seconds: self._run(text), lock_timeout=0, board_timeout=60, now=CLOCK)
@@ -102,8 +131,15 @@ class Modelled:
         asking = self.hub.spawn("a controller", ask)
         while not asking.gone:
             if self._cut and programs and programs[0].at == self._cut:
-                self.power_cut()
                 self._cut = ""
+                if self._power:
+                    self.power_cut()
+                else:
+                    self.hub.kill(programs[0])
+                    self.model.stop_client()
+            if self._meddling and programs and programs[0].at == "copies its KCM":
+                self.model.provision_by_another_tool(self._meddling.values)
+                self._meddling = None
             assert self.hub.step()
         if asking.error:
             raise asking.error
@@ -113,10 +149,14 @@ class Modelled:
         self.model.power_off()
         self.model.power_on()
 
-    def cut_off(self, at: str, inject: Callable[[], object]) -> None:
-        self._cut = CUTS[at]
+    def cut_off(self, at: str, inject: Callable[[], object], *, power: bool = True) -> None:
+        self._cut, self._power = CUTS[at], power
         with contextlib.suppress(BoardError):
             inject()
+
+    def meddle(self, items: Items, inject: Callable[[], object]) -> None:
+        self._meddling = items
+        inject()
 
     def end(self) -> None:
         self.hub.end()
@@ -200,6 +240,12 @@ class Story:
     def cut_off(self, at: str, items: Items, bootstrap: str) -> Any:
         return self.subject.cut_off(at, lambda: self.inject(items, bootstrap))
 
+    def killed(self, at: str, items: Items, bootstrap: str) -> Any:
+        return self.subject.cut_off(at, lambda: self.inject(items, bootstrap), power=False)
+
+    def meddle(self, others: Items, items: Items, bootstrap: str) -> Any:
+        return self.subject.meddle(others, lambda: self.inject(items, bootstrap))
+
 
 def stories() -> dict[str, list[tuple[Any, ...]]]:
     from board_box import item_set
@@ -254,6 +300,15 @@ def stories() -> dict[str, list[tuple[Any, ...]]]:
             ("reconnect",),
             ("contact",),
         ],
+        "another tool at the same time": [
+            ("look",),
+            ("inject", one, "not-yet"),
+            ("contact",),
+            ("meddle", other, update, "keep-identity"),
+            ("contact",),
+            ("inject", update, "keep-identity"),
+            ("look",),
+        ],
         "register anew": [
             ("look",),
             ("reconnect",),
@@ -271,11 +326,11 @@ def cut_stories() -> dict[str, list[tuple[Any, ...]]]:
 
     one, other = item_set(1), item_set(2)
     return {
-        f"cut before {at}": [
+        f"{how} before {at}": [
             ("look",),
             ("inject", one, "not-yet"),
             ("contact",),
-            ("cut_off", at, other, "keep-identity"),
+            (how, at, other, "keep-identity"),
             ("look",),
             ("contact",),
             ("contact",),
@@ -284,6 +339,7 @@ def cut_stories() -> dict[str, list[tuple[Any, ...]]]:
             ("look",),
         ]
         for at in CUTS
+        for how in ("cut_off", "killed")
     }
 
 

@@ -11,7 +11,9 @@ import pytest
 from choices import Choices
 from schedule import Outcome, play, shortest
 
-KNOWN = range(5000, 5150)
+KNOWN = range(5000, 5300)
+MOST_TOLD = 3
+"""Schedules that went wrong, whose shortest histories are looked for."""
 
 
 def told(seed: int, outcome: Outcome) -> str:
@@ -29,7 +31,6 @@ def test_schedules_that_are_known_to_hold(request: pytest.FixtureRequest) -> Non
 
 
 def test_new_schedules(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> None:
-    """What they find was there before, so that it is told, as an expected failure, and fails nobody's change."""
     if request.config.getoption("--seed") is not None:
         pytest.skip("one schedule is played")
     first = seed = random.SystemRandom().randrange(10**9)
@@ -38,9 +39,8 @@ def test_new_schedules(request: pytest.FixtureRequest, capsys: pytest.CaptureFix
     while time.monotonic() < end:
         outcome = play(Choices(seed))
         if outcome.error is not None:
-            found.append(f"{outcome.rule}: pytest tests/simulation --seed {seed}")
+            found.append(told(seed, outcome) if len(found) < MOST_TOLD else f"seed {seed}: {outcome.rule}")
         seed += 1
     with capsys.disabled():
-        print(f"\n{seed - first} schedules, of the seeds {first} to {seed - 1}", *found, sep="\n")
-    if found:
-        pytest.xfail(f"{len(found)} of {seed - first} schedules broke a rule")
+        print(f"\n{seed - first} schedules, of the seeds {first} to {seed - 1}")
+    assert not found, "\n\n".join(found)

@@ -7,17 +7,22 @@ Within ``installed`` only. Modules that took a name from elsewhere are given ano
 
 from __future__ import annotations
 
+import email.utils
 import functools
 import importlib
-import itertools
 import sys
 import time
+import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import requests
 import yaml
 
 HOUSE = "ansible_collections.pelion.mbl.plugins.plugin_utils"
@@ -56,22 +61,31 @@ def _sleep(seconds: float) -> None:
 
 
 _TIME = SimpleNamespace(time=CLOCK, monotonic=CLOCK, sleep=_sleep, struct_time=time.struct_time)
-_SERIAL = itertools.count(1)
-"""Begins anew with each schedule, so that its ids are the same ones."""
+_COUNTS: Counter[str] = Counter()
+"""Of ids, by who asks for them. Begins anew with each schedule, so that its ids are the same ones, also those of the
+other schedules: what was made for an id then serves for all."""
 
 
 def restart() -> None:
     """Time and ids as at the begin of every schedule."""
-    global _SERIAL
-    _SERIAL = itertools.count(1)
+    _COUNTS.clear()
     CLOCK.began = CLOCK.seconds = EPOCH
 
 
+def _next(kind: str) -> int:
+    _COUNTS[kind] += 1
+    return _COUNTS[kind]
+
+
 def _hex(octets: int = 16) -> str:
-    return f"{next(_SERIAL):0{2 * octets}x}"
+    asking = sys._getframe(1)
+    if asking.f_code.co_name == "new_id" and asking.f_back:
+        asking = asking.f_back
+    kind = asking.f_code.co_name
+    return f"{zlib.crc32(kind.encode()):08x}{_next(kind):0{2 * octets - 8}x}"
 
 
-_SECRETS = SimpleNamespace(token_hex=_hex, randbits=lambda bits: next(_SERIAL), randbelow=lambda most: 0)
+_SECRETS = SimpleNamespace(token_hex=_hex, randbits=lambda bits: _next("bits"), randbelow=lambda most: 0)
 
 
 def remembered(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -82,6 +96,18 @@ def remembered(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **options: Any) -> Any:
         found = cached(*args, **options)
         return dict(found) if isinstance(found, dict) else found
+
+    return call
+
+
+def _from_a_pool(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Certificates made at the begin of time, which every schedule takes in the same order."""
+    pool = remembered(lambda recipe, number: make(recipe))
+
+    def call(recipe: Any, now: datetime | None = None) -> Any:
+        with CLOCK.at(EPOCH):
+            found = pool(recipe, _next("update certificates"))
+        return replace(found, made=(now or found.made).replace(microsecond=0))
 
     return call
 
@@ -119,15 +145,28 @@ def _patches() -> list[Patch]:
         return importlib.import_module(f"{HOUSE}.{name}")
 
     issuing = importlib.import_module("cloud.issuing")
-    rules, certified = house("credentials.rules"), house("credentials.certified")
+    rules, times, made = house("credentials.rules"), house("times"), house("credentials.update_certificate")
+    security_file = importlib.import_module("cloud.security_file").security_file
     instead: dict[int, Any] = {
         id(datetime): VirtualDatetime,
         id(time): _TIME,
-        id(rules.load_certificate): remembered(rules.load_certificate),
-        id(certified.describe_certificate): remembered(certified.describe_certificate),
+        id(made.make_update_resources): _from_a_pool(made.make_update_resources),
         id(issuing.issue_developer): remembered(_at_epoch(issuing.issue_developer)),
         id(issuing.Authority): remembered(_at_epoch(issuing.Authority)),
     }
+    for pure in (
+        rules.load_certificate,
+        house("credentials.certified").describe_certificate,
+        house("credentials.update_resources").load_pem_private_key,
+        security_file,
+        times.parse_time,
+        times.time_text,
+        importlib.import_module("cloud.times").rfc3339,
+        made.derive_ids,
+        made.common_name,
+        email.utils.parsedate_to_datetime,
+    ):
+        instead[id(pure)] = remembered(pure)
     secrets = importlib.import_module("secrets")
     found: list[Patch] = []
     for module in list(sys.modules.values()):
@@ -142,6 +181,12 @@ def _patches() -> list[Patch]:
     dear = [
         (house("board.board"), "_PROGRAM", SimpleNamespace(read_text=lambda: program)),
         (house("store.store"), "yaml", _yaml()),
+        (house("store.store").Store, "_entry", _entry(house("store.store").Store._entry)),
+        (house("fleet.memory"), "_time", remembered(house("fleet.memory")._time)),
+        (house("board.client_log"), "_time_of", remembered(house("board.client_log")._time_of)),
+        (house("cloud.api_transport"), "requests", _Requests()),
+        (house("board.board"), "_write_items", _by_values(house("board.board")._write_items)),
+        (house("board.answers"), "_octets", _by_lines(house("board.answers")._octets)),
         (house("team.signers"), "_signs", _by_content(house("team.signers")._signs)),
         (issuing.Authority, "issue_device", remembered(_at_epoch(issuing.Authority.issue_device))),
         (issuing.Authority, "issued", remembered(issuing.Authority.issued)),
@@ -167,6 +212,51 @@ def _require(require: Callable[..., None]) -> Callable[..., None]:
             kept.add(key)
 
     return call
+
+
+def _by_values(write: Callable[[Any], str]) -> Callable[[Any], str]:
+    kept: dict[Any, str] = {}
+
+    def call(items: Any) -> str:
+        key = tuple(items.values.items())
+        if key not in kept:
+            kept[key] = write(items)
+        return kept[key]
+
+    return call
+
+
+def _entry(read: Callable[..., Any]) -> Callable[..., Any]:
+    """An entry of the same content in the same file."""
+    kept: dict[Any, Any] = {}
+
+    def call(store: Any, kind: type, path: Path, text: bytes, name: str | None) -> Any:
+        key = (kind, path, text, name)
+        if key not in kept:
+            kept[key] = read(store, kind, path, text, name)
+        return kept[key]
+
+    return call
+
+
+class _Requests:
+    """``requests`` for the transport, which has no connection of its own here."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(requests, name)
+
+    class Session:
+        auth: Any = None
+
+        def __init__(self) -> None:
+            self.headers: dict[str, str] = {}
+
+        def close(self) -> None: ...
+
+
+def _by_lines(read: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    cached = functools.lru_cache(20000)(read)
+    return lambda lines: cached(tuple(lines))
 
 
 def _by_content(signs: Callable[[Any], bool | None]) -> Callable[[Any], bool | None]:

@@ -22,13 +22,11 @@ from runs import Delivery, Person, Run
 from store_model import close_for, store_at
 from virtual import CLOCK
 
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials import update_certificate
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import DeveloperCredentials
-from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_certificate import (
-    Recipe,
-    derive_ids,
-    make_update_resources,
-)
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_certificate import Recipe, derive_ids
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import read_fleet
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.proof import Claim
@@ -42,6 +40,10 @@ KINDS = ("provision", "provision", "rotate", "deprovision", "remove_gone", "stat
 FAULTS = {"cloud": 0.06, "board": 0.05, "disk": 0.03, "death": 0.01}
 EVENTS_RATE = 0.05
 MOST_ALIVE = 4
+ODD_ANSWERS = ("\nmbl:done=yes\n", "\nmbl:time=1e9\nmbl:done=yes\n", "\nmbl:kcm-digest\n", "nothing", None)
+"""Of machines that mean no good, or are no boards at all. None: it does not come to an end."""
+MOST_SECONDS = 480
+"""That one exchange takes, as task/bounds.py has it."""
 DAY = 86400.0
 
 
@@ -85,13 +87,16 @@ class World:
         self._watched(lambda: self.invariants.delivered(delivery))
 
     def told_in_order(self, run: Run, names: Iterable[str]) -> None:
+        run.by_themselves = {
+            name for name, (board, _keys) in run.met.items() if run.identities.get(board.number) != board.identity
+        }
         self._watched(lambda: self.invariants.told_in_order(run, names))
 
     def told_proven(self, run: Run, claims: Mapping[str, Claim]) -> None:
         self._watched(lambda: self.invariants.told_proven(run, claims))
 
-    def told_leaving(self, run: Run, devices: Mapping[str, str]) -> None:
-        self._watched(lambda: self.invariants.told_leaving(run, devices))
+    def told_leaving(self, run: Run, devices: Mapping[str, str], silent: Iterable[str]) -> None:
+        self._watched(lambda: self.invariants.told_leaving(run, devices, set(silent)))
 
     def told_status(self, run: Run, answers: Mapping[str, Any]) -> None:
         assert run.report
@@ -99,11 +104,14 @@ class World:
         self._watched(lambda: require(said >= answers.keys(), "status tells of each board", f"{said}"))
 
     def odd_answer(self, board: Board) -> str:
-        """Of a machine that means no good, or is no board at all."""
-        return ("\nmbl:done=yes\n", "\nmbl:time=1e9\nmbl:done=yes\n", "\nmbl:kcm-digest\n", "nothing")[board.number % 4]
+        answer = ODD_ANSWERS[board.number % len(ODD_ANSWERS)]
+        if answer is None:
+            self.hub.sleep(MOST_SECONDS)
+            raise BoardError.of("hangs", str(MOST_SECONDS))
+        return answer
 
     def ended(self, run: Run) -> None:
-        self._merge(run)
+        self.undisturbed(lambda: self._merge(run))  # a person goes on until it is done
 
     def _watched(self, check: Callable[[], None]) -> None:
         """What an invariant finds is not for the code that runs meanwhile."""
@@ -125,6 +133,7 @@ class World:
     def _watch(self, board: Board) -> None:
         board.delivered = self.delivered
         board.replaced = lambda delivery, old: self._watched(lambda: self.invariants.replaced(delivery, old))
+        board.emptied = lambda old: self._watched(lambda: self.invariants.emptied(old))
         board.turned_away = lambda why: self._watched(lambda: self.invariants.turned_away(board, why))
 
     @property
@@ -281,7 +290,7 @@ class World:
         except ServiceError:
             return
         developer = DeveloperCredentials.from_c_source(self.cloud.state.security_file(made).encode(), "a file")
-        update = make_update_resources(Recipe(*derive_ids("example.org", "hand"), "CN=hand", 7000))
+        update = update_certificate.make_update_resources(Recipe(*derive_ids("example.org", "hand"), "CN=hand", 7000))
         board.provision_by_another_tool(Items.of(developer.values, update.values).values)
         if board.powered:
             board.start_client(ours=False)

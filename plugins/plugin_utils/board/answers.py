@@ -104,7 +104,7 @@ def lines_of(text: str) -> dict[str, list[str]]:
     """The values of each key in the ``text`` that was printed, also where it was cut off."""
     lines: dict[str, list[str]] = defaultdict(list)
     for line in text.split("\n"):
-        found = re.fullmatch(r"mbl:([a-zA-Z0-9#_-]+)=(.*?)\r?", line)
+        found = re.fullmatch(r"mbl:([a-zA-Z0-9#_-]+)=(.*)", line.removesuffix("\r"))
         if found:
             lines[found[1]].append(found[2])
     return lines

@@ -812,6 +812,7 @@ commit() {
     sync # what the utility wrote, before a name says that it is good
     if [ "$injecting" = beside ]; then
         unmount_beside || fail unmount
+        require_as_found
         has_lasted "$beside"
         trap '' INT TERM
         mv "$kcm" "$old" && mv "$beside" "$kcm" || fail swap
@@ -828,7 +829,20 @@ commit() {
     throw_away "$old"
 }
 
-# Another tool's utility, which knows no lock, may have written into the new set since it was checked.
+# Another tool, which knows no lock, may have provisioned the board after it was looked at and before the new set was
+# mounted over what it wrote.
+require_as_found() {
+    local digest
+    take_digest "$kcm"
+    [ "$digest" = "$found_digest" ] || fail changed-since
+    require_not_bootstrapped
+}
+
+require_not_bootstrapped() {
+    [ "$bootstrap" != not-yet ] || [ ! -e "$kcm/WORKING/${lwm2m_files%% *}" ] || fail bootstrapped-since
+}
+
+# Another tool's utility may have written into the new set since it was checked.
 has_lasted() {
     local process
     ! find_foreign_utility || fail foreign-utility "$process"
@@ -1105,7 +1119,7 @@ inject() {
         [ "$digest" = "$found_digest" ] || fail changed-since
         require_server
         stop_client
-        [ "$bootstrap" != not-yet ] || [ ! -e "$kcm/WORKING/${lwm2m_files%% *}" ] || fail bootstrapped-since
+        require_not_bootstrapped
         open_transaction
         make_inputs
         write_items && inputs_are_ours || fail inputs

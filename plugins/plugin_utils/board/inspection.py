@@ -63,7 +63,7 @@ class Inspection:
 
     def to_json(self) -> dict[str, Any]:
         """All of it, for ``from_json`` in a later task of the same run."""
-        return asdict(self)
+        return {**vars(self), "log": asdict(self.log)}
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Inspection:

@@ -11,8 +11,9 @@ from typing import Any
 from ..board.description import BoardStatus
 from ..board.inspection import Inspection
 from ..reasons import Reason
-from .host_keys import NO_HOST_KEYS, HostKeys
+from .host_keys import NO_HOST_KEYS, HostKeys, refused_key
 from .member import Member
+from .memory import Remembered
 from .wishes import Wishes
 
 
@@ -76,6 +77,25 @@ def answer_of(result: Mapping[str, Any]) -> Answer | Unasked | None:
         return answer
     except (LookupError, TypeError, ValueError, ArithmeticError):
         return Unasked(Reason("bad-answer"))
+
+
+def odd_answers(
+    asked: Mapping[str, Mapping[str, Any]], remembered: Mapping[str, Remembered]
+) -> dict[str, tuple[str, ...]]:
+    """The machines whose answers are of no use, with the host keys that are proven of them; none of those that ssh
+    refuses for a key which is not that of the ``remembered`` board."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, result in asked.items():
+        if result.get("failed") and isinstance(result.get("host_keys"), (list, tuple)):
+            found[name] = tuple(map(str, result["host_keys"]))
+        elif result.get("unreachable") and is_another(name, str(result.get("msg")), remembered):
+            found[name] = ()
+    return found
+
+
+def is_another(name: str, said: str, remembered: Mapping[str, Remembered]) -> bool:
+    """Whether ssh ``said`` that it refuses what is called ``name`` for a key that is not the remembered board's."""
+    return bool(refused_key(said)) and name in remembered and refused_key(said) not in remembered[name].host_keys
 
 
 def _try_out(board: Inspection) -> None:

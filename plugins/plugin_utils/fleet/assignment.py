@@ -20,7 +20,8 @@ class Seeker:
 
     With ``spread``, NAME-01, NAME-02, … serve as well as NAME; with ``create``, one may be made for it.
     ``counted`` says that the board's device is among those that its certificate has already, ``unused`` that the board
-    has not bootstrapped with it. ``reserved`` is the certificate in which another run gives it a place.
+    has not bootstrapped with it, or will do so again. ``reserved`` is the certificate in which another run gives it a
+    place.
     """
 
     board: str

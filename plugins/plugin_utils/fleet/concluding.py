@@ -15,7 +15,7 @@ from ..errors import PelionError
 from ..reasons import Reason
 from ..store.store import Store
 from ..team.signers import Signers
-from .answers import Answer, answer_of
+from .answers import Answer, answer_of, odd_answers
 from .identity import Identities
 from .memory import note_update_proofs, read_fleet, remember
 from .proof import Claim, Proof, prove, takes_updates
@@ -53,7 +53,8 @@ def conclude(
     # Boards without a claim tell by their keys that they are not the ones of their names any more.
     met = {name: answer.member(name).sighting for name, answer in _answers(asked) if name not in claims}
     sightings = [*met.values(), *(claim.sighting for claim in claims.values())]
-    identities = Identities.of(sightings, read_fleet(team), there)
+    remembered = read_fleet(team)
+    identities = Identities.of(sightings, remembered, there, odd_answers(asked, remembered))
     proof = Proof({name: copy.reason for name, copy in identities.copies.items() if name in claims})
     if api:
         proof = prove(api, list(claims.values()), max(claim.timeout for claim in claims.values()), identities)

@@ -15,7 +15,7 @@ from ..credentials.update_resources import UpdateResources
 from ..errors import PelionError
 from ..reasons import Reason
 from ..store.store import Store
-from .answers import Answer, Unasked, answer_of
+from .answers import Answer, Unasked, answer_of, odd_answers
 from .decision import Decision, Fleet, decide, decide_and_reserve
 from .gets import gets
 from .memory import absent, read_fleet, remember
@@ -63,7 +63,8 @@ def decide_for(
     unasked = {name: answer.problem for name, answer in answers.items() if isinstance(answer, Unasked)}
     require_one_team(answered)
     members = [answer.member(name) for name, answer in answered.items()]
-    fleet = Fleet(members, read_fleet(team), unasked, there)
+    remembered = read_fleet(team)
+    fleet = Fleet(members, remembered, unasked, there, odd_answers(asked, remembered))
     stock = read_stock(team, api, read_src, fleet.admitted, warn_days=warn_days)
     to_be_done = not (dry_run or only_look)
     if api:

@@ -34,16 +34,18 @@ from .work import work_for
 @dataclass(frozen=True)
 class Fleet:
     """The boards that are decided for: ``members``, those that were not asked, with the reason, what the team
-    ``remembered`` of boards, by name, and the names of all boards that are ``there``."""
+    ``remembered`` of boards, by name, the names of all boards that are ``there``, and ``odd`` machines among these (see
+    Identities)."""
 
     members: Sequence[Member]
     remembered: Mapping[str, Remembered] = field(default_factory=dict)
     unasked: Mapping[str, Reason] = field(default_factory=dict)
     there: Collection[str] = ()
+    odd: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     @cached_property
     def identities(self) -> Identities:
-        return Identities.of((member.sighting for member in self.members), self.remembered, self.there)
+        return Identities.of((member.sighting for member in self.members), self.remembered, self.there, self.odd)
 
     @cached_property
     def refused(self) -> Mapping[str, Reason]:
@@ -183,7 +185,7 @@ def _seeker(fleet: Fleet, member: Member, stock: Stock) -> Seeker:
         spread=member.wishes.spread,
         create=member.wishes.create,
         holds=member.holds,
-        unused=not member.board.bootstrapped,
+        unused=not member.board.bootstrapped or (stock.cloud is not None and stock.cloud.may_leave(member)),
         counted=counted if device is None else fingerprints.get(device.certificate_id or "") == member.holds,
     )
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -36,3 +37,12 @@ class HostKeys:
 
 
 NO_HOST_KEYS = HostKeys()
+
+
+def refused_key(said: str) -> str | None:
+    """The fingerprint that ssh ``said`` to refuse, since it knows another key of the board; empty where it did not say
+    which one, None where that is not what it said."""
+    if "IDENTIFICATION HAS CHANGED" not in said:
+        return None
+    shown = re.search(r"\bSHA256:[A-Za-z0-9+/]{43}", said)
+    return shown[0] if shown else ""

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
 from ..reasons import Reason
 from ..words import some
@@ -35,18 +36,27 @@ class Sighting:
 @dataclass(frozen=True)
 class Identities:
     """The boards that a run meets (``sightings``, by name), what the team ``remembered`` of boards, by name, and the
-    names of all boards that are ``there``, also those that the run is not about."""
+    names of all boards that are ``there``, also those that the run is not about. What answered as the ``unproven`` ones
+    has shown in no way that it is a board at all."""
 
     sightings: Mapping[str, Sighting]
     remembered: Mapping[str, Remembered]
     there: frozenset[str] = frozenset()
+    unproven: frozenset[str] = frozenset()
 
     @classmethod
     def of(
-        cls, sightings: Iterable[Sighting], remembered: Mapping[str, Remembered], there: Collection[str] = ()
+        cls,
+        sightings: Iterable[Sighting],
+        remembered: Mapping[str, Remembered],
+        there: Collection[str] = (),
+        odd: Mapping[str, Collection[str]] = MappingProxyType({}),
     ) -> Identities:
+        """``odd`` are machines whose answers are of no use, with the host keys that are proven of them."""
         by_name = {sighting.name: sighting for sighting in sightings}
-        return cls(by_name, remembered, frozenset(there) | by_name.keys())
+        by_name |= {name: Sighting(name, tuple(keys)) for name, keys in odd.items() if keys}
+        unproven = frozenset(name for name, keys in odd.items() if not keys)
+        return cls(by_name, remembered, frozenset(there) | by_name.keys(), unproven)
 
     def before(self, name: str) -> Remembered | None:
         """What is remembered of the board that is called ``name`` now; None when its key makes it another one."""
@@ -115,7 +125,7 @@ class Identities:
         here = {name: (sighting.host_keys, self.device_id(name)) for name, sighting in self.sightings.items()}
         elsewhere = {
             name: (before.host_keys, before.device_id)
-            for name in self.there - self.sightings.keys()
+            for name in self.there - self.sightings.keys() - set(self.renamed.values())
             if (before := self.remembered.get(name))
         }
         for name, (host_keys, device_id) in {**here, **elsewhere}.items():
@@ -135,9 +145,13 @@ class Identities:
         return [self.renamed[name] for name in names if name in self.renamed]
 
     def may_note_device(self, name: str, device_id: str | None) -> bool:
-        """Whether no other remembered board, as far as it is still that one, has the device."""
+        """Whether no other remembered board, as far as it is still that one, has the device. One that is not there, and
+        of which no key was ever proven, may be this one under a former name."""
         mine = {name, self.renamed.get(name)}
-        return not any(other not in mine and self._is_still_possible(other) for other in self.with_device(device_id))
+        return not any(
+            other not in mine and self._is_still_possible(other) and (other in self.there or self._keys_of(other))
+            for other in self.with_device(device_id)
+        )
 
     def with_device(self, device_id: str | None) -> set[str]:
         """Names of remembered boards with that device."""
@@ -166,7 +180,7 @@ class Identities:
 
     def _is_still(self, name: str) -> bool:
         """Whether the board of that name may be there as the remembered one."""
-        return name in self.there and self._is_still_possible(name)
+        return name in self.there - self.unproven and self._is_still_possible(name)
 
     def _is_still_possible(self, name: str) -> bool:
         """Whether no board shows by its key that it is another than the remembered one of that name."""

@@ -77,6 +77,12 @@ class CloudStock:
         device, named = self.devices.get(device_id or ""), self.certificates.get(certificate)
         return device is not None and named is not None and device.certificate_id == named.id
 
+    def may_leave(self, member: Member) -> bool:
+        """Whether the board has to bootstrap anew, since its device is there no longer, and may do so with another
+        certificate."""
+        device_id = member.board.device_id
+        return device_id is not None and device_id not in self.devices and member.wishes.when_bootstrapped != REFUSE
+
     def rooms(self, reserved: Mapping[str, int]) -> list[Certificate]:
         """The certificates as assign takes them: those of the cloud, and those that other runs are about to make, with
         the places that these give away (``reserved``, by certificate)."""
@@ -170,6 +176,7 @@ def _cloud(api: PelionApi, members: Iterable[Member]) -> CloudStock:
         member.wishes.create
         and not (
             member.board.bootstrapped
+            and not cloud.may_leave(member)
             and is_meant(member.wishes.dev_cert, member.wishes.spread, cloud.names.get(member.holds or ""))
         )
         for member in members

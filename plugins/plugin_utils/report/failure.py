@@ -22,11 +22,12 @@ _CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 @dataclass(frozen=True)
 class Failure:
     """``said`` is the text for people. ``reason`` is None where the result gives no code, as those of other
-    collections do."""
+    collections do. ``host_keys`` are proven of what answered, though the answer was of no use."""
 
     said: str
     reason: Reason | None = None
     unreachable: bool = False
+    host_keys: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, result: Mapping[str, Any]) -> Failure:
@@ -44,7 +45,9 @@ class Failure:
         reason = None
         if isinstance(code, str) and _CODE.fullmatch(code):
             reason = Reason(code, dict(facts) if isinstance(facts, Mapping) else {})
-        return cls(said, reason, bool(result.get("unreachable")))
+        keys = result.get("host_keys")
+        shown = tuple(map(str, keys)) if isinstance(keys, (list, tuple)) else ()
+        return cls(said, reason, bool(result.get("unreachable")), shown)
 
     def report(self, board: str) -> BoardReport:
         """What is reported of that board."""

@@ -12,6 +12,7 @@ from typing import Any
 from ..board import kcm
 from ..board.description import BoardStatus
 from ..cloud.api_answers import DeveloperCertificate, Device
+from ..fleet.answers import is_another
 from ..fleet.assignment import natural
 from ..fleet.identity import Identities, Sighting, changed_keys
 from ..fleet.memory import Remembered, absent
@@ -109,7 +110,8 @@ class _Judge:
         self._devices = {device.id: device for device in fleet.devices or ()}
         self._names = {certificate.fingerprint: certificate.name for certificate in fleet.certificates}
         sightings = (_sighting(name, answer) for name, answer in fleet.answers.items())
-        self._identities = Identities.of(sightings, fleet.remembered, fleet.inventory)
+        odd = {name: () for name, answer in fleet.answers.items() if _is_another(name, answer, fleet.remembered)}
+        self._identities = Identities.of(sightings, fleet.remembered, fleet.inventory, odd)
         self.renamed = {**dict(self._by_device_id()), **self._identities.renamed}
         """Boards that the team knows under another name, by their ssh host keys or device IDs; with that name."""
 
@@ -267,7 +269,11 @@ def unprovisioned(answer: BoardStatus) -> Reason | None:
 def _sighting(name: str, answer: Answer) -> Sighting:
     if isinstance(answer, BoardStatus):
         return Sighting(name, tuple(answer.host_keys), answer.device_id)
-    return Sighting(name)
+    return Sighting(name, answer.host_keys if answer else ())
+
+
+def _is_another(name: str, answer: Answer, remembered: Mapping[str, Remembered]) -> bool:
+    return isinstance(answer, Failure) and answer.unreachable and is_another(name, answer.said, remembered)
 
 
 def _with_the_clients_word(told: BoardReport, answer: BoardStatus) -> BoardReport:

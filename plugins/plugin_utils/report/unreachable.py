@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 
+from ..fleet.host_keys import refused_key
 from ..reasons import Reason
 
 _SIGNS = {
@@ -25,9 +26,9 @@ def why_unreachable(board: str, said: str) -> Reason:
 
     A changed host key is not a matter of trying again, and ssh's own advice would leave the team's memory as it was.
     """
-    if "IDENTIFICATION HAS CHANGED" in said:
-        shown = re.search(r"\bSHA256:[A-Za-z0-9+/]{43}", said)
-        return Reason("host-key-changed", {"board": board, "fingerprint": shown[0] if shown else "not known"})
+    refused = refused_key(said)
+    if refused is not None:
+        return Reason("host-key-changed", {"board": board, "fingerprint": refused or "not known"})
     for code, sign in _SIGNS.items():
         if re.search(sign, said, re.IGNORECASE):
             return Reason(code)

@@ -145,9 +145,10 @@ class Directory:
             raise unusable(self.path, None, f"cannot be used: {error.strerror}") from error
         if not stat.S_ISDIR(status.st_mode):
             raise unusable(self.path, None, "is not a directory")
-        for path in (self.path.resolve(), *self.path.resolve().parents):
+        resolved = self.path.resolve()
+        for path in (resolved, *resolved.parents):
             mode = path.stat().st_mode
-            sticky_parent = mode & stat.S_ISVTX and path != self.path.resolve()
+            sticky_parent = mode & stat.S_ISVTX and path != resolved
             if mode & stat.S_IWOTH and not sticky_parent:
                 raise StoreError(
                     f"Everybody may write to {path}, so anyone could remove or replace what is in the store "
@@ -166,7 +167,8 @@ class Directory:
             yield f"is meant for one user, but others may enter it. Run `chmod 700 {self.path}`."
 
     def _shared_oddities(self, status: os.stat_result) -> Iterator[str]:
-        if any(os.path.lexists(path / ".git") for path in (self.path.resolve(), *self.path.resolve().parents)):
+        resolved = self.path.resolve()
+        if any(os.path.lexists(path / ".git") for path in (resolved, *resolved.parents)):
             return  # A team that shares through git has a clone for each person, with the modes that git gives.
         if os.geteuid() != 0 and status.st_gid not in {os.getegid(), *os.getgroups()}:
             yield (

@@ -11,10 +11,12 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..board.errors import BoardError
 from ..discovery.ssh import pinned
 from ..fleet.host_keys import HostKeys
 from .turns import others_turn
@@ -53,6 +55,16 @@ def host_keys_of(connection: Any, task_vars: Mapping[str, Any]) -> HostKeys:
     except SshSettingsError as error:
         return HostKeys(unproven=str(error))
     return HostKeys(tuple(sorted(set(fingerprints(lines, settings.lookup_names)))))
+
+
+@contextmanager
+def known_by_key(connection: Any, task_vars: Mapping[str, Any]) -> Iterator[None]:
+    """Within it, a board's error says by which host keys ssh knows who has answered, though the answer is of no use."""
+    try:
+        yield
+    except BoardError as error:
+        error.facts["host_keys"] = list(host_keys_of(connection, task_vars).fingerprints)
+        raise
 
 
 class SshSettingsError(Exception):

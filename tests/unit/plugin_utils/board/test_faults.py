@@ -19,7 +19,7 @@ import pytest
 from board_box import BoardBox, item_set
 from board_samples import FIRST, SECOND, holds, inject
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board, _write_items
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import Board, _write_items, record_of
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items
@@ -181,6 +181,22 @@ def test_another_tool_that_provisions_between_check_and_record_is_noticed(provis
     assert raised.value.facts["reason"] == "changed-since"
     provisioned.mend_utility()
     assert holds(provisioned.board().inspect(may_change=True), FIRST)
+
+
+def test_another_tool_that_provisions_before_the_new_set_is_built_is_noticed(provisioned: BoardBox) -> None:
+    """What it wrote, nobody has looked at, so it must not give way."""
+    sequence = _sequence_of_mbl_cli("/opt/arm/pelion-provisioning-util")
+    provisioned.replaced(
+        "systemctl",
+        f'#!/bin/sh\nif [ "$1" = stop ] && [ ! -e /config/user/other ]; then\n: >/config/user/other\n{sequence}fi\n'
+        'exec /usr/bin/systemctl "$@"\n',
+    )
+    with pytest.raises(BoardError) as raised:
+        inject(provisioned.board(), SECOND)
+    assert (raised.value.facts["reason"], raised.value.facts["changed"]) == ("changed-since", False)
+    board = provisioned.board().inspect(may_change=True)
+    assert board.developer_certificate and board.configured
+    assert board.developer_certificate["fingerprint"] == record_of(THIRD)["developer_certificate"]
 
 
 def test_mbl_cli_at_the_same_time_is_noticed(provisioned: BoardBox) -> None:

@@ -431,6 +431,20 @@ def test_a_board_whose_device_was_deleted_needs_a_place_again(cloud: Cloud, stor
     assert {name: part.dev_cert for name, part in decision.parts.items()} == {"new": "bench-02", "old": "bench-01"}
 
 
+def test_a_board_whose_device_was_deleted_leaves_a_certificate_that_is_full_by_now(
+    cloud: Cloud, store: Store, deciding: Deciding
+) -> None:
+    board = board_with(have(cloud, store, "bench-01"), "0" * 31 + "1")
+    stored = store.read(DeveloperCredentials, "bench-01")
+    assert stored
+    cloud.state.seed_devices(DEVICES_PER_CERTIFICATE, stored.certificate_id)
+    spread = replace(WISHES, spread=True)
+    moved = deciding({"a": board}, replace(spread, when_bootstrapped="keep_identity"))
+    assert (moved.parts["a"].dev_cert, moved.dev_certs) == ("bench-02", ["bench-02"])
+    stays = deciding({"a": board}, spread)
+    assert (stays.parts["a"].dev_cert, stays.dev_certs) == ("bench-01", [])
+
+
 def test_copied_boards_are_not_in_order(cloud: Cloud, store: Store, deciding: Deciding) -> None:
     items = have(cloud, store)
     device_id = device_under(cloud, store)

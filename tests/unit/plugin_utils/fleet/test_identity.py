@@ -57,6 +57,30 @@ def test_a_name_that_went_on_to_another_board_is_two_findings() -> None:
     assert found.copies == {}
 
 
+@pytest.mark.parametrize("shown", [(C,), ()])
+def test_a_machine_whose_answers_are_of_no_use_takes_no_name(shown: tuple[str, ...]) -> None:
+    """x is the board that was called a, and what is called a now says nothing of itself."""
+    found = Identities.of([Sighting("x", (A,), DEVICE_A)], MEMORY, ["a", "b", "x"], {"a": shown})
+    assert found.renamed == {"x": "a"}
+    assert found.copies == {}
+
+
+def test_a_board_whose_answers_are_of_no_use_keeps_its_name() -> None:
+    found = Identities.of([Sighting("x", (A,), DEVICE_A)], MEMORY, ["a", "x"], {"a": (A,)})
+    assert found.renamed == {}
+    assert found.copies["x"].others == ("a",)
+
+
+def test_a_name_that_is_gone_and_was_never_proven_keeps_no_device_from_the_board_that_has_it() -> None:
+    """Else status would tell of the board, and no run would ever bring it in order."""
+    memory = {"a": Remembered((), DEVICE_A, "bench", SEEN)}
+    board = Sighting("x", (A,), DEVICE_A)
+    assert met(board, memory=memory).now("x", "bench").device_id == DEVICE_A
+    assert met(board, there="a x", memory=memory).now("x", "bench").device_id is None
+    proven = {"a": Remembered((B,), DEVICE_A, "bench", SEEN)}
+    assert met(board, memory=proven).now("x", "bench").device_id is None
+
+
 def test_a_board_that_was_flashed_anew_is_changed() -> None:
     found = met(Sighting("a", (C,)))
     assert found.is_changed("a")

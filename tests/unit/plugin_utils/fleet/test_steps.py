@@ -14,11 +14,12 @@ from paper_fleet import PaperFleet, host_key
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.answers import Answer
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.answers import Answer, odd_answers
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.carrying_out import carry_out
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.concluding import conclude
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.decision import Fleet
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.member import Member
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered, remember
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered, read_fleet, remember
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.part import Part
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.proof import Claim
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.readiness import Terms
@@ -49,6 +50,29 @@ def test_boards_that_swapped_names_are_no_copies_when_one_of_them_is_proven(tmp_
     answers = asked(one.name, other) | asked(other.name, one)
     concluded = conclude({one.name: claim}, answers, team, NO_API, {one.name, other.name}, terms, print)
     assert (concluded.unproven, list(concluded.ready)) == ({}, [one.name])
+
+
+def test_a_renamed_board_is_no_copy_of_the_machine_that_answers_oddly_under_its_former_name(tmp_path: Path) -> None:
+    team = store_at(tmp_path / "team")
+    one, other = FLEET.proven()
+    keys = one.host_keys.fingerprints
+    remember(team, {other.name: Remembered.now(keys, one.board.device_id, "bench")})
+    odd = {"failed": True, "reason": "bad-answer", "host_keys": list(other.host_keys.fingerprints)}
+    answers = {**asked(one.name, one), other.name: odd}
+    claim = Claim(one.name, str(one.board.device_id), "bench", update_resources="up", host_keys=keys)
+    concluded = conclude({one.name: claim}, answers, team, NO_API, {one.name, other.name}, terms, print)
+    assert (concluded.unproven, concluded.former) == ({}, [other.name])
+    fleet = Fleet([one], read_fleet(team), there=[one.name, other.name], odd=odd_answers(answers, read_fleet(team)))
+    assert fleet.refused == {}
+
+
+def test_what_ssh_refuses_for_another_key_is_not_the_remembered_board() -> None:
+    """Which key that is, is not proven, so it is taken for nobody's."""
+    shown, known = host_key(1), host_key(2)
+    refused = {"unreachable": True, "msg": f"REMOTE HOST IDENTIFICATION HAS CHANGED!\nIt sent {shown}."}
+    assert odd_answers({"b": refused}, {"b": Remembered((known,))}) == {"b": ()}
+    assert odd_answers({"b": refused}, {"b": Remembered((shown,))}) == {}
+    assert odd_answers({"b": {"unreachable": True, "msg": "Connection refused"}}, {"b": Remembered((known,))}) == {}
 
 
 def dry(board: Inspection, part: Part, items: Items) -> dict[str, Any]:

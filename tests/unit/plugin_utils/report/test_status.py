@@ -215,6 +215,18 @@ def test_boards_that_swapped_names_are_told_as_renamed() -> None:
     }
 
 
+def test_a_renamed_board_is_told_as_such_beside_a_machine_that_answers_oddly_under_its_former_name() -> None:
+    odd = {"failure": {"msg": "It answers oddly.", "reason": "bad-answer", "host_keys": [KEY.replace("k", "o")]}}
+    fleet = Fleet(
+        {"today": read_answer(answer(host_keys=[KEY])), "before": read_answer(odd)},
+        inventory=["before", "today"],
+        remembered={"before": Remembered((KEY,), ID, "bench", "2026-11-01T00:00:00Z")},
+        devices=[device()],
+    )
+    report = status_report(fleet, Terms(NOW), playbook="status")
+    assert {board.name: board.code for board in report.boards} == {"before": "bad-answer", "today": "renamed"}
+
+
 def test_a_board_with_another_host_key_is_not_the_remembered_one() -> None:
     fleet = Fleet(
         {"a": read_answer(answer(device_id=None, host_keys=[KEY.replace("k", "o")]))},

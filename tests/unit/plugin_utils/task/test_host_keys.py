@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.ssh import pinned
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.host_keys import HostKeys
 from ansible_collections.pelion.mbl.plugins.plugin_utils.task.host_keys import (
@@ -19,6 +20,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.task.host_keys import (
     SshSettingsError,
     fingerprints,
     host_keys_of,
+    known_by_key,
 )
 
 PIN = "SHA256:" + "p" * 43
@@ -135,6 +137,15 @@ def test_pins_are_known_keys_where_ssh_goes_by_them(tmp_path: Path, key: tuple[s
         assert "KnownHostsCommand" in host_keys_of(Connection(ssh_common_args=other), task_vars).unproven
     replaced = "-F none -o UserKnownHostsFile=/dev/null -o GlobalKnownHostsFile=/dev/null"
     assert host_keys_of(Connection(ssh_common_args=replaced), task_vars) == HostKeys()
+
+
+def test_a_board_whose_answer_is_of_no_use_is_known_by_its_key(tmp_path: Path, key: tuple[str, str]) -> None:
+    known_hosts = tmp_path / "known_hosts"
+    known_hosts.write_text(f"board-1 {key[0]}\n")
+    connection = Connection(ssh_common_args=noted_in(known_hosts))
+    with pytest.raises(BoardError) as raised, known_by_key(connection, {}):
+        raise BoardError.of("bad-answer")
+    assert raised.value.facts["host_keys"] == [key[1]]
 
 
 def test_what_ssh_does_not_say_proves_nothing(tmp_path: Path) -> None:
