@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from ..credentials.update_manifest import require_probe
 from ..errors import PelionError
+from ..libraries import require_libraries
 from .api_answers import (
     DEVELOPER_MODE,
     ID,
@@ -21,10 +22,8 @@ from .api_answers import (
     take,
     take_id,
 )
-from .api_transport import ApiError, ApiTransport
+from .errors import ApiError
 from .update_answers import Campaign, DeviceEvent, Manifest, take_deployment
-
-__all__ = ["ApiError", "PelionApi"]
 
 T = TypeVar("T")
 
@@ -49,6 +48,10 @@ class PelionApi:
     MOST_PAGES = 1000
 
     def __init__(self, host: str, key: str, *, warn: Callable[[str], None] | None = None, **options: Any) -> None:
+        # Importing requests takes longer than most tasks, and not all of them come here.
+        from .api_transport import ApiTransport
+
+        require_libraries()
         self._transport = ApiTransport(host, key, warn=warn, **options)
         self.url = self._transport.url
         self._warn = warn or (lambda message: None)

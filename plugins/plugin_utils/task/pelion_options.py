@@ -16,8 +16,8 @@ except ImportError:
         """Older Ansible has no list of secrets; there, nothing shows what is not in a result."""
 
 
+from ..cloud.api_host import api_url
 from ..cloud.api_key import ApiKey
-from ..cloud.api_transport import api_url
 from ..cloud.pelion_api import PelionApi
 from ..errors import PelionError
 from .action import Action, api_key
