@@ -9,6 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 from cloud import Cloud
+from hypothesis import HealthCheck, settings
+
+# How busy the machine is decides no test.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 @pytest.fixture

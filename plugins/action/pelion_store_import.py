@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..plugin_utils.cloud.api_transport import api_url
+from ..plugin_utils.cloud.api_host import api_url
 from ..plugin_utils.cloud.pelion_api import PelionApi
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.pelion_options import PELION_ARGUMENTS

@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 LAB = ROOT / "tests" / "simulator" / "lab"
 ANSIBLE = os.environ.get("TEST_ANSIBLE")
 """Directory with the `ansible-*` commands to test with, instead of those of .venv (see tests/versions)."""
+CONFIGURATION = Path(__file__).with_name("ansible.cfg")
 OTHERS = {
     option: os.environ[name]
     for option, name in (("--util", "PELION_PROVISIONING_UTIL"), ("--client", "MBL_CLOUD_CLIENT"))
@@ -124,6 +125,7 @@ class Fleet:
             command = (Path(ANSIBLE, command[0]).absolute(), *command[1:])
         # A worker of pytest-xdist says how wide its own lines are.
         callers = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | dict(environment or {})
+        callers.setdefault("ANSIBLE_CONFIG", str(CONFIGURATION))
         there, its_environment = inside.at_controller(
             self._record, self.state, [str(word) for word in command], callers
         )

@@ -44,7 +44,7 @@ class Cloud:
         self._answers: dict[str, list[tuple[float, requests.Response, bytes]]] = {}
 
     def api(self, warn: Callable[[str], None] = lambda text: None) -> PelionApi:
-        return PelionApi("https://api.lab.pelion.test", self.key, warn=warn)
+        return PelionApi(ApiTransport("https://api.lab.pelion.test", self.key, warn=warn), warn=warn)
 
     def attempt(
         self,

@@ -53,7 +53,7 @@ def sliced(tmp_path: Path) -> Sliced:
 names = st.lists(st.from_regex("(north-)?mbed-linux-os-[0-9]{1,4}", fullmatch=True), min_size=1, unique=True)
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(names, st.randoms(use_true_random=False))
 def test_a_board_is_in_one_slice_whatever_else_was_found_in_whatever_order(
     sliced: Sliced, boards: list[str], chance: random.Random

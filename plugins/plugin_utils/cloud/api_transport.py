@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -18,7 +17,9 @@ from urllib.parse import urlsplit
 from ..errors import PelionError
 from ..libraries import Absent, AbsentError, is_installed
 from ..words import printable
+from .api_host import api_url, is_loopback
 from .clock import ahead_of_cloud, clock_difference
+from .errors import ApiError
 
 if TYPE_CHECKING or is_installed("requests"):
     import requests
@@ -42,61 +43,6 @@ _ADVICE: dict[str | int, str] = {
     404: "If every call to this host fails like this, api_host is not a Pelion API.",
     429: "The service asks to slow down: try again later.",
 }
-
-
-class ApiError(PelionError):
-    """A call of the API did not succeed.
-
-    ``status`` is the HTTP status, None when there was no whole answer; ``type``, ``fields`` (a list of
-    ``{"name", "message"}``) and ``request_id`` are the service's own words where it said them. All of
-    them are in ``facts`` too. ``undecided`` is true when the service may have done what was asked.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int | None = None,
-        type: str | None = None,
-        fields: list[dict[str, str]] | None = None,
-        request_id: str | None = None,
-        undecided: bool = False,
-    ) -> None:
-        facts = {"status": status, "type": type, "fields": fields, "request_id": request_id}
-        super().__init__(message, **{name: fact for name, fact in facts.items() if fact})
-        self.status = status
-        self.type = type
-        self.fields = fields or []
-        self.request_id = request_id
-        self.undecided = undecided
-
-
-def api_url(host: str) -> str:
-    """``host`` as ``https://NAME[:PORT]``; a name without a scheme is taken as https.
-
-    Raises PelionError for what is no host, and for plain http to anything but this machine.
-    """
-    text = host.strip()
-    try:
-        parts = urlsplit(text if "://" in text else f"https://{text}")
-        name, port = parts.hostname, parts.port
-    except ValueError:
-        name = port = None
-    if (
-        not name
-        or parts.username
-        or parts.path not in ("", "/")
-        or parts.query
-        or parts.fragment
-        or any(map(str.isspace, text))
-    ):
-        raise PelionError(f"api_host must be like https://api.us-east-1.mbedcloud.com, without a path; not {host!r}.")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(name)):
-        raise PelionError(
-            f"api_host {host!r} would send the API key unprotected: use https (plain http goes to this machine only)."
-        )
-    netloc = f"[{name}]" if ":" in name else name
-    return f"{parts.scheme}://{netloc}" + (f":{port}" if port else "")
 
 
 class ApiTransport:
@@ -157,7 +103,7 @@ class ApiTransport:
         if not validate_certs:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         name = urlsplit(self.url).hostname or ""
-        self._proxies = {"no_proxy": name} if _is_loopback(name) else {}
+        self._proxies = {"no_proxy": name} if is_loopback(name) else {}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url}>"
@@ -418,10 +364,3 @@ def _require_ca_certificates(path: str) -> None:
     except OSError as error:  # of which ssl.SSLError is one
         reason = "it holds no PEM certificate" if isinstance(error, ssl.SSLError) else error.strerror
         raise PelionError(f"The CA certificates at ca_path {path!r} cannot be used: {reason}.") from error
-
-
-def _is_loopback(name: str) -> bool:
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost"

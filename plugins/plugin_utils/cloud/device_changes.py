@@ -12,7 +12,8 @@ from ..errors import PelionError
 from .api_answers import Device
 from .device_groups import DeviceGroups
 from .devices import describe_device, find_devices
-from .pelion_api import ApiError, PelionApi
+from .errors import ApiError
+from .pelion_api import PelionApi
 
 # The service's limits (its OpenAPI description, DeviceData).
 LONGEST_NAME = 128

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..credentials.update_manifest import require_probe
 from ..errors import PelionError
@@ -21,10 +21,12 @@ from .api_answers import (
     take,
     take_id,
 )
-from .api_transport import ApiError, ApiTransport
+from .errors import ApiError
 from .update_answers import Campaign, DeviceEvent, Manifest, take_deployment
 
-__all__ = ["ApiError", "PelionApi"]
+if TYPE_CHECKING:
+    # What it needs is slow to import, and modules that only name this one do without.
+    from .api_transport import ApiTransport
 
 T = TypeVar("T")
 
@@ -34,11 +36,10 @@ CAMPAIGNS = "/v3/update-campaigns/"
 
 
 class PelionApi:
-    """A client of one account: ``host`` is the API's, ``key`` an API key of the account.
+    """A client of one account: that of the API key which ``transport`` has.
 
-    The options are those of ApiTransport: warn, ca_path, validate_certs, timeout, retries. All methods raise
-    ApiError; an answer that is not what the service documents is one too. Only in lists, an entry that is not is
-    left out, and named once to ``warn``. Use it in a ``with`` statement, which ends its connection.
+    All methods raise ApiError; an answer that is not what the service documents is one too. Only in lists, an entry
+    that is not is left out, and named once to ``warn``. Use it in a ``with`` statement, which ends its connection.
     """
 
     DEFAULT_HOST = "https://api.us-east-1.mbedcloud.com"
@@ -48,9 +49,9 @@ class PelionApi:
 
     MOST_PAGES = 1000
 
-    def __init__(self, host: str, key: str, *, warn: Callable[[str], None] | None = None, **options: Any) -> None:
-        self._transport = ApiTransport(host, key, warn=warn, **options)
-        self.url = self._transport.url
+    def __init__(self, transport: ApiTransport, *, warn: Callable[[str], None] | None = None) -> None:
+        self._transport = transport
+        self.url = transport.url
         self._warn = warn or (lambda message: None)
         self._warned: set[str] = set()
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
-from ..cloud.api_transport import ApiError
+from ..cloud.errors import ApiError
 from ..cloud.pelion_api import PelionApi
 from ..cloud.update_answers import Campaign, Manifest
 from ..errors import PelionError

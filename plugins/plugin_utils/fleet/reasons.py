@@ -10,7 +10,7 @@ from typing import Any
 
 from ..board.errors import BoardError
 from ..board.reasons import BOARD_REASONS
-from ..cloud.pelion_api import ApiError
+from ..cloud.errors import ApiError
 from ..credentials.rules import CredentialError
 from ..errors import PelionError
 from ..reasons import Kind, Reason

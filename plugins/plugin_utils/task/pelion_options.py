@@ -16,8 +16,9 @@ except ImportError:
         """Older Ansible has no list of secrets; there, nothing shows what is not in a result."""
 
 
+from ..cloud.api_host import api_url
 from ..cloud.api_key import ApiKey
-from ..cloud.api_transport import api_url
+from ..cloud.api_transport import ApiTransport
 from ..cloud.pelion_api import PelionApi
 from ..errors import PelionError
 from .action import Action, api_key
@@ -76,7 +77,7 @@ def connect(action: Action, arguments: dict[str, Any], key: ApiKey) -> PelionApi
     """A client with ``key`` and the other options of ``arguments``."""
     if not arguments["validate_certs"]:
         action.warn("validate_certs is false: anybody between here and the API can read the API key.")
-    return PelionApi(
+    transport = ApiTransport(
         key.host,
         key.key,
         warn=action.warn,
@@ -85,3 +86,4 @@ def connect(action: Action, arguments: dict[str, Any], key: ApiKey) -> PelionApi
         timeout=arguments["api_timeout"],
         retries=arguments["api_retries"],
     )
+    return PelionApi(transport, warn=action.warn)

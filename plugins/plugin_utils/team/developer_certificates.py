@@ -8,7 +8,8 @@ import time
 from typing import Any
 
 from ..cloud.api_answers import CertificateFile, DeveloperCertificate
-from ..cloud.pelion_api import ApiError, PelionApi
+from ..cloud.errors import ApiError
+from ..cloud.pelion_api import PelionApi
 from ..credentials.certified import describe_certificate
 from ..credentials.developer_credentials import DeveloperCredentials
 from ..errors import PelionError

@@ -12,6 +12,7 @@ from typing import Any
 from ansible.parsing.vault import VaultSecret
 from cloud import Cloud
 
+from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.api_transport import ApiTransport
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.pelion_api import PelionApi
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.vault import Vault
@@ -20,7 +21,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.store.vault import Vaul
 def api_of(cloud: Cloud, **options: Any) -> PelionApi:
     """A client of the cloud's account."""
     options = {"host": cloud.https_url, "key": cloud.api_key, "ca_path": str(cloud.ca_path), **options}
-    return PelionApi(**options)
+    return PelionApi(ApiTransport(**options), warn=options.get("warn"))
 
 
 def store_at(directory: Path) -> Store:

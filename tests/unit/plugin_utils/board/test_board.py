@@ -112,7 +112,6 @@ ODD = st.sampled_from(
 SAID = st.lists(st.tuples(st.sampled_from(KEYS), ODD | st.text(max_size=20)), max_size=30)
 
 
-@settings(deadline=None)
 @given(said=SAID, error=st.sampled_from([*PROGRAM_REASONS, "", "no such reason"]))
 def test_whatever_a_board_says_is_an_error_of_that_board_or_means_something(
     said: list[tuple[str, str]], error: str
@@ -133,7 +132,7 @@ def test_an_answer_that_is_cut_off_is_an_error() -> None:
         board_saying("mbl:time=1\nmbl:ut").inspect(may_change=True)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(values=st.lists(st.binary(max_size=400), min_size=len(ITEMS), max_size=len(ITEMS)))
 def test_a_shell_writes_the_very_bytes(values: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> None:
     directory = tmp_path_factory.mktemp("items")

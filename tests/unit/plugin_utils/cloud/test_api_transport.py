@@ -17,7 +17,9 @@ from cloud import Cloud
 from cloud_access import calls
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud import api_transport
-from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.api_transport import ApiError, ApiTransport, api_url
+from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.api_host import api_url
+from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.api_transport import ApiTransport
+from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.errors import ApiError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 
 ME = "/v3/accounts/me"

@@ -9,7 +9,8 @@ import pytest
 from cloud import Cloud
 from cloud_access import api_of, calls
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.pelion_api import ApiError, PelionApi
+from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.errors import ApiError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.pelion_api import PelionApi
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 
 CA_CERTIFICATE = {"device_execution_mode": 0}

@@ -12,7 +12,7 @@ from cloud_access import api_of, calls
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.pelion_api import ApiError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.errors import ApiError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.update_answers import (
     Campaign,
     DeviceEvent,

@@ -341,7 +341,7 @@ def a_file(draw: st.DrawFn) -> tuple[bytes, dict[str, bytes]]:
     return draw(st.sampled_from([b"", b"\xef\xbb\xbf"])) + octets, written
 
 
-@settings(max_examples=int(os.environ.get("PELION_FUZZ_STYLES", "100")), deadline=None)
+@settings(max_examples=int(os.environ.get("PELION_FUZZ_STYLES", "100")))
 @given(a_file())
 def test_every_style_gives_the_same_values(file: tuple[bytes, dict[str, bytes]]) -> None:
     text, written = file

@@ -287,7 +287,7 @@ def test_document_is_readable() -> None:
     assert sec1["values"][rules.PRIVATE_KEY].startswith("-----BEGIN EC PRIVATE KEY-----")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.binary(max_size=30) | st.text(max_size=20).map(lambda text: text.encode("utf-8", "surrogatepass")),
     st.text(max_size=20).map(lambda text: text.encode("utf-8", "surrogatepass")),

@@ -7,7 +7,7 @@ from ipaddress import ip_interface
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery import by_hand
@@ -18,7 +18,6 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.roster import
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 
 # The machine may be busy.
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 LO = Link("lo", 1, (ip_interface("127.0.0.1/8"), ip_interface("::1/128")))
 ETH0 = Link("eth0", 2, (ip_interface("10.0.0.1/16"), ip_interface("fe80::1/64"), ip_interface("2001:db8::1/64")))
@@ -87,7 +86,6 @@ def test_a_network_of_two_addresses_has_none_for_all() -> None:
     assert selected(replace(BOARD, addresses=("10.1.0.0",), interface="eth1")).boards
 
 
-@UNHURRIED
 @given(st.ip_addresses().map(str))
 def test_whatever_is_announced_is_on_the_link(address: str) -> None:
     for board in selected(replace(BOARD, addresses=(address,))).boards:
@@ -175,7 +173,6 @@ def test_known_boards_stand_before_everybody() -> None:
     assert [board.name for board in selected(*many, rules=rules).boards] == ["mbed-linux-os-8", "mbed-linux-os-9"]
 
 
-@UNHURRIED
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans())))
 def test_turns_lose_nobody(items: list[str]) -> None:
     ordered = in_turn(items, sender=lambda each: each[0], is_known=lambda each: each[1])
@@ -195,7 +192,6 @@ json_like = st.recursive(
 )
 
 
-@UNHURRIED
 @given(st.dictionaries(st.sampled_from([*asdict(BOARD), "more"]), json_like), st.booleans())
 def test_what_somebody_else_kept_is_refused_or_checked(damage: dict[str, Any], is_whole: bool) -> None:
     try:

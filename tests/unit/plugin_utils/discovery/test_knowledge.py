@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_interface
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from mdns.frames import AAAA, PTR, SRV, TXT, A, Record, message, name
 from mdns.frames import query as frame_query
@@ -22,7 +22,6 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.packets impor
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.search import _share_lost
 
 # The machine may be busy.
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 LINK = Link("eth0", 2, (ip_interface("10.0.0.1/16"),))
 KIND = "_ssh._tcp.local."
@@ -130,7 +129,6 @@ def test_what_is_no_good_answer_is_ignored(flags: int) -> None:
     assert decode(data[:2] + flags.to_bytes(2, "big") + data[4:]) == []
 
 
-@UNHURRIED
 @given(st.binary(max_size=300), st.integers(0, 300), st.integers(0, 255))
 def test_any_bytes_can_be_heard(data: bytes, at: int, value: int) -> None:
     knowledge = Knowledge([KIND], (6, 4))
@@ -142,7 +140,6 @@ def test_any_bytes_can_be_heard(data: bytes, at: int, value: int) -> None:
         encode(knowledge.missing(service), [KnownAnswer(KIND, service.name, 1)])
 
 
-@UNHURRIED
 @given(st.lists(st.text(min_size=1, max_size=80), max_size=60))
 @example(["a." * 200])
 @example(["x" * 64])
@@ -182,7 +179,6 @@ def test_text_records(text: str, strings: list[bytes]) -> None:
     assert text_strings(text) == strings
 
 
-@UNHURRIED
 @given(st.binary(max_size=300))
 def test_any_text_record_can_be_read(text: str) -> None:
     assert all(key and "=" not in key for key in text_strings(text))

@@ -7,13 +7,12 @@ import json
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.discovery.names import is_host_name
 
 # The machine may be busy.
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.parametrize("name", ["mbed-linux-os-1", "bench.cam", "a", "7up", "x" * 63])
@@ -33,13 +32,11 @@ def test_what_is_no_name_of_a_host(name: str) -> None:
     assert not is_host_name(name)
 
 
-@UNHURRIED
 @given(st.ip_addresses().map(str) | st.integers(0, 2**32 - 1).map(str) | st.floats().map(str))
 def test_no_address_and_no_number_is_a_name(text: str) -> None:
     assert not is_host_name(text)
 
 
-@UNHURRIED
 @given(st.text(st.characters(codec="ascii"), max_size=70))
 def test_a_name_is_a_text_to_all_that_read_it(text: str) -> None:
     if is_host_name(text):

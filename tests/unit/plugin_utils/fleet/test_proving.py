@@ -18,7 +18,8 @@ from cloud import Cloud
 from cloud_access import api_of, calls, store_at
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.description import BoardStatus
-from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.pelion_api import ApiError, PelionApi
+from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.errors import ApiError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.pelion_api import PelionApi
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_certificate import (
     Recipe,
     derive_ids,

@@ -23,7 +23,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.board.client_log import
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import ITEMS, Items
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.api_answers import Device
-from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.pelion_api import ApiError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.errors import ApiError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.rules import CredentialError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.answers import Answer, Unasked, answer_of

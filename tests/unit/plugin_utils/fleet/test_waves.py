@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
@@ -17,7 +17,6 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.waves import (
     plan,
 )
 
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 BOARDS = [f"b{number}" for number in range(10)]
 NAMED = {**{board: [board] for board in BOARDS}, "far": ["b1", "b7", "elsewhere"], "elsewhere": ["elsewhere"]}
 FILES = {"waves.txt": [["b3", "b2"], ["far"]]}
@@ -78,7 +77,6 @@ WANTED = st.lists(
 )
 
 
-@UNHURRIED
 @given(boards=st.lists(st.sampled_from(BOARDS), unique=True), wanted=WANTED)
 def test_each_board_is_in_one_wave_and_each_wave_has_a_board(boards: list[str], wanted: list[str]) -> None:
     waves = divide(boards, wanted, NAMED, FILES.get)
@@ -88,7 +86,6 @@ def test_each_board_is_in_one_wave_and_each_wave_has_a_board(boards: list[str], 
         assert wave == sorted(wave, key=boards.index)
 
 
-@UNHURRIED
 @given(boards=st.lists(st.sampled_from(BOARDS), unique=True, min_size=1), wanted=WANTED)
 def test_the_first_wave_has_no_more_boards_than_it_was_told(boards: list[str], wanted: list[str]) -> None:
     first = divide(boards, ["1", *wanted], NAMED, FILES.get)[0]

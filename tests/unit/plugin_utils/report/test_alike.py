@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.reasons import Kind, Reason
@@ -100,7 +100,6 @@ entries = st.builds(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(entries, max_size=6))
 def test_every_board_that_is_not_in_order_is_named_once_whatever_it_came_with(boards: list[BoardReport]) -> None:
     told = [(step.outcome, step.code, name) for step in alike(boards) for name in step.names]

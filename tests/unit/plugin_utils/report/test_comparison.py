@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.readiness import NO, NOT_KNOWN, YES
@@ -142,7 +142,6 @@ boards = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(boards, boards)
 def test_what_is_told_is_so(before: list[BoardReport], after: list[BoardReport]) -> None:
     found = since(earlier(*before), now(*after), "abcdef")
@@ -161,14 +160,12 @@ def test_what_is_told_is_so(before: list[BoardReport], after: list[BoardReport])
     assert Report.from_json(json.loads(json.dumps(document))).since == found
 
 
-@settings(deadline=None)
 @given(boards)
 def test_nothing_changes_by_looking_again(seen: list[BoardReport]) -> None:
     found = since(earlier(*seen), now(*seen), "abcdef")
     assert not found or (not found.changes and not found.left_out)
 
 
-@settings(deadline=None)
 @given(boards, boards)
 def test_every_board_that_fell_out_of_order_is_told(before: list[BoardReport], after: list[BoardReport]) -> None:
     found = since(earlier(*before), now(*after))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -84,7 +84,6 @@ def test_what_is_not_known_has_no_sample() -> None:
     }
 
 
-@settings(deadline=None)
 @given(st.text(min_size=1))
 def test_no_text_of_a_network_breaks_the_format(text: str) -> None:
     found = samples(as_metrics(troubled(text)))

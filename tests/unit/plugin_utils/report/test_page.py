@@ -51,7 +51,7 @@ def changed(text: str = "board") -> Report:
     return replace(sample, since=Since(sample.made_at, [Change(b.name, None, "new") for b in sample.boards]))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(texts | st.just(NASTY))
 def test_no_text_becomes_part_of_the_page(text: str) -> None:
     plain, odd = Page(page(changed())), Page(page(changed(text)))
@@ -62,7 +62,7 @@ def test_no_text_becomes_part_of_the_page(text: str) -> None:
     assert not {"src", "style", "onclick", "onload"} & odd.attributes
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(texts | st.just(NASTY))
 def test_a_code_of_another_version_is_a_link_to_its_step_and_no_more(code: str) -> None:
     boards = [BoardReport("a", "failed", "Why.", code=code), BoardReport("b", "failed", "Why else.", code=code)]

@@ -12,12 +12,11 @@ from collections.abc import Callable
 import pytest
 from credential_samples import a_key, key_der
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.redaction import Redactor
 
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 DEVICE = "0161dbbcdd660a580a010c3403c00001"
 FORMS: dict[str, Callable[[bytes], str]] = {
     "hex": bytes.hex,
@@ -39,7 +38,6 @@ BEFORE = st.sampled_from(
 
 
 @pytest.mark.parametrize("form", [form for form in FORMS if "addresses" not in form])
-@UNHURRIED
 @given(secret=st.binary(min_size=32, max_size=150), before=BEFORE, after=st.sampled_from(["", " and more", '"', "\r"]))
 def test_no_octets_of_a_key_stay(form: str, secret: bytes, before: str, after: str) -> None:
     written = FORMS[form](secret)
@@ -49,7 +47,6 @@ def test_no_octets_of_a_key_stay(form: str, secret: bytes, before: str, after: s
     assert not any(written[start : start + quarter] in told for start in range(len(written) - quarter))
 
 
-@UNHURRIED
 @given(secret=st.binary(min_size=48, max_size=150))
 def test_a_key_that_is_broken_into_lines_goes_line_by_line(secret: bytes) -> None:
     lines = textwrap.wrap(base64.b64encode(secret).decode(), 64)
@@ -143,7 +140,6 @@ def test_what_people_need_stays() -> None:
     assert Redactor().text(LOG) == LOG
 
 
-@UNHURRIED
 @given(st.text())
 def test_any_text_is_taken_and_a_second_time_changes_nothing_more(text: str) -> None:
     redactor = Redactor()

@@ -36,7 +36,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.report.summary import s
 SCHEMA = json.loads((Path(__file__).parents[4] / "docs/fleet-report.schema.json").read_text())
 
 
-unhurried = settings(deadline=None, max_examples=50)
+unhurried = settings(max_examples=50)
 
 
 @unhurried

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError
-from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.pelion_api import ApiError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.errors import ApiError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.rules import CredentialError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reasons import failure
