@@ -226,6 +226,18 @@ def test_with_an_empty_store_no_known_board_loses_its_update_certificate_and_no_
     assert deciding(boards, replacing, store=empty).updates == [UPDATE]
 
 
+def test_an_unknown_certificate_keeps_only_new_keys_from_being_made(
+    cloud: Cloud, store: Store, deciding: Deciding, tmp_path: Path
+) -> None:
+    strange = board_with(have(cloud, store_at(tmp_path / "elsewhere")), None)
+    have(cloud, store)
+    UpdateKeeper(store, "short").present(ids=derive_ids("example.com", "board"), valid_days=400)
+    assert codes(deciding({"a": FRESH, "strange": strange})) == {"strange": "update-unknown"}
+    renewed = replace(WISHES, update=replace(UPDATE, name="short", replace=True, renew_before_days=500))
+    decision = deciding({"a": FRESH, "strange": strange}, renewed)
+    assert codes(decision) == {"strange": "update-unknown"} and decision.updates
+
+
 def test_a_known_certificate_of_another_name_or_time_is_no_reason_to_refuse(
     cloud: Cloud, store: Store, deciding: Deciding
 ) -> None:
@@ -623,6 +635,8 @@ def test_a_provisioned_board_that_cannot_take_what_it_needs_is_refused(
     items = have(cloud, store)
     damaged = board_with(items, device_under(cloud, store), status_code=1, space=full)
     assert codes(deciding({"a": damaged})) == {"a": "no-space"}
+    whole = replace(damaged, status_code=0)
+    assert set(deciding({"a": whole}).proven) == {"a"}, "it needs nothing"
 
 
 def test_a_developer_certificate_that_ends_is_told_once(cloud: Cloud, store: Store) -> None:
