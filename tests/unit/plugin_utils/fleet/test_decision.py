@@ -360,8 +360,13 @@ def test_a_board_that_would_ignore_a_new_certificate_lets_none_be_made(
     decision = deciding(boards, replace(WISHES, dev_cert="bnech"))
     assert decision.dev_certs == []
     assert "If the name is right" in decision.common_message()
+    lost = {name: held for name, held in boards["a"].certificates.items() if name != kcm.DEVELOPER_CERTIFICATE}
+    without = deciding({"a": replace(boards["a"], certificates=lost)}, replace(WISHES, dev_cert="next"))
+    assert codes(without) == {"a": "would-ignore-certificate"} and without.dev_certs == []
     keep = replace(WISHES, dev_cert="next", when_bootstrapped="keep_identity")
     assert deciding(boards, keep).dev_certs == ["next"]
+    waiting = replace(boards["a"], files=tuple(kcm.file_name(name) for name in kcm.FACTORY_ITEMS))
+    assert deciding({"a": waiting}, replace(WISHES, dev_cert="next")).dev_certs == ["next"]
     have(cloud, store, dev_cert="next")
     refused = deciding(boards, replace(WISHES, dev_cert="next"))
     assert "already bootstrapped" in refused.common_message()
@@ -669,6 +674,7 @@ def test_nothing_is_made_for_a_board_that_cannot_take_it(deciding: Deciding) -> 
     full = replace(FRESH, space={"/config/user": {"free_kb": 10, "writable": True}})
     decision = deciding({"a": full})
     assert "10 kB free" in decision.common_message()
+    assert codes(deciding({"a": replace(full, has_utility=False)})) == {"a": "no-utility"}, "the first thing in its way"
     assert decision.dev_certs == []
     assert decision.updates == []
 
