@@ -46,14 +46,14 @@ TRACES = os.environ.get("PELION_TRACES")
 _CLIENT = """\
 #!/bin/sh
 say() { echo "$(date +%Y-%m-%dT%H:%M:%S+0000) [INFO][mbl ]: $1" >>/var/log/mbl-cloud-client.log; }
+if [ ! -s "/config/user/pal/WORKING/4iiZZ2xW" ]; then
+    mkdir -p /config/user/pal/WORKING /config/user/pal/BACKUP
+    say "Device not configured for mbed Cloud - exit"
+    exit
+fi
 (
-    if [ -s "/config/user/pal/WORKING/4iiZZ2xW" ]; then
-        . /opt/arm/behaviour
-        while sleep 1; do :; done
-    else
-        mkdir -p /config/user/pal/WORKING /config/user/pal/BACKUP
-        say "Device not configured for mbed Cloud - exit"
-    fi
+    . /opt/arm/behaviour
+    while sleep 1; do :; done
 ) >/dev/null 2>&1 </dev/null &
 """
 
