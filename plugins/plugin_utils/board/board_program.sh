@@ -740,7 +740,7 @@ open_journal() {
     local output
     say way journal
     put_back || fail put-back
-    copy_for_journal || {
+    attempt cp -a "$kcm" "$before.part" || {
         throw_away "$before.part"
         fail snapshot "$output"
     }
@@ -749,15 +749,6 @@ open_journal() {
     mv "$before.part" "$before" || fail snapshot
     sync
     [ "$bootstrap" != new-identity ] || throw_away "$kcm"
-}
-
-# What the board holds now, or a mark that it holds nothing.
-copy_for_journal() {
-    if [ -d "$kcm" ]; then
-        attempt cp -a "$kcm" "$before.part"
-    else
-        attempt mkdir "$before.part" && : >"$before.part/.absent"
-    fi
 }
 
 # The utility refuses to store over a damaged file. It is to store all of these anew, so none need be there; what the

@@ -111,7 +111,6 @@ class _Houses:
         self._room = defaultdict(lambda: DEVICES_PER_CERTIFICATE, {c.name: c.room for c in certificates})
         self._certificates_left = certificates_left
         self._open: dict[tuple[str, bool], list[str]] = {}
-        self._taken = set(self._certificates)
         self._numbers: dict[str, Iterator[int]] = defaultdict(lambda: count(1))
         self._reasons: dict[tuple[str, bool, bool, int], Reason] = {}
         self.made: list[str] = []
@@ -124,31 +123,26 @@ class _Houses:
     def reserved_for(self, seeker: Seeker) -> str | None:
         """The certificate in which another run gives the board a place, when that is still there for its wish."""
         name = seeker.reserved
-        if name in self._certificates and is_meant(seeker.wish, seeker.spread, name) and self.has_room(name):
-            return name
-        return None
+        free = name in self._certificates and is_meant(seeker.wish, seeker.spread, name) and self.has_room(name)
+        return name if free else None
 
-    def has_room(self, name: str | None) -> bool:
-        return name is not None and self._room[name] > 0
+    def has_room(self, name: str) -> bool:
+        return self._room[name] > 0
 
     def take(self, name: str) -> None:
         self._room[name] -= 1
 
     def place_for(self, seeker: Seeker) -> str | None:
         places = self._places(seeker)
-        while places and self._room[places[-1]] <= 0:
+        while places and not self.has_room(places[-1]):
             places.pop()
         if places:
             return places[-1]
-        if not seeker.create:
-            return None
-        if self._certificates_left <= len(self.made):
-            return None
-        new = self._new_name(seeker)
+        new = self._new_name(seeker) if seeker.create and len(self.made) < self._certificates_left else None
         if new is None:
             return None
         self.made.append(new)
-        self._taken.add(new)
+        self._certificates[new] = Certificate(new, "", 0)
         for (wish, spread), others in self._open.items():
             if (wish == new and not spread) or (spread and _number(wish, new) is not None):
                 others.insert(0, new)
@@ -165,19 +159,23 @@ class _Houses:
         family = [c for c in self._certificates.values() if c.name == seeker.wish or self._serves(seeker, c.name)]
         if not family and not seeker.create:
             return Reason("no-certificate", {"dev_cert": seeker.wish})
-        state = [str(c) for c in sorted(family, key=lambda c: natural(c.name))]
+        state = [self._state(c) for c in sorted(family, key=lambda c: natural(c.name))]
         facts = {"certificates": "; ".join(state) or "none yet"}
         if not seeker.create:
             return Reason("no-room-create", facts)
-        if seeker.spread or not family:
-            return Reason("no-room-account", {**facts, "left": max(0, self._certificates_left - len(self.made))})
-        return Reason("no-room-spread", facts)
+        return Reason("no-room-account" if seeker.spread or not family else "no-room-spread", facts)
+
+    def _state(self, certificate: Certificate) -> str:
+        adding = certificate.room - self._room[certificate.name]
+        return (
+            f"{certificate} and {adding} that this run is adding" if certificate.usable and adding else f"{certificate}"
+        )
 
     def _places(self, seeker: Seeker) -> list[str]:
         """The names that serve for the board's wish; the next one to be filled is the last."""
         key = (seeker.wish, seeker.spread)
         if key not in self._open:
-            names = (name for name in (*self._certificates, *self.made) if self._serves(seeker, name))
+            names = (name for name in self._certificates if self._serves(seeker, name))
             self._open[key] = sorted(names, key=natural, reverse=True)
         return self._open[key]
 
@@ -187,9 +185,9 @@ class _Houses:
 
     def _new_name(self, seeker: Seeker) -> str | None:
         if not seeker.spread:
-            return None if seeker.wish in self._taken else seeker.wish
+            return None if seeker.wish in self._certificates else seeker.wish
         names = (f"{seeker.wish}-{number:02}" for number in self._numbers[seeker.wish])
-        return next(name for name in names if name not in self._taken)
+        return next(name for name in names if name not in self._certificates)
 
 
 def is_meant(wish: str, spread: bool, name: str | None) -> bool:
@@ -205,6 +203,6 @@ def _number(wish: str, name: str) -> int | None:
     return (int(match[0]) or None) if match else None
 
 
-def natural(text: str) -> list[tuple[int, int | str]]:
-    """A sort key that puts board-10 behind board-9."""
-    return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split("([0-9]+)", text)]
+def natural(text: str) -> list[int | str]:
+    """A sort key that puts board-10 behind board-9: every other part is a number."""
+    return [int(part) if at % 2 else part for at, part in enumerate(re.split("([0-9]+)", text))]

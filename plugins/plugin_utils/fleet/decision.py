@@ -12,7 +12,6 @@ from functools import cached_property
 from ..board.errors import BoardError
 from ..board.items import Items
 from ..cloud.api_answers import Device
-from ..errors import PelionError
 from ..reasons import Reason
 from ..store.errors import StoreError
 from ..team.known_certificates import without_key
@@ -202,18 +201,14 @@ class _Deciding:
     def __init__(self, fleet: Fleet, stock: Stock, reserved: Mapping[str, str]) -> None:
         self._fleet = fleet
         self._stock = stock
-        here = {member.name for member in fleet.members}
-        self._reserved = {board: name for board, name in reserved.items() if board not in here}
-        self._reserved_here = {board: name for board, name in reserved.items() if board in here}
+        self._reserved = reserved
         self._items: dict[tuple[str, UpdateWish], Items | Reason | None] = {}
 
     def decide(self) -> Decision:
         refused = {**self._fleet.refused, **refusals(self._fleet.admitted, self._stock)}
         members = [member for member in self._fleet.admitted if member.name not in refused]
         seekers = {
-            member.name: replace(
-                _seeker(self._fleet, member, self._stock), reserved=self._reserved_here.get(member.name)
-            )
+            member.name: replace(_seeker(self._fleet, member, self._stock), reserved=self._reserved.get(member.name))
             for member in members
         }
         assignment = self._assign(members, seekers.values())
@@ -267,14 +262,15 @@ class _Deciding:
         cloud = self._stock.cloud
         if cloud is None:
             return Assignment({member.name: self._stored_wish(member) for member in members}, [], {})
+        here = {member.name for member in self._fleet.members}
         reserved = Counter(
             certificate
             for board, certificate in self._reserved.items()
             # Once the cloud counts the board, its reservation is one too many.
-            if not cloud.counts(self._remembered_id(board), certificate)
+            if board not in here and not cloud.counts(self._remembered_id(board), certificate)
         )
-        # One that another run is about to make for boards of this one.
-        reserved.update(dict.fromkeys(self._reserved_here.values(), 0))
+        # Also those that another run is about to make for boards of this one.
+        reserved.update(dict.fromkeys(self._reserved.values(), 0))
         return assign(seekers, cloud.rooms(reserved), cloud.certificates_left)
 
     def _remembered_id(self, board: str) -> str | None:
@@ -284,7 +280,7 @@ class _Deciding:
     def _stored_wish(self, member: Member) -> str:
         """Without the cloud: the stored certificate that the board holds, of those that its wish can mean."""
         wishes, held = member.wishes, self._stock.stored_names.get(member.holds or "")
-        return held if held and wishes.spread and is_meant(wishes.dev_cert, True, held) else wishes.dev_cert
+        return held if held and is_meant(wishes.dev_cert, wishes.spread, held) else wishes.dev_cert
 
     def _part(self, member: Member, dev_cert: str) -> Part | None:
         """What a board that is given ``dev_cert`` has to do, or why it must not; None when it needs nothing."""
@@ -333,10 +329,7 @@ class _Deciding:
             return developer.problem
         if not developer or not developer.credentials or not update or not self._stock.is_ready(dev_cert):
             return None
-        try:
-            return Items.of(developer.credentials.values, update.values)
-        except PelionError as error:
-            return reason_of(error)
+        return Items.of(developer.credentials.values, update.values)
 
     def _why_reconnect(self, member: Member) -> Reason | None:
         """Why a board that holds the right set must register anew, judged by the Device Directory; of WORK_REASONS."""

@@ -68,7 +68,7 @@ class Identities:
     def is_changed(self, name: str) -> bool:
         """Whether a board of that name is remembered, and not with all host keys that ssh accepts for it now."""
         keys, own = set(self.sightings[name].host_keys), self._keys_of(name)
-        return bool(keys and own) and not keys <= own and name not in self.renamed
+        return bool(own) and not keys <= own and name not in self.renamed
 
     def is_known(self, name: str) -> bool:
         """Whether the team has provisioned this board before. Without a proven key its name stands for it."""
@@ -81,7 +81,7 @@ class Identities:
         found = {}
         for name, sighting in self.sightings.items():
             keys = set(sighting.host_keys)
-            if not keys or keys <= self._keys_of(name):
+            if keys <= self._keys_of(name):
                 continue
             former = [
                 other
@@ -110,8 +110,9 @@ class Identities:
             same_key = {other for key in sighting.host_keys for other in keys[key]} - {name}
             device_id = self.device_id(name)
             same_device = set(ids[device_id]) - {name} if device_id else set()
-            if same_device and not same_key and device_id and self._owns(name, device_id):
-                same_device = {other for other in same_device if self._owns(other, device_id)}
+            if device_id and not same_key and self._owns(name, device_id):
+                here = same_device & self.sightings.keys()
+                same_device -= {other for other in here if not self._owns(other, device_id)}
             if same_key or same_device:
                 shared = (["ssh host key"] if same_key else []) + ([f"device ID ({device_id})"] if same_device else [])
                 others = sorted(same_key | same_device, key=natural)
@@ -185,13 +186,10 @@ class Identities:
     def _is_still_possible(self, name: str) -> bool:
         """Whether no board shows by its key that it is another than the remembered one of that name."""
         keys = set(self.sightings[name].host_keys) if name in self.sightings else set()
-        return not keys or keys <= self._keys_of(name)
+        return keys <= self._keys_of(name)
 
     def _owns(self, name: str, device_id: str) -> bool:
-        """Whether the board is remembered with that device, and shows the key that it is remembered with; for one that
-        the run has not met, whether it is remembered so."""
-        if name not in self.sightings:
-            return self.remembered[name].device_id == device_id
+        """Whether the board is remembered with that device, and shows the key that it is remembered with."""
         before = self.before(name)
         return bool(before and before.device_id == device_id and self.sightings[name].host_keys and before.host_keys)
 

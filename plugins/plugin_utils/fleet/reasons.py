@@ -172,7 +172,7 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
         ),
         "no-room-account": Kind(
             "There is no room for this board among the developer certificates ({certificates}), and the account may "
-            "only have {left} more.",
+            "not have more.",
             "Delete certificates or devices that are no longer needed.",
             "There is no room for these boards among the developer certificates, and the account may not have more.",
         ),

@@ -150,7 +150,7 @@ def would_ignore_certificate(members: Iterable[Member], stock: Stock) -> Refusal
     is_there = cache(cloud.has)
     for member in members:
         wishes = member.wishes
-        stubborn = wishes.when_bootstrapped == REFUSE and member.board.bootstrapped and member.holds
+        stubborn = wishes.when_bootstrapped == REFUSE and member.board.bootstrapped
         if stubborn and not is_there(wishes.dev_cert, wishes.spread):
             facts = {"dev_cert": wishes.dev_cert, **stock.held_name(member)}
             yield member.name, Reason("would-ignore-certificate", facts)

@@ -40,17 +40,20 @@ say "Device Id: {DEVICE_ID}"
 """
 """What the client does at its start, a shell script; ``say`` writes a line to its log."""
 
+TRACES = os.environ.get("PELION_TRACES")
+"""The directory for what shells on boards run, with the line numbers (see `coverage` in tests/run)."""
+
 _CLIENT = """\
 #!/bin/sh
 say() { echo "$(date +%Y-%m-%dT%H:%M:%S+0000) [INFO][mbl ]: $1" >>/var/log/mbl-cloud-client.log; }
+if [ ! -s "/config/user/pal/WORKING/4iiZZ2xW" ]; then
+    mkdir -p /config/user/pal/WORKING /config/user/pal/BACKUP
+    say "Device not configured for mbed Cloud - exit"
+    exit
+fi
 (
-    if [ -s "/config/user/pal/WORKING/4iiZZ2xW" ]; then
-        . /opt/arm/behaviour
-        while sleep 1; do :; done
-    else
-        mkdir -p /config/user/pal/WORKING /config/user/pal/BACKUP
-        say "Device not configured for mbed Cloud - exit"
-    fi
+    . /opt/arm/behaviour
+    while sleep 1; do :; done
 ) >/dev/null 2>&1 </dev/null &
 """
 
@@ -227,6 +230,8 @@ case $read in *'{words}'*) {then} ;; esac
 
     def run(self, program: str, _seconds: float = TIMEOUT) -> str:
         """What `/bin/sh` prints that gets ``program`` on its standard input, as over ssh."""
+        if TRACES:
+            program = f"PS4='+$LINENO '; set -x; {program}"
         with self.open_shell() as shell:
             try:
                 output, _errors = shell.communicate(program.encode(), TIMEOUT)
@@ -252,12 +257,13 @@ case $read in *'{words}'*) {then} ;; esac
         assert self._process
         first = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()[0]
         user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
-        return subprocess.Popen(
-            [*self._tracer, "nsenter", "--target", first, "--mount", "--pid", "--root", "--wd", *user, "/bin/sh"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
+        with open(f"{TRACES}/{os.getpid()}" if TRACES else os.devnull, "ab") as errors:
+            return subprocess.Popen(
+                [*self._tracer, "nsenter", "--target", first, "--mount", "--pid", "--root", "--wd", *user, "/bin/sh"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+            )
 
     def processes(self) -> list[str]:
         """The names (15 characters) of those that live; one that is dead may be in /proc for a while."""

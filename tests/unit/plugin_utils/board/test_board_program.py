@@ -128,7 +128,11 @@ def test_a_failing_injection_leaves_the_old_set(box: BoardBox, failure: str, way
     assert inject(box.board(), SECOND).registered
 
 
-def test_a_failing_injection_of_a_fresh_board_leaves_it_fresh(box: BoardBox) -> None:
+@pytest.mark.parametrize("way", ["beside", "journal"])
+def test_a_failing_injection_of_a_fresh_board_leaves_it_fresh(box: BoardBox, way: str) -> None:
+    if way == "journal":
+        box.cannot_bind()
+        box.reboot()
     box.utility(FAILURES["it fails after the first group"][0])
     with pytest.raises(BoardError):
         inject(box.board(), FIRST, "not-yet")

@@ -128,6 +128,16 @@ def _assert_holds(board: Inspection, expected: str) -> None:
         assert board.developer_certificate["fingerprint"] == record_of(SECOND)["developer_certificate"]
 
 
+def test_a_look_sees_through_what_a_killed_run_has_mounted(off: BoardBox, tmp_path: Path) -> None:
+    put(off, tmp_path, pal_new="half")
+    off.boot()
+    off.run("mount -o bind /config/user/pal.new /config/user/pal")
+    board = off.board().inspect(may_change=False)
+    assert (board.interrupted, board.kcm_digest) == (True, board.record["kcm"])
+    assert "/run/pelion-mbl/under" not in off.run("cat /proc/mounts")
+    assert holds(off.board().inspect(may_change=True), FIRST)
+
+
 def test_a_set_that_was_spoilt_after_its_check_is_not_put_in_its_place(off: BoardBox, tmp_path: Path) -> None:
     put(off, tmp_path, pal_new="second", pal_old="first", pal="absent")
     shutil.copy(tmp_path / NEW_RECORD, off.root / "config/user/pelion-mbl.record.new")

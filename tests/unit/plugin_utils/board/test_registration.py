@@ -30,6 +30,14 @@ def test_what_was_said_before_the_restart_does_not_count(registered: BoardBox) -
     assert (board.registered, board.device_id) == (None, None), "remembered with another KCM"
 
 
+def test_a_device_that_cannot_be_noted_leaves_nothing(registered: BoardBox) -> None:
+    registered.run("rm /config/user/pelion-mbl.device")
+    script = '#!/bin/sh\ncase "$*" in *pelion-mbl.device*) exit 1 ;; esac\nexec /bin/busybox mv "$@"\n'
+    registered.replaced("mv", script)
+    assert registered.board().inspect(may_change=True).device_id == DEVICE_ID
+    assert registered.files() == ["pal", "pelion-mbl.record"]
+
+
 def test_nothing_is_waited_for_without_a_timeout(box: BoardBox) -> None:
     box.client(f"sleep 1\n{REGISTERS}")
     assert inject(box.board(), FIRST, "not-yet", timeout=0).registered is None

@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet import assignment
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.assignment import (
     Assignment,
     Certificate,
@@ -16,7 +19,6 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.assignment import
     assign,
 )
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reasons import FLEET_REASONS
-from ansible_collections.pelion.mbl.plugins.plugin_utils.team.developer_certificates import DEVICES_PER_CERTIFICATE
 
 
 def newcomers(count: int, wish: str = "bench", *, spread: bool = True, create: bool = True) -> list[Seeker]:
@@ -50,9 +52,15 @@ def test_one_certificate_has_no_room_for_more_and_only_those_are_told() -> None:
     result = places(newcomers(3, spread=False), certificate("bench", 98))
     assert result.given == {"board-0": "bench", "board-1": "bench"}
     assert result.homeless["board-2"].code == "no-room-spread"
-    assert "bench has 98 of 100 devices" in said(result, "board-2")
+    assert "(bench has 98 of 100 devices and 2 that this run is adding)" in said(result, "board-2")
     assert "provision_pelion_spread" in said(result, "board-2")
-    assert len(places(newcomers(101, spread=False)).homeless) == 1
+    assert result.create == []
+
+
+def test_one_that_this_run_makes_has_no_more_room_than_another() -> None:
+    result = places(newcomers(101, spread=False))
+    assert {board: reason.code for board, reason in result.homeless.items()} == {"board-100": "no-room-spread"}
+    assert "(bench has 0 of 100 devices and 100 that this run is adding)" in said(result, "board-100")
 
 
 def test_a_large_fleet_is_spread_in_natural_order() -> None:
@@ -132,17 +140,36 @@ def test_what_is_made_for_one_serves_another_that_may_not_have_one_made() -> Non
     assert result.given == {"a": "bench", "b": "bench"}
 
 
+def test_what_is_made_for_one_wish_serves_others_that_can_mean_it() -> None:
+    wishes = [("a", True), ("b", False), ("c", True)]
+    seekers = [Seeker(board, "bench" if spread else "bench-01", spread=spread) for board, spread in wishes]
+    result = places(seekers, certificate("bench-02", 99))
+    assert result.given == {"a": "bench-02", "b": "bench-01", "c": "bench-01"}
+    assert result.create == ["bench-01"]
+
+
 def test_the_account_has_an_end() -> None:
     result = places(newcomers(250), left=2)
     assert len(result.create) == 2
     assert len(result.homeless) == 50
-    assert "the account may only have 0 more" in said(result, "board-249")
+    assert "the account may not have more" in said(result, "board-249")
     assert result.homeless["board-249"].code == "no-room-account"
+    for spread in (True, False):
+        nothing = places(newcomers(1, spread=spread), left=0).homeless["board-0"]
+        assert (nothing.code, nothing.facts) == ("no-room-account", {"certificates": "none yet"})
 
 
 def test_where_none_may_be_made_a_full_certificate_is_no_place() -> None:
-    result = places(newcomers(1, create=False), certificate("bench-01", 100))
+    result = places(newcomers(1, create=False), certificate("bench-10", 100), certificate("bench-09", 100))
     assert result.homeless["board-0"].code == "no-room-create"
+    assert "(bench-09 has 100 of 100 devices; bench-10 has" in said(result, "board-0")
+    assert places(newcomers(1, create=False), certificate("bench")).homeless["board-0"].code == "no-room-create"
+
+
+def test_names_are_in_the_order_of_their_numbers() -> None:
+    two = (certificate("bench-100"), certificate("bench-99"))
+    assert places(newcomers(1), *two).given == {"board-0": "bench-99"}
+    assert places(newcomers(1), certificate("bench-00"), certificate("bench-1")).given == {"board-0": "bench-01"}
 
 
 @pytest.mark.parametrize("usable", [True, False])
@@ -152,44 +179,55 @@ def test_an_inactive_certificate_takes_nobody_new_and_loses_nobody(usable: bool)
     assert result.given["board-0"] == ("bench-01" if usable else "bench-02")
 
 
-seekers_of_one_family = st.lists(
+NAMES = ("bench", "bench-00", "bench-01", "bench-02", "bench-1", "x")
+seekers_of_a_few_wishes = st.lists(
     st.builds(
         Seeker,
         board=st.uuids().map(str),
-        wish=st.just("bench"),
+        wish=st.sampled_from(["bench", "bench-01", "x"]),
         spread=st.booleans(),
         create=st.booleans(),
-        holds=st.sampled_from([None, *(f"fingerprint of {name}" for name in ("bench", "bench-01", "bench-02", "x"))]),
+        holds=st.sampled_from([None, *(f"fingerprint of {name}" for name in NAMES)]),
         counted=st.booleans(),
     ),
-    max_size=300,
+    max_size=30,
     unique_by=lambda seeker: seeker.board,
 )
 
 
-@given(
-    seekers_of_one_family,
-    st.dictionaries(st.sampled_from(["bench", "bench-01", "bench-02", "bench-1", "x"]), st.integers(0, 100)),
-    st.integers(0, 3),
-)
+def serves(seeker: Seeker, name: str) -> bool:
+    """Whether newcomers with that wish get places there."""
+    return bool(re.fullmatch(f"{seeker.wish}-0[1-9]", name)) if seeker.spread else name == seeker.wish
+
+
+@given(seekers_of_a_few_wishes, st.dictionaries(st.sampled_from(NAMES), st.integers(0, 3)), st.integers(0, 4))
 def test_every_board_has_a_place_or_a_reason_and_no_certificate_is_overfilled(
     seekers: list[Seeker], devices: dict[str, int], left: int
 ) -> None:
     certificates = [certificate(name, count) for name, count in devices.items()]
-    result = assign(seekers, certificates, left)
+    with patch.object(assignment, "DEVICES_PER_CERTIFICATE", 3):
+        result = assign(seekers, certificates, left)
     assert {*result.given, *result.homeless} == {seeker.board for seeker in seekers}
     assert not set(result.given) & set(result.homeless)
-    assert len(result.create) <= left
-    assert set(result.create) <= set(result.given.values())
-    names = {c.fingerprint: c.name for c in certificates}
-    new: Counter[str] = Counter()
+    assert len(result.create) == len(set(result.create)) <= left
+    assert set(result.create) <= set(result.given.values()) and not set(result.create) & set(devices)
+    holders = {
+        seeker.board: seeker
+        for seeker in seekers
+        for name in devices
+        if seeker.holds == f"fingerprint of {name}"
+        and (name == seeker.wish or (seeker.spread and serves(seeker, name)))
+    }
+    new: Counter[str] = Counter(seeker.holds[15:] for seeker in holders.values() if not seeker.counted)
     for seeker in seekers:
         name = result.given.get(seeker.board)
-        own = names.get(seeker.holds)
-        if own == "bench" or (own in ("bench-01", "bench-02") and seeker.spread):
-            assert name == own
+        if seeker.board in holders:
+            assert f"fingerprint of {name}" == seeker.holds
         elif name:
+            assert serves(seeker, name)
             new[name] += 1
-            assert name != "bench" if seeker.spread else name == "bench"
-    for name, count in new.items():
-        assert devices.get(name, 0) + count <= DEVICES_PER_CERTIFICATE
+            assert devices.get(name, 0) + new[name] <= 3
+    for seeker in seekers:
+        if seeker.board in result.homeless:
+            free = [name for name in {*devices, *result.create} if devices.get(name, 0) + new[name] < 3]
+            assert not any(serves(seeker, name) for name in free)

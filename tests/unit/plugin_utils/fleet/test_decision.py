@@ -45,6 +45,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reservations impo
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.stock import read_stock
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import UpdateWish, Wishes
 from ansible_collections.pelion.mbl.plugins.plugin_utils.reasons import Reason
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.developer_certificates import (
     DEVICES_PER_CERTIFICATE,
@@ -174,12 +175,18 @@ def test_a_proven_fleet_gets_nothing_and_costs_two_calls(cloud: Cloud, store: St
 
 def test_each_board_gets_its_own_wishes(deciding: Deciding) -> None:
     other = replace(WISHES, dev_cert="other", update=replace(UPDATE, name="other-update"), registration_timeout=7)
+    other = replace(other, when_bootstrapped="keep_identity", site="north")
     decision = deciding({"a": FRESH, "b": FRESH}, {"a": WISHES, "b": other})
     assert decision.dev_certs == ["bench", "other"]
     assert [wish.name for wish in decision.updates] == ["other-update", "update"]
-    assert decision.parts["b"].dev_cert == "other"
-    assert decision.parts["b"].update_resources == "other-update"
-    assert decision.parts["b"].registration_timeout == 7
+    assert decision.parts["b"] == Part(
+        dev_cert="other",
+        update_resources="other-update",
+        to_be_made=True,
+        when_bootstrapped="keep_identity",
+        registration_timeout=7,
+        site="north",
+    )
 
 
 def test_two_ways_to_make_the_same_resources_are_refused_for_their_boards_only(deciding: Deciding) -> None:
@@ -217,6 +224,18 @@ def test_with_an_empty_store_no_known_board_loses_its_update_certificate_and_no_
     replacing = replace(WISHES, when_update_unknown="replace")
     assert reasons(deciding(boards, replacing, store=empty)) == {}
     assert deciding(boards, replacing, store=empty).updates == [UPDATE]
+
+
+def test_an_unknown_certificate_keeps_only_new_keys_from_being_made(
+    cloud: Cloud, store: Store, deciding: Deciding, tmp_path: Path
+) -> None:
+    strange = board_with(have(cloud, store_at(tmp_path / "elsewhere")), None)
+    have(cloud, store)
+    UpdateKeeper(store, "short").present(ids=derive_ids("example.com", "board"), valid_days=400)
+    assert codes(deciding({"a": FRESH, "strange": strange})) == {"strange": "update-unknown"}
+    renewed = replace(WISHES, update=replace(UPDATE, name="short", replace=True, renew_before_days=500))
+    decision = deciding({"a": FRESH, "strange": strange}, renewed)
+    assert codes(decision) == {"strange": "update-unknown"} and decision.updates
 
 
 def test_a_known_certificate_of_another_name_or_time_is_no_reason_to_refuse(
@@ -314,6 +333,9 @@ def test_what_is_injected_without_a_signing_key_is_told_at_each_run(
         store.write("keyless", keyless)
     with_key = deciding(fresh("a"))
     assert not [warning for warning in with_key.warnings if "no signing key" in warning]
+    anew = deciding({"a": board_with(stored_items(store, update="keyless"), "0" * 32)}, file, src=keyless)
+    assert anew.parts["a"].reconnect
+    assert not [warning for warning in anew.warnings if "no signing key" in warning], "it is not injected"
 
 
 def test_the_refusal_of_an_unknown_certificate_names_the_import_where_mbl_cli_had_its_store(
@@ -338,8 +360,13 @@ def test_a_board_that_would_ignore_a_new_certificate_lets_none_be_made(
     decision = deciding(boards, replace(WISHES, dev_cert="bnech"))
     assert decision.dev_certs == []
     assert "If the name is right" in decision.common_message()
+    lost = {name: held for name, held in boards["a"].certificates.items() if name != kcm.DEVELOPER_CERTIFICATE}
+    without = deciding({"a": replace(boards["a"], certificates=lost)}, replace(WISHES, dev_cert="next"))
+    assert codes(without) == {"a": "would-ignore-certificate"} and without.dev_certs == []
     keep = replace(WISHES, dev_cert="next", when_bootstrapped="keep_identity")
     assert deciding(boards, keep).dev_certs == ["next"]
+    waiting = replace(boards["a"], files=tuple(kcm.file_name(name) for name in kcm.FACTORY_ITEMS))
+    assert deciding({"a": waiting}, replace(WISHES, dev_cert="next")).dev_certs == ["next"]
     have(cloud, store, dev_cert="next")
     refused = deciding(boards, replace(WISHES, dev_cert="next"))
     assert "already bootstrapped" in refused.common_message()
@@ -429,6 +456,7 @@ def test_a_board_whose_device_was_deleted_needs_a_place_again(cloud: Cloud, stor
     boards = {"new": FRESH, "old": board_with(items, "0" * 31 + "1")}
     decision = deciding(boards, replace(WISHES, spread=True))
     assert {name: part.dev_cert for name, part in decision.parts.items()} == {"new": "bench-02", "old": "bench-01"}
+    assert decision.places == {"new": "bench-02", "old": "bench-01"}
 
 
 def test_a_board_whose_device_was_deleted_leaves_a_certificate_that_is_full_by_now(
@@ -486,6 +514,20 @@ def test_what_host_keys_do_not_prove_is_told_once(deciding: Deciding) -> None:
     assert [t.endswith(": a, c.") for t in told if "new to the team" in t] == [True]
 
 
+def test_boards_for_which_somebody_vouched_are_not_told_as_new_or_changed(deciding: Deciding) -> None:
+    pinned = HostKeys((KEY,), pinned=True)
+    remembered = {"changed": Remembered(("SHA256:former",), None, "bench", "2026-01-01T00:00:00Z")}
+    wishes = {"new": WISHES, "changed": WISHES, "named": replace(WISHES, roster=("named",))}
+    keys = {"new": pinned, "changed": replace(pinned, fingerprints=(KEY.upper(),))}
+    assert deciding(fresh(*wishes), wishes, remembered=remembered, keys=keys).warnings == []
+
+
+def test_entries_of_a_roster_that_can_match_nothing_are_told(deciding: Deciding) -> None:
+    roster = ("a", "b", "SHA256:z", "SHA256:y")
+    told = deciding(fresh("a", "b"), replace(WISHES, roster=roster)).warnings
+    assert [entry.split()[0] for entry in told] == ["'SHA256:y'", "'SHA256:z'"]
+
+
 def test_without_the_cloud_the_stored_certificates_count(cloud: Cloud, store: Store, deciding: Deciding) -> None:
     items = have(cloud, store)
     have(cloud, store, dev_cert="bench-01")
@@ -494,15 +536,20 @@ def test_without_the_cloud_the_stored_certificates_count(cloud: Cloud, store: St
     assert deciding({"a": board_with(items, "0" * 32)}, verify=False).parts == {}
     wishes = replace(WISHES, spread=True)
     assert deciding({"a": board_with(spread, "0" * 32)}, wishes, verify=False).proven == {"a": "bench-01"}
+    moving = replace(WISHES, dev_cert="next", spread=True, when_bootstrapped="keep_identity")
+    both = {"a": board_with(items, "0" * 32), "b": board_with(items, "1" * 32)}
+    assert deciding(both, {"a": moving, "b": WISHES}, verify=False).parts["a"].dev_cert == "next"
     assert calls(cloud) == before
 
 
 def test_no_room_refuses_only_those_without_a_place(cloud: Cloud, store: Store, deciding: Deciding) -> None:
     have(cloud, store)
     cloud.state.seed_devices(99, store.read(DeveloperCredentials, "bench").certificate_id)
-    decision = deciding({"a": FRESH, "b": FRESH})
+    for_nobody = replace(WISHES, update=replace(UPDATE, name="for nobody"))
+    decision = deciding({"a": FRESH, "b": FRESH}, {"a": WISHES, "b": for_nobody})
     assert set(reasons(decision)) == {"b"}
     assert decision.parts["a"].dev_cert == "bench"
+    assert decision.updates == []
 
 
 def test_an_inactive_certificate_is_given_to_nobody_new(cloud: Cloud, store: Store, deciding: Deciding) -> None:
@@ -576,6 +623,48 @@ def test_a_certificate_of_the_cloud_that_the_store_lacks_is_fetched(
     assert not decision.parts["a"].refused
 
 
+def test_a_certificate_that_is_another_one_in_the_cloud_by_now_is_fetched(
+    cloud: Cloud, store: Store, deciding: Deciding
+) -> None:
+    have(cloud, store)
+    cloud.state.reissue_certificate(store.read(DeveloperCredentials, "bench").certificate_id, days_left=99)
+    decision = deciding(fresh("a"))
+    assert decision.dev_certs == ["bench"] and decision.parts["a"].to_be_made
+
+
+def test_what_the_directory_says_of_a_bootstrap_goes_with_the_work(
+    cloud: Cloud, store: Store, deciding: Deciding
+) -> None:
+    device_id = device_under(cloud, store) if have(cloud, store) else ""
+    damaged = board_with(stored_items(store), device_id, status_code=1)
+    told = cloud.state.device(cloud.account_id, device_id).to_json()["bootstrapped_timestamp"]
+    assert deciding({"a": damaged}).parts["a"].bootstrapped_at == told is not None
+
+
+def test_a_board_on_which_a_run_was_cut_off_is_put_in_order(cloud: Cloud, store: Store, deciding: Deciding) -> None:
+    board = board_with(have(cloud, store), device_under(cloud, store), interrupted=True)
+    part = deciding({"a": board}).parts["a"]
+    assert not part.reconnect and not part.refused
+
+
+def test_a_provisioned_board_that_cannot_take_what_it_needs_is_refused(
+    cloud: Cloud, store: Store, deciding: Deciding
+) -> None:
+    full = {"/config/user": {"free_kb": 10, "writable": True}}
+    items = have(cloud, store)
+    damaged = board_with(items, device_under(cloud, store), status_code=1, space=full)
+    assert codes(deciding({"a": damaged})) == {"a": "no-space"}
+    whole = replace(damaged, status_code=0)
+    assert set(deciding({"a": whole}).proven) == {"a"}, "it needs nothing"
+
+
+def test_a_developer_certificate_that_ends_is_told_once(cloud: Cloud, store: Store) -> None:
+    have(cloud, store)
+    fleet = Fleet([Member(name, WISHES, FRESH) for name in "ab"])
+    stock = read_stock(store, api_of(cloud), lambda path: None, fleet.admitted, warn_days=10**6)
+    assert len([told for told in decide(fleet, stock).warnings if "DEVICE_CERTIFICATE of" in told]) == 1
+
+
 def test_boards_that_were_not_asked_are_refused_without_a_call(cloud: Cloud, store: Store) -> None:
     odd = Reason("wrong-variable", {"text": "odd"})
     fleet = Fleet([], {}, {"a": odd, "b": odd})
@@ -599,6 +688,7 @@ def test_nothing_is_made_for_a_board_that_cannot_take_it(deciding: Deciding) -> 
     full = replace(FRESH, space={"/config/user": {"free_kb": 10, "writable": True}})
     decision = deciding({"a": full})
     assert "10 kB free" in decision.common_message()
+    assert codes(deciding({"a": replace(full, has_utility=False)})) == {"a": "no-utility"}, "the first thing in its way"
     assert decision.dev_certs == []
     assert decision.updates == []
 
@@ -707,6 +797,26 @@ def test_boards_that_get_nothing_or_are_refused_hold_no_places(
     stubborn = board_with(items, device_under(cloud, store))
     deciding({"stubborn": stubborn}, replace(WISHES, dev_cert="other"), reservations=reservations)
     assert not (store.directory / FILE).exists()
+    proven = board_with(items, device_under(cloud, store))
+    assert set(deciding({"proven": proven, "new": FRESH}, reservations=reservations).places) == {"new"}
+    with reservations.locked() as reserved:
+        assert reserved == {"new": "bench"}
+
+
+def test_others_places_are_heeded_also_when_none_can_be_noted(
+    cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have(cloud, store)
+    cloud.state.seed_devices(98, store.read(DeveloperCredentials, "bench").certificate_id)
+    deciding(fresh("theirs"), reservations=reservations)
+
+    def keep(reservations: Reservations, places: Mapping[str, str]) -> None:
+        raise StoreError("No space is left.")
+
+    monkeypatch.setattr(Reservations, "keep", keep)
+    decision = deciding(fresh("a", "b"), reservations=reservations)
+    assert codes(decision) == {"b": "no-room-spread"}
+    assert [told for told in decision.warnings if "No space is left." in told]
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"format": 2}', '{"format": 1, "boards": {"a": {}}}', "a directory"])

@@ -39,6 +39,16 @@ def test_a_renamed_board_is_known_by_its_key() -> None:
     assert found.before("x") == MEMORY["a"]
     assert found.device_id("x") == DEVICE_A
     assert found.copies == {}
+    assert found.former_names(["x", "b"]) == ["a"]
+
+
+def test_of_several_former_names_the_first_one_with_its_device_is_the_board_s() -> None:
+    memory = {
+        name: Remembered((A,), device, "bench", SEEN) for name, device in (("b-10", "1"), ("b-9", "2"), ("c", "3"))
+    }
+    assert met(Sighting("x", (A,)), memory=memory).renamed == {"x": "b-9"}
+    assert met(Sighting("x", (A,), "3"), memory=memory).renamed == {"x": "c"}
+    assert met(Sighting("c", (A,)), memory=memory).renamed == {}, "its name is one of them"
 
 
 def test_names_that_were_swapped_are_two_renamed_boards() -> None:
@@ -110,6 +120,12 @@ def test_boards_with_one_host_key_are_copies_of_each_other(copy: Sighting) -> No
     assert both.renamed == {}
 
 
+def test_all_that_copies_share_is_told_and_the_others_in_their_order() -> None:
+    names = ("b-10", "b-9", "a")
+    found = met(*(Sighting(name, (A,), DEVICE_A) for name in names))
+    assert found.copies["a"] == Copied(("b-9", "b-10"), f"ssh host key and device ID ({DEVICE_A})")
+
+
 def test_a_copy_is_told_when_the_other_board_is_only_remembered_and_there() -> None:
     """In another batch, left out by a limit, or provisioned by another run."""
     assert met(Sighting("x", (A,), DEVICE_A), there="a").copies["x"].others == ("a",)
@@ -130,6 +146,20 @@ def test_who_only_says_that_it_is_a_known_board_s_device_hurts_itself() -> None:
     assert not met(Sighting("stranger", (C,), DEVICE_A)).may_note_device("stranger", DEVICE_A), "a is off"
     unproven = met(Sighting("a", (), DEVICE_A), Sighting("stranger", (C,), DEVICE_A))
     assert set(unproven.copies) == {"a", "stranger"}, "nobody knows which is which"
+    forgotten = {"a": Remembered((), DEVICE_A, "bench", SEEN)}
+    without = met(Sighting("a", (A,), DEVICE_A), Sighting("stranger", (C,), DEVICE_A), memory=forgotten)
+    assert set(without.copies) == {"a", "stranger"}
+    known = met(Sighting("a", (A,), DEVICE_B), Sighting("b", (B,), DEVICE_B))
+    assert set(known.copies) == {"a"}, "also when it is a known board itself"
+
+
+def test_only_a_device_that_is_no_other_board_s_is_remembered() -> None:
+    found = met(Sighting("a", (A,), DEVICE_A), Sighting("stranger", (C,), DEVICE_A))
+    assert found.now("a", "bench").device_id == DEVICE_A
+    assert found.now("stranger", "bench").device_id is None
+    twice = {**MEMORY, "c": Remembered((C,), DEVICE_A, "bench", SEEN)}
+    assert not met(Sighting("a", (A,), DEVICE_A), memory=twice).may_note_device("a", DEVICE_A)
+    assert set(met(Sighting("a", (A,), DEVICE_A), there="c", memory=twice).copies) == {"a"}
 
 
 def test_a_renamed_board_takes_its_device_along() -> None:

@@ -283,6 +283,22 @@ def test_refusals_of_two_codes_have_nothing_in_common() -> None:
     assert decision.common_message() is None
 
 
+def test_a_refusal_is_common_when_it_is_that_of_all_boards() -> None:
+    one = Part(refused=Reason("certificate-inactive", {"dev_cert": "bench"}))
+    assert Decision({"a": one}).common_refusal == one.refused
+    for decision in (
+        Decision({"a": one}, proven={"b": "bench"}),
+        Decision({"a": one, "b": Part(dev_cert="bench")}),
+        Decision({}),
+    ):
+        assert decision.common_refusal is None
+    holding_one = Part(refused=Reason("would-ignore-certificate", {"dev_cert": "bnech", "holds": "bench"}))
+    lost = Part(refused=Reason("would-ignore-certificate", {"dev_cert": "bnech"}))
+    said = str(Decision({"a": lost, "b": holding_one}).common_message())
+    common = FLEET_REASONS["would-ignore-certificate"].common
+    assert common and said.startswith(f"All 2 boards: {common}")
+
+
 def test_a_hint_is_given_where_there_is_its_fact() -> None:
     [reason] = CASES["would-ignore-certificate"]()
     assert "It holds 'bench-01'" in reason.next_step(FLEET_REASONS)

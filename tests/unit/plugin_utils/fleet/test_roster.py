@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
@@ -16,7 +16,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.member import Mem
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reasons import FLEET_REASONS
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.refusals import turned_away
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.roster import concerning, misspelt
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.roster import concerning, misspelt, needs_proof
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import NewBoards, UpdateWish, Wishes
 
 KEY = "SHA256:" + "a" * 43
@@ -45,13 +45,13 @@ def test_a_roster_names_boards_or_their_keys(entry: str) -> None:
     assert why_refused("bench-1", [KEY], ["other", entry], "allow", {}) is None
 
 
-words = st.sampled_from(["bench-1", "bench-11", "other", KEY, "SHA256:" + "b" * 43, "SHA256:short"])
+OTHER_KEY, SHORT = "SHA256:" + "b" * 43, "SHA256:short"
+words = st.sampled_from(["bench-1", "bench-11", "other", KEY, OTHER_KEY, SHORT])
+entries = st.lists(words, max_size=3).map(" ".join) | st.sampled_from([KEY, OTHER_KEY, f"bench-1 {KEY}", "other"])
 
 
-entries = st.lists(words, max_size=3).map(" ".join)
-
-
-@given(st.lists(entries, max_size=6), st.sets(st.sampled_from([KEY, "SHA256:" + "b" * 43])), st.booleans())
+@settings(max_examples=400)
+@given(st.lists(entries, max_size=5), st.sets(st.sampled_from([KEY, OTHER_KEY])), st.booleans())
 def test_the_part_of_a_roster_that_concerns_a_board_judges_it_as_the_whole_one(
     roster: list[str], keys: set[str], known: bool
 ) -> None:
@@ -60,7 +60,12 @@ def test_the_part_of_a_roster_that_concerns_a_board_judges_it_as_the_whole_one(
     reasons = [why_refused("bench-1", keys, each, "refuse", memory) for each in (part, roster)]
     assert reasons[0] == reasons[1]
     assert set(misspelt(part)) == set(misspelt(roster))
-    assert len(part) <= 3
+    assert len(part) <= max(1, len(keys)) + len(set(misspelt(roster)))
+
+
+def test_a_roster_asks_for_a_key_where_one_may_be_the_board_s() -> None:
+    assert needs_proof(["other", KEY], "bench-1") and needs_proof([f"bench-1 {KEY}"], "bench-1")
+    assert not needs_proof(["bench-1", f"other {KEY}", SHORT], "bench-1")
 
 
 def test_a_name_with_keys_is_both() -> None:
@@ -76,6 +81,8 @@ def test_a_board_outside_the_roster_is_told_how_to_get_in() -> None:
     assert KEY in reason
     assert reason.startswith("not-in-roster: ")
     assert "not known here" in (why_refused("stranger", [], ["bench-1"], "allow", {}) or "")
+    keys = [f"SHA256:{letter * 43}" for letter in "fdec"]
+    assert ", ".join(sorted(keys)) in (why_refused("stranger", keys, ["bench-1"], "allow", {}) or "")
 
 
 def test_without_a_roster_the_remembered_boards_are_known() -> None:
