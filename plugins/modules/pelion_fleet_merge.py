@@ -19,7 +19,7 @@ description:
     (C(provision_pelion_site) of the role), unless another site has them now.
   - Boards of two sites with one name are a problem, too, since memory, roster and host keys go by names.
   - Needs neither a vault secret nor an API key. This module does not fail because a board is not in order; see
-    RV(report.success).
+    C(report.success).
 options:
   reports:
     description:

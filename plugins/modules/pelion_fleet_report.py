@@ -17,7 +17,7 @@ description:
   - Says what has changed since the last report, which lies in O(dest), or without O(dest) in C(last-status) of the
     user store. It is kept there for that, where the user store exists, by a report on all boards.
   - Opens no entry of a store but the API key, so that it needs no vault secret when the key is given otherwise.
-  - This module does not fail because a board does not answer; see RV(report.success).
+  - This module does not fail because a board does not answer; see C(report.success).
 options:
   boards:
     description: What M(pelion.mbl.mbl_pelion_status) returned, by board, failures included.
