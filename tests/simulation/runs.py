@@ -117,6 +117,11 @@ class Run:
         self.warnings: list[str] = []
 
     @property
+    def given(self) -> dict[str, str]:
+        """The certificates that the boards get which have something to do."""
+        return {name: part.dev_cert for name, part in self.parts.items() if not part.refused}
+
+    @property
     def changed(self) -> bool:
         return any(result.get("changed") for result in self.results.values()) or any(c for _name, c in self.prepared)
 

@@ -91,6 +91,7 @@ class World:
             name for name, (board, _keys) in run.met.items() if run.identities.get(board.number) != board.identity
         }
         self._watched(lambda: self.invariants.told_in_order(run, names))
+        self._watched(lambda: self.invariants.decided(run))
 
     def told_proven(self, run: Run, claims: Mapping[str, Claim]) -> None:
         self._watched(lambda: self.invariants.told_proven(run, claims))

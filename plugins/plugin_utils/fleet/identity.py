@@ -146,13 +146,18 @@ class Identities:
         return [self.renamed[name] for name in names if name in self.renamed]
 
     def may_note_device(self, name: str, device_id: str | None) -> bool:
-        """Whether no other remembered board, as far as it is still that one, has the device. One that is not there, and
-        of which no key was ever proven, may be this one under a former name."""
+        """Whether no other remembered board, as far as it is still that one, has the device."""
         mine = {name, self.renamed.get(name)}
         return not any(
-            other not in mine and self._is_still_possible(other) and (other in self.there or self._keys_of(other))
+            other not in mine and self._is_still_possible(other) and not self._may_be_former(other, name)
             for other in self.with_device(device_id)
         )
+
+    def _may_be_former(self, other: str, name: str) -> bool:
+        """Whether a remembered board that is not there may be the one that is called ``name`` now: no key of it was
+        ever proven, or the one that this board shows."""
+        shown, known = set(self.sightings[name].host_keys), self._keys_of(other)
+        return other not in self.there and (not known or bool(shown and shown <= known))
 
     def with_device(self, device_id: str | None) -> set[str]:
         """Names of remembered boards with that device."""

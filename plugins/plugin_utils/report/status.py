@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,7 +14,7 @@ from ..board.description import BoardStatus
 from ..cloud.api_answers import DeveloperCertificate, Device
 from ..fleet.answers import is_another
 from ..fleet.assignment import natural
-from ..fleet.identity import Identities, Sighting, changed_keys
+from ..fleet.identity import MOST_NAMED, Identities, Sighting, changed_keys
 from ..fleet.memory import Remembered, absent
 from ..fleet.readiness import NO, NOT_KNOWN, Holding, Terms, readiness, rotations
 from ..fleet.roster import KEY_PREFIX
@@ -24,7 +24,7 @@ from ..team.developer_certificates import DEVICES_PER_CERTIFICATE
 from ..team.known_certificates import without_key
 from ..team.signers import Signers
 from ..times import parse_time, time_text
-from ..words import counted
+from ..words import counted, some
 from .entries import ATTENTION, FAILED, MISSING, OK, BoardReport, HeldCertificate, Place, Report, TakesUpdates
 from .failure import Failure
 
@@ -90,7 +90,11 @@ def status_report(fleet: Fleet, terms: Terms, *, playbook: str, problems: Iterab
         Place(c.name, counts[c.id], DEVICES_PER_CERTIFICATE, c.status, time_text(c.not_after) or "")
         for c in sorted(fleet.certificates, key=lambda certificate: natural(certificate.name))
     ]
-    warnings = (*judge.changed(), *(_warnings(boards, fleet.signers, terms) if fleet.signers else ()))
+    warnings = (
+        *judge.changed(),
+        *judge.strays(),
+        *(_warnings(boards, fleet.signers, terms) if fleet.signers else ()),
+    )
     return Report(playbook, time_text(terms.now) or "", boards, places, tuple(problems), warnings=warnings)
 
 
@@ -143,6 +147,25 @@ class _Judge:
         names = [name for name in self._identities.sightings if self._identities.is_changed(name)]
         if names:
             yield changed_keys(sorted(names, key=natural))
+
+    def strays(self) -> Iterator[str]:
+        """A text for each of the fleet's developer certificates that has devices of no board: each takes a place."""
+        remembered = self._fleet.remembered.values()
+        known = {before.device_id for before in remembered} | {self._device_id(name) for name in self._fleet.answers}
+        ours = {before.certificate for before in remembered}
+        found: dict[str | None, list[str]] = defaultdict(list)
+        for device in self._fleet.devices or ():
+            if device.id not in known:
+                found[device.certificate_id].append(device.id)
+        for certificate in self._fleet.certificates:
+            ids = found[certificate.id]
+            if ids and certificate.name in ours:
+                yield (
+                    f"Devices of the certificate {certificate.name} that are of no board which the team knows, and "
+                    f"that take places: {some(ids, MOST_NAMED)}. A run that is under way may be about to note them. "
+                    "Remove those that nobody uses: `ansible localhost -m pelion.mbl.pelion_device -a 'ids=ID "
+                    "state=absent'`."
+                )
 
     def missing(self, name: str) -> BoardReport:
         before = self._fleet.remembered.get(name)

@@ -81,14 +81,18 @@ def test_a_board_whose_answers_are_of_no_use_keeps_its_name() -> None:
     assert found.copies["x"].others == ("a",)
 
 
-def test_a_name_that_is_gone_and_was_never_proven_keeps_no_device_from_the_board_that_has_it() -> None:
+def test_a_name_that_is_gone_and_was_never_proven_to_be_another_keeps_no_device_from_the_board_that_has_it() -> None:
     """Else status would tell of the board, and no run would ever bring it in order."""
     memory = {"a": Remembered((), DEVICE_A, "bench", SEEN)}
     board = Sighting("x", (A,), DEVICE_A)
     assert met(board, memory=memory).now("x", "bench").device_id == DEVICE_A
     assert met(board, there="a x", memory=memory).now("x", "bench").device_id is None
-    proven = {"a": Remembered((B,), DEVICE_A, "bench", SEEN)}
-    assert met(board, memory=proven).now("x", "bench").device_id is None
+    another = {"a": Remembered((B,), DEVICE_A, "bench", SEEN)}
+    assert met(board, memory=another).now("x", "bench").device_id is None
+    # Two runs, of which one had begun before it was renamed, have remembered it by both names.
+    twice = {name: Remembered((A,), DEVICE_A, "bench", SEEN) for name in "ax"}
+    assert met(board, memory=twice).now("x", "bench").device_id == DEVICE_A
+    assert met(board, there="a x", memory=twice).now("x", "bench").device_id is None
 
 
 def test_a_board_that_was_flashed_anew_is_changed() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -225,6 +226,22 @@ def test_a_renamed_board_is_told_as_such_beside_a_machine_that_answers_oddly_und
     )
     report = status_report(fleet, Terms(NOW), playbook="status")
     assert {board.name: board.code for board in report.boards} == {"before": "bad-answer", "today": "renamed"}
+
+
+def test_devices_of_no_board_that_take_places_are_told() -> None:
+    """As one that another run registered while its board was taken out of service."""
+    ours, others = (SimpleNamespace(id=f"c{n}", name=n, fingerprint="f", status="ACTIVE", not_after=NOW) for n in "ab")
+    devices = [device(ca_id="ca"), device(id="2" * 32, ca_id="ca"), device(id="3" * 32, ca_id="cb")]
+    fleet = Fleet(
+        {"b": read_answer(answer())},
+        remembered={"b": Remembered((KEY,), ID, "a", "2026-11-01T00:00:00Z")},
+        devices=devices,
+        certificates=[ours, others],  # type: ignore[list-item]
+    )
+    (told,) = status_report(fleet, Terms(NOW), playbook="status").warnings
+    assert f"the certificate a that are of no board which the team knows, and that take places: {'2' * 32}." in told
+    known = replace(fleet, remembered={**fleet.remembered, "c": Remembered((), "2" * 32, "a", "2026-11-01T00:00:00Z")})
+    assert status_report(known, Terms(NOW), playbook="status").warnings == ()
 
 
 def test_a_board_with_another_host_key_is_not_the_remembered_one() -> None:
