@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..json_object import JsonObject
+from ..json_object import JsonObject, read
 from ..times import time_text
 from .errors import BoardError
 from .inspection import Description, Inspection
@@ -87,34 +87,5 @@ class BoardStatus:
 
         Of what the module returns, ``configured`` alone must be there: playbooks may pass on the fields that they need.
         """
-        given = JsonObject(status)
-        if "configured" not in status:
-            return None
-        return cls(
-            configured=given.flag("configured"),
-            status=given.text("status", ""),
-            registered=given.flag_or_none("registered"),
-            device_id=given.text_or_none("device_id"),
-            last_registration=given.text_or_none("last_registration"),
-            client_running=given.flag("client_running"),
-            client_error=given.text_or_none("client_error"),
-            client_error_code=given.number_or_none("client_error_code"),
-            client_error_meaning=given.text_or_none("client_error_meaning"),
-            bootstrapped=given.flag("bootstrapped"),
-            bootstrapped_with=given.mapping_or_none("bootstrapped_with"),
-            has_utility=given.flag("has_utility"),
-            obstacles=given.texts("obstacles"),
-            space=given.mapping("space"),
-            interrupted=given.flag("interrupted"),
-            clock=given.text_or_none("clock"),
-            clock_drift=given.number("clock_drift"),
-            image=given.mapping("image"),
-            developer_certificate=given.mapping_or_none("developer_certificate"),
-            update_certificate=given.mapping_or_none("update_certificate"),
-            provisioned_by=given.text_or_none("provisioned_by"),
-            missing_items=given.texts("missing_items"),
-            host_keys=given.texts("host_keys"),
-            damaged_items=given.texts("damaged_items"),
-            registered_since_injection=given.flag("registered_since_injection"),
-            update_answers=given.each("update_answers", dict),
-        )
+        JsonObject(status)
+        return read(cls, status) if "configured" in status else None

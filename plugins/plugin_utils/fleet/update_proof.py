@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..credentials.update_resources import UpdateResources
-from ..json_object import JsonObject
+from ..json_object import read
 from ..times import parse_time
 
 
@@ -34,9 +34,9 @@ class UpdateProof:
     @classmethod
     def from_json(cls, proof: Any) -> UpdateProof:
         """From its fields. Raises ValueError."""
-        given = JsonObject(proof)
-        parse_time(given.text("proven_at"))
-        return cls(*(given.text(name) for name in ("fingerprint", "vendor_id", "class_id", "proven_at")))
+        found = read(cls, proof)
+        parse_time(found.proven_at)
+        return found
 
 
 def standing_proofs(proofs: Mapping[str, UpdateProof | None], held: Mapping[str, str | None]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..fleet.readiness import NO, NOT_KNOWN, YES, Readiness
-from ..json_object import JsonObject
+from ..json_object import JsonObject, read
 from ..reasons import Reason
 from ..times import parse_time, time_text
 from .reasons import KINDS
@@ -42,18 +42,11 @@ MOST_DEVICES = 10**9
 """More are not believed."""
 
 
-def _time_or_none(given: JsonObject, key: str) -> str | None:
-    text = given.text_or_none(key)
-    if text is not None:
-        parse_time(text)
-    return text
-
-
-def _count(given: JsonObject, key: str) -> int:
-    number = given.number(key)
-    if not 0 <= number <= MOST_DEVICES:
-        raise ValueError(f"has a number as {key} that cannot be right")
-    return number
+def _check_times(*texts: str | None) -> None:
+    """Raises ValueError."""
+    for text in texts:
+        if text:
+            parse_time(text)
 
 
 @dataclass(frozen=True)
@@ -71,8 +64,9 @@ class HeldCertificate:
 
     @classmethod
     def from_json(cls, held: Any) -> HeldCertificate:
-        given = JsonObject(held)
-        return cls(given.text("fingerprint"), given.text_or_none("name"), _time_or_none(given, "not_after"))
+        certificate = read(cls, held)
+        _check_times(certificate.not_after)
+        return certificate
 
     @classmethod
     def described(cls, description: Mapping[str, Any] | None, name: str | None = None) -> HeldCertificate | None:
@@ -124,19 +118,11 @@ class TakesUpdates:
     @classmethod
     def from_json(cls, told: Any) -> TakesUpdates:
         """Raises ValueError."""
-        given = JsonObject(told)
-        answer = given.text("answer")
-        if answer not in ANSWERS:
-            raise ValueError(f"has a board that takes updates: {answer!r}")
-        return cls(
-            answer,
-            given.text("code", ""),
-            given.mapping("facts"),
-            given.text("reason", ""),
-            given.text("next_step", ""),
-            _time_or_none(given, "rotate_by"),
-            _time_or_none(given, "proven_at"),
-        )
+        takes = read(cls, told)
+        if takes.answer not in ANSWERS:
+            raise ValueError(f"has a board that takes updates: {takes.answer!r}")
+        _check_times(takes.rotate_by, takes.proven_at)
+        return takes
 
 
 @dataclass(frozen=True)
@@ -172,29 +158,10 @@ class BoardReport:
     @classmethod
     def from_json(cls, entry: Any) -> BoardReport:
         """Raises ValueError."""
-        given = JsonObject(entry)
-        outcome = given.text("outcome")
-        if outcome not in OUTCOMES:
-            raise ValueError(f"has a board with the outcome {outcome!r}")
-        developer, update = given.mapping_or_none("developer_certificate"), given.mapping_or_none("update_certificate")
-        takes = given.mapping_or_none("takes_updates")
-        return cls(
-            given.text("name"),
-            outcome,
-            given.text("reason", ""),
-            given.text("next_step", ""),
-            given.text("code", ""),
-            given.mapping("facts"),
-            given.text_or_none("address"),
-            given.text_or_none("device_id"),
-            given.text_or_none("state"),
-            None if developer is None else HeldCertificate.from_json(developer),
-            None if update is None else HeldCertificate.from_json(update),
-            given.text_or_none("last_registration"),
-            given.text_or_none("last_seen"),
-            given.text_or_none("site"),
-            None if takes is None else TakesUpdates.from_json(takes),
-        )
+        board = read(cls, entry)
+        if board.outcome not in OUTCOMES:
+            raise ValueError(f"has a board with the outcome {board.outcome!r}")
+        return board
 
 
 @dataclass(frozen=True)
@@ -209,14 +176,12 @@ class Place:
 
     @classmethod
     def from_json(cls, place: Any) -> Place:
-        given = JsonObject(place)
-        return cls(
-            given.text("name"),
-            _count(given, "devices"),
-            _count(given, "limit"),
-            given.text("status"),
-            given.text("not_after") and (_time_or_none(given, "not_after") or ""),
-        )
+        found = read(cls, place)
+        for key in ("devices", "limit"):
+            if not 0 <= getattr(found, key) <= MOST_DEVICES:
+                raise ValueError(f"has a number as {key} that cannot be right")
+        _check_times(found.not_after)
+        return found
 
 
 @dataclass(frozen=True)
@@ -225,11 +190,6 @@ class SiteRun:
 
     name: str
     made_at: str | None
-
-    @classmethod
-    def from_json(cls, site: Any) -> SiteRun:
-        given = JsonObject(site)
-        return cls(given.text("name"), given.text_or_none("made_at"))
 
 
 @dataclass(frozen=True)
@@ -245,7 +205,7 @@ class Report:
 
     playbook: str
     made_at: str
-    boards: Sequence[BoardReport]
+    boards: Sequence[BoardReport] = ()
     places: Sequence[Place] = ()
     problems: Sequence[str] = ()
     sites: Sequence[SiteRun] = ()
@@ -293,22 +253,8 @@ class Report:
 
         Raises ValueError for anything else.
         """
-        given = JsonObject(document)
-        number = given.number("format")
-        if number != FORMAT:
-            raise ValueError(f"has the format {number}, and this version reads {FORMAT}")
-        made_at = given.text("made_at")
-        parse_time(made_at)
-        since = given.mapping_or_none("since")
-        return cls(
-            given.text("playbook"),
-            made_at,
-            given.each("boards", BoardReport.from_json),
-            given.each("places", Place.from_json),
-            given.texts("problems"),
-            given.each("sites", SiteRun.from_json),
-            given.texts("absent"),
-            given.flag("check_mode"),
-            given.texts("warnings"),
-            None if since is None else Since.from_json(since),
-        )
+        if JsonObject(document).number("format") != FORMAT:
+            raise ValueError(f"has the format {document['format']}, and this version reads {FORMAT}")
+        report = read(cls, document)
+        parse_time(report.made_at)
+        return report

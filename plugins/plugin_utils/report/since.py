@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..json_object import JsonObject
+from ..json_object import read
 from ..times import parse_time
 
 WORDS: Mapping[str, str] = {
@@ -36,12 +36,6 @@ class Change:
     before: str = ""
     after: str = ""
 
-    @classmethod
-    def from_json(cls, change: Any) -> Change:
-        given = JsonObject(change)
-        texts = (given.text("before", ""), given.text("after", ""))
-        return cls(given.text("board"), given.text_or_none("site"), given.text("what"), *texts)
-
 
 @dataclass(frozen=True)
 class Since:
@@ -55,10 +49,9 @@ class Since:
     @classmethod
     def from_json(cls, since: Any) -> Since:
         """Raises ValueError."""
-        given = JsonObject(since)
-        made_at = given.text("made_at")
-        parse_time(made_at)
-        return cls(made_at, given.each("changes", Change.from_json), given.texts("left_out"))
+        told = read(cls, since)
+        parse_time(told.made_at)
+        return told
 
 
 def told_together(changes: Iterable[Change]) -> list[tuple[str, list[str]]]:

@@ -4,26 +4,21 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
-import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiocoap import ACK, CON, DELETE, EMPTY, NON, POST, PUT, RST, Message
+from aiocoap import DELETE, POST, Message
 from api_calls import Call
-from cloud import Cloud, tlv
+from cloud import Cloud
 from cloud.issuing import Authority, Identity, issue_developer
 from cloud.records import TrustedCertificate
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_der_private_key
-from hypothesis import given
-from hypothesis import strategies as st
-from lwm2m_device import Bootstrapped, Devices, RefusedError, Session, entries
-from OpenSSL import SSL
+from lwm2m_device import Bootstrapped, Devices, RefusedError
 from test_cloud_api import entry_of
 
 LWM2M = "lwm2m.lab.pelion.test"
@@ -97,20 +92,6 @@ def test_what_a_device_is_given(cloud: Cloud, devices: Devices, certificate: Tru
     assert load_der_private_key(key, None).public_key() == issued.public_key()
 
 
-def test_the_order_of_a_bootstrap(devices: Devices, certificate: TrustedCertificate) -> None:
-    devices.bootstrap(certificate)
-    first, *blocks, last = devices.seen
-    assert (first.code, first.opt.uri_path) == (DELETE, ("0", "0"))
-    assert {(block.code, block.opt.uri_path, int(block.opt.content_format)) for block in blocks} == {
-        (PUT, ("0",), 11542)
-    }
-    # Arm's client takes blocks with different tokens for different requests.
-    assert len({block.token for block in blocks}) == 1 < len(blocks)
-    assert [len(block.payload) for block in blocks[:-1]] == [512] * (len(blocks) - 1)
-    assert [block.opt.block1.block_number for block in blocks] == list(range(len(blocks)))
-    assert (last.code, last.opt.uri_path) == (POST, ("bs",))
-
-
 def test_a_known_device_keeps_its_id(call: Call, devices: Devices, certificate: TrustedCertificate) -> None:
     id_ = id_of(devices.bootstrap(certificate))
     before = entry_of(call, "/v3/devices/", id_)
@@ -137,14 +118,6 @@ def test_a_deleted_entry_ends_registration(call: Call, devices: Devices, certifi
         devices.register(held)
     assert refused.value == RefusedError("4.03", "the device is not in the directory")
     assert id_of(devices.bootstrap(certificate, iep=id_of(held))) != id_of(held)
-
-
-def test_a_registered_device_needs_its_developer_certificate_no_more(
-    call: Call, devices: Devices, certificate: TrustedCertificate
-) -> None:
-    held = devices.bootstrap(certificate)
-    call("DELETE", f"/v3/trusted-certificates/{certificate.id}")
-    assert devices.register(held)[-1] == id_of(held)
 
 
 @pytest.mark.parametrize("code", ["4.03", "4.00"])
@@ -202,30 +175,6 @@ def test_the_wrong_kind_of_certificate_is_refused(
     assert cloud.state.devices[id_of(held)].state == "bootstrapped"
 
 
-def test_without_a_certificate_there_is_no_answer(cloud: Cloud, devices: Devices) -> None:
-    with (
-        pytest.raises((ssl.SSLError, ConnectionError)),
-        devices.connect(cloud.bootstrap_port, None, cloud.state.bootstrap_ca.certificate) as session,
-    ):
-        session.ask(Message(code=POST, uri_path=["bs"]))
-    eventually(lambda: cloud.devices.attempts)
-    assert cloud.devices.attempts[-1].error.startswith("connection:")
-    assert cloud.devices.attempts[-1].request is None
-
-
-def test_each_server_proves_itself_to_its_own_ca(
-    cloud: Cloud, devices: Devices, certificate: TrustedCertificate
-) -> None:
-    developer = Identity(certificate.der, certificate.private_key)
-    state = cloud.state
-    for port, ca in (
-        (cloud.bootstrap_port, state.lwm2m_ca.certificate),
-        (cloud.lwm2m_port, state.bootstrap_ca.certificate),
-    ):
-        with pytest.raises(ssl.SSLCertVerificationError), devices.connect(port, developer, ca):
-            pass
-
-
 # --- registrations
 
 
@@ -248,16 +197,6 @@ def test_a_device_updates_and_ends_its_registration(
     ]
 
 
-def test_a_registration_outlives_its_connection(
-    cloud: Cloud, call: Call, devices: Devices, certificate: TrustedCertificate
-) -> None:
-    held = devices.bootstrap(certificate)
-    location = devices.register(held)
-    with devices.lwm2m(held) as session:
-        assert session.ask(Message(code=POST, uri_path=location)).code.dotted == "2.04"
-    assert entry_of(call, "/v3/devices/", id_of(held))["state"] == "registered"
-
-
 def test_a_registration_ends_with_its_lifetime(call: Call, devices: Devices, certificate: TrustedCertificate) -> None:
     held = devices.bootstrap(certificate)
     with devices.lwm2m(held) as session:
@@ -270,101 +209,6 @@ def test_a_registration_ends_with_its_lifetime(call: Call, devices: Devices, cer
         session.ask(Message(code=POST, uri_path=location, uri_query=["lt=600"]))
         time.sleep(1.1)
         assert entry_of(call, "/v3/devices/", id_of(held))["state"] == "registered"
-
-
-# --- on the wire
-
-
-def test_a_ping_is_answered(devices: Devices, certificate: TrustedCertificate) -> None:
-    held = devices.bootstrap(certificate)
-    with devices.lwm2m(held) as session:
-        session.send(Message(code=EMPTY), CON, 77)
-        pong = session.receive()
-        assert (pong.mtype, pong.mid, pong.code) == (RST, 77, EMPTY)
-        devices.register(held, session)
-
-
-@pytest.mark.parametrize("record", [b"{", b"\x40", b"\xff" * 9, b"\x40\x02\0\1\xe0"], ids=repr)
-def test_what_is_no_message_ends_the_connection(
-    cloud: Cloud, devices: Devices, certificate: TrustedCertificate, record: bytes
-) -> None:
-    developer = Identity(certificate.der, certificate.private_key)
-    with devices.connect(cloud.bootstrap_port, developer, cloud.state.bootstrap_ca.certificate) as session:
-        session.connection.sendall(record)
-        with pytest.raises((ssl.SSLError, OSError)):
-            session.connection.recv(1)
-    assert cloud.state.devices == {}
-
-
-def test_blocks_come_in_order(devices: Devices, certificate: TrustedCertificate) -> None:
-    held = devices.bootstrap(certificate)
-    with devices.lwm2m(held) as session:
-        late = Message(code=POST, uri_path=["rd"], payload=b"x" * 512, block1=(1, False, 5))
-        session.send(late)
-        with pytest.raises((ssl.SSLError, OSError)):
-            session.connection.recv(1)
-
-
-def test_a_device_may_answer_on_its_own(
-    cloud: Cloud, devices: Devices, certificate: TrustedCertificate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Not only with the acknowledgement, and with messages that need none of it."""
-
-    def separate(session: Session, request: Message, code: int = EMPTY) -> None:
-        session.send(Message(code=EMPTY), ACK, request.mid)
-        if code:
-            response = Message(code=code, block1=request.opt.block1)
-            response.token = request.token
-            session.send(response, NON)
-
-    monkeypatch.setattr(Session, "acknowledge", separate)
-    assert id_of(devices.bootstrap(certificate)) in cloud.state.devices
-
-
-@given(st.integers(0, 0xFFFF), st.dictionaries(st.integers(0, 0xFFFF), st.binary(max_size=70_000), max_size=4))
-def test_tlv(number: int, resources: dict[int, bytes]) -> None:
-    ((kind, id_, content),) = entries(tlv.object_instance(number, resources))
-    assert (kind, id_) == (0, number)
-    assert list(entries(content)) == [(3, id_, value) for id_, value in resources.items()]
-
-
-@given(st.integers(-(2**63), 2**63 - 1), st.text())
-def test_tlv_of_numbers_and_texts(integer: int, text: str) -> None:
-    ((_kind, _id, content),) = entries(tlv.object_instance(0, {1: integer, 2: text}))
-    first, second = (value for _kind, _number, value in entries(content))
-    assert len(first) in (1, 2, 4, 8)
-    assert int.from_bytes(first, "big", signed=True) == integer
-    assert second.decode() == text
-
-
-# --- TLS, as Arm's client wants it
-
-
-def test_the_server_says_the_time_and_negotiates_anew(cloud: Cloud, certificate: TrustedCertificate) -> None:
-    """Arm's client has no other clock: it takes the first bytes of the second ServerHello."""
-    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-    context.set_max_proto_version(SSL.TLS1_2_VERSION)
-    context.set_cipher_list(b"ECDHE-ECDSA-AES128-CCM8:@SECLEVEL=0")
-    context.use_certificate(x509.load_der_x509_certificate(certificate.der))
-    context.use_privatekey(load_der_private_key(certificate.private_key, None))
-    plain = socket.create_connection(("127.0.0.1", cloud.bootstrap_port), timeout=15)
-    plain.settimeout(None)
-    connection = SSL.Connection(context, plain)
-    connection.set_connect_state()
-    before = int(time.time())
-    connection.do_handshake()
-    assert connection.get_cipher_name() == "ECDHE-ECDSA-AES128-CCM8"
-    (said,) = struct.unpack(">I", connection.server_random()[:4])
-    assert before - 1 <= said <= time.time() + 1  # whole seconds, of a clock that may lag a little
-    first = connection.server_random()
-    assert connection.renegotiate()
-    connection.do_handshake()
-    ping = Message(code=EMPTY)
-    ping.mtype, ping.mid = CON, 5
-    connection.sendall(ping.encode())
-    assert Message.decode(connection.recv(100)).mtype is RST
-    assert connection.server_random() != first
-    plain.close()
 
 
 # --- faults
@@ -403,16 +247,3 @@ def test_a_certificate_is_refused_in_tls_on_demand(
     devices.bootstrap(certificate)
     assert [request for request, _error in attempts(cloud)] == [None, "bootstrap"]
     assert "certificate verify failed" in cloud.devices.attempts[0].error
-
-
-def test_connections_are_dropped_on_demand(
-    cloud: Cloud, call: Call, devices: Devices, certificate: TrustedCertificate
-) -> None:
-    held = devices.bootstrap(certificate)
-    with devices.lwm2m(held) as session:
-        devices.register(held, session)
-        cloud.devices.drop()
-        with pytest.raises((ssl.SSLError, OSError)):
-            session.connection.recv(1)
-    assert entry_of(call, "/v3/devices/", id_of(held))["state"] == "registered"
-    devices.register(held)

@@ -204,7 +204,8 @@ def test_whatever_a_file_holds_it_is_read_or_refused(field: str, value: Any) -> 
     try:
         assert Report.from_json(document).to_json()["boards"] == document["boards"]
     except ValueError:
-        assert value != report(ok("a")).to_json()[field]
+        good = report(ok("a")).to_json()[field]
+        assert value != good or type(value) is not type(good)  # True is 1 to Python
 
 
 HEAD = '"format": 1, "playbook": "p", "made_at": "2026-11-24T12:00:00Z"'
@@ -221,7 +222,7 @@ HEAD = '"format": 1, "playbook": "p", "made_at": "2026-11-24T12:00:00Z"'
         (f'{{{HEAD}, "boards": [{{"name": "a", "outcome": "fine"}}]}}', "outcome 'fine'"),
         (f'{{{HEAD}, "boards": [{{"outcome": "ok"}}]}}', "without name"),
         (f'{{{HEAD}, "boards": [{{"name": "a", "outcome": "ok", "site": 3}}]}}', "3 as site"),
-        (f'{{{HEAD}, "problems": [null]}}', "None where text should be"),
+        (f'{{{HEAD}, "problems": [null]}}', "None as problems"),
         ('{"format": 1, "playbook": "p", "made_at": "soon"}', "not a time"),
     ],
 )
