@@ -611,6 +611,16 @@ def test_what_is_wrong_with_a_wish_names_the_role_s_variables(store: Store, wish
     assert not re.findall(rf"(?<!\w)(?:{options})\b", text), text
 
 
+def test_a_damaged_entry_of_the_store_is_told_and_not_written_over(
+    cloud: Cloud, store: Store, deciding: Deciding
+) -> None:
+    have(cloud, store)
+    [entry] = store.directory.glob("*bench*")
+    entry.write_text("damaged")
+    decision = deciding(fresh("a"))
+    assert codes(decision) == {"a": "store"} and decision.dev_certs == []
+
+
 def test_one_is_made_for_a_board_beside_others_that_need_none(cloud: Cloud, store: Store, deciding: Deciding) -> None:
     proven = board_with(have(cloud, store), device_under(cloud, store))
     wishes = {"proven": WISHES, "new": replace(WISHES, dev_cert="other")}
