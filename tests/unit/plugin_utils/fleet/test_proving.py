@@ -26,7 +26,6 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_cert
 )
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_manifest import (
     ManifestError,
-    make_counterpart,
     make_probe,
 )
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
