@@ -169,9 +169,9 @@ def _require_der(der: bytes, what: str) -> None:
         raise ValueError(f"holds only zeros: this is a template, not a {what}")
     if der.lstrip().startswith(b"-----BEGIN"):
         raise ValueError("is PEM text, but boards accept DER only")
-    if der[0] != 0x30 or length_of(der) is None:
+    length = length_of(der) if der[0] == 0x30 else None
+    if length is None:
         raise ValueError(f"is not a DER {what}")
-    length = length_of(der) or 0
     if length != len(der):
         surplus = len(der) - length
         raise ValueError(
@@ -200,7 +200,7 @@ def _on_p256(value: bytes, values: Values) -> str | None:
         return "its public key cannot be read"
     if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
         return None
-    kind = key.curve.name if isinstance(key, ec.EllipticCurvePublicKey) else type(key).__name__.lstrip("_")
+    kind = key.curve.name if isinstance(key, ec.EllipticCurvePublicKey) else type(key).__name__
     return f"its key is {kind}, but boards accept only elliptic curve keys on P-256"
 
 

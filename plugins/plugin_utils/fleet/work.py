@@ -53,8 +53,7 @@ def work_for(found: Inspection, items: Items, policy: WhenBootstrapped) -> Work:
     if used is None:
         return Work(reasons, bootstrap="not-yet")
     wanted = describe_certificate(items.developer_certificate)
-    named = used["common_name"] is not None and used["common_name"] == wanted["common_name"]
-    if named and used["fingerprint"] in (None, wanted["fingerprint"]):
+    if used["common_name"] == wanted["common_name"] and used["fingerprint"] in (None, wanted["fingerprint"]):
         return Work(reasons)
     if policy == REFUSE:
         reason = Reason("bootstrapped", {"bootstrapped_with": used["common_name"] or "not known"})

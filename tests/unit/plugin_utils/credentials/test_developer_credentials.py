@@ -52,6 +52,10 @@ def rsa_key() -> bytes:
     return rsa.generate_private_key(65537, 2048).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
+P256 = bytes.fromhex("2a8648ce3d030107")
+"""The curve's identifier."""
+
+
 def pem(der: bytes) -> bytes:
     return rules.pem("CERTIFICATE", der).encode()
 
@@ -80,6 +84,8 @@ BROKEN: list[tuple[str, Callable[[], bytes], str, str]] = [
     ("DEVICE_CERTIFICATE", lambda: b"\0", "DER X.509", "template"),
     ("DEVICE_CERTIFICATE", lambda: pem(a_certificate()), "DER X.509", "PEM"),
     ("DEVICE_CERTIFICATE", lambda: a_certificate()[:-1], "DER X.509", "its last 1 bytes"),
+    ("DEVICE_CERTIFICATE", lambda: b"\n" + pem(a_certificate()), "DER X.509", "PEM"),
+    ("DEVICE_CERTIFICATE", lambda: b"\x30\x80" + a_certificate()[4:] + b"\0\0", "DER X.509", "not a DER certificate"),
     ("DEVICE_CERTIFICATE", lambda: a_certificate() + b"\0", "DER X.509", "1 extra bytes"),
     ("DEVICE_CERTIFICATE", lambda: b"\x30\x03\x02\x01\x00", "DER X.509", "not an X.509"),
     ("DEVICE_CERTIFICATE", lambda: b"junk", "DER X.509", "is not a DER"),
@@ -111,6 +117,7 @@ BROKEN: list[tuple[str, Callable[[], bytes], str, str]] = [
     ("DEVICE_CERTIFICATE", lambda: a_certificate().replace(b"\2\1\2", b"\2\1\3", 1), "DER X.509", "not an X.509"),
     ("SERVER_CA", lambda: a_certificate()[:-1], "DER X.509", "cut off"),
     ("SERVER_CA", rsa_certificate, "P-256", "RSA"),
+    ("SERVER_CA", lambda: a_certificate().replace(P256, P256[:-1] + b"\x09"), "P-256", "cannot be read"),
     ("SERVER_CA", lambda: a_certificate(hash_=hashes.SHA512()), "SHA-256", "SHA512"),
     ("SERVER_CA", lambda: flipped(a_certificate(), -1), "intact", "damaged"),
     ("SERVER_URI", lambda: b"", "bootstrap URI", "empty"),
@@ -191,14 +198,23 @@ def test_other_good_values(changes: dict[str, bytes | None]) -> None:
 def test_end_of_validity() -> None:
     end = NOW + timedelta(days=3000)
     credentials = read()
-    assert credentials.check(end - timedelta(days=31)) == []
+    assert credentials.check(end - timedelta(days=30)) == []
     (notice,) = credentials.check(end - timedelta(days=29))
     assert "ends in 29 days" in notice
     assert credentials.check(end - timedelta(days=29), warn_days=10) == []
     with pytest.raises(CredentialError, match="the certificate ended on 2035-02-09"):
         credentials.check(end)
+    assert credentials.check(NOW - timedelta(days=100)) == []
     (notice,) = credentials.check(NOW - timedelta(days=101))
     assert "not valid before" in notice
+
+
+def test_a_pem_block_is_read_as_it_was_written_and_no_other() -> None:
+    text = rules.pem("CERTIFICATE", bytes(100))
+    assert rules.pem_bytes(text) == bytes(100)
+    assert [len(line) for line in text.splitlines()] == [27, 64, 64, 8, 25]
+    with pytest.raises(ValueError):
+        rules.pem_bytes("-----BEGIN X-----\nQUI=QUI=\n-----END X-----\n")
 
 
 def test_an_ended_ca_is_told() -> None:

@@ -198,6 +198,17 @@ def test_two_ways_to_make_the_same_resources_are_refused_for_their_boards_only(d
     assert [wish.name for wish in decision.updates] == ["third"]
 
 
+@pytest.mark.parametrize(
+    "given", [{"vendor_domain": "a.com"}, {"device_class": "c"}, {"vendor_id": "0"}, {"class_id": "0"}]
+)
+def test_half_a_wish_is_told_also_where_the_store_has_the_resources(
+    cloud: Cloud, store: Store, deciding: Deciding, given: dict[str, str]
+) -> None:
+    have(cloud, store)
+    decision = deciding(fresh("a"), replace(WISHES, update=UpdateWish("update", **given)))
+    assert "Half of what the IDs" in reasons(decision)["a"]
+
+
 def test_one_odd_wish_refuses_its_own_board_only(deciding: Deciding) -> None:
     nothing = replace(WISHES, update=UpdateWish("nothing-to-make-it-from"))
     half = replace(WISHES, update=UpdateWish("half", vendor_domain="example.com"))
@@ -247,6 +258,9 @@ def test_a_known_certificate_of_another_name_or_time_is_no_reason_to_refuse(
     decision = deciding({"a": board})
     assert reasons(decision) == {}
     assert decision.warnings == [w for w in decision.warnings if "new to the team" in w]
+    other = board_with(items, device_under(cloud, store))
+    both = {"a": WISHES, "b": replace(WISHES, when_update_unknown="replace")}
+    assert reasons(deciding({"a": board, "b": other}, both)) == {}
     UpdateKeeper(store, "earlier-name").present(renewal=Renewal(before_days=399), valid_days=400)
     UpdateKeeper(store, "earlier-name").present(renewal=Renewal(before_days=9999), valid_days=10000)
     assert reasons(deciding({"a": board})) == {}
@@ -611,6 +625,31 @@ def test_what_is_wrong_with_a_wish_names_the_role_s_variables(store: Store, wish
     assert not re.findall(rf"(?<!\w)(?:{options})\b", text), text
 
 
+def test_a_damaged_entry_of_the_store_is_told_and_not_written_over(
+    cloud: Cloud, store: Store, deciding: Deciding
+) -> None:
+    have(cloud, store)
+    [entry] = store.directory.glob("*bench*")
+    entry.write_text("damaged")
+    decision = deciding(fresh("a"))
+    assert codes(decision) == {"a": "store"} and decision.dev_certs == []
+
+
+def test_one_is_made_for_a_board_beside_others_that_need_none(cloud: Cloud, store: Store, deciding: Deciding) -> None:
+    proven = board_with(have(cloud, store), device_under(cloud, store))
+    wishes = {"proven": WISHES, "new": replace(WISHES, dev_cert="other")}
+    assert deciding({"proven": proven, "new": FRESH}, wishes).dev_certs == ["other"]
+
+
+def test_a_device_counts_for_its_certificate_and_for_none_that_is_gone(cloud: Cloud, store: Store) -> None:
+    have(cloud, store)
+    device_id = device_under(cloud, store)
+    stock = read_stock(store, api_of(cloud), lambda path: None, [Member("a", WISHES, FRESH)])
+    assert stock.cloud and stock.cloud.counts(device_id, "bench")
+    assert not stock.cloud.counts(device_id, "gone") and not stock.cloud.counts("0" * 32, "bench")
+    assert not stock.cloud.counts(None, "bench")
+
+
 def test_a_certificate_of_the_cloud_that_the_store_lacks_is_fetched(
     cloud: Cloud, store: Store, deciding: Deciding
 ) -> None:
@@ -658,11 +697,12 @@ def test_a_provisioned_board_that_cannot_take_what_it_needs_is_refused(
     assert set(deciding({"a": whole}).proven) == {"a"}, "it needs nothing"
 
 
-def test_a_developer_certificate_that_ends_is_told_once(cloud: Cloud, store: Store) -> None:
+def test_a_certificate_that_ends_is_told_once(cloud: Cloud, store: Store) -> None:
     have(cloud, store)
     fleet = Fleet([Member(name, WISHES, FRESH) for name in "ab"])
     stock = read_stock(store, api_of(cloud), lambda path: None, fleet.admitted, warn_days=10**6)
-    assert len([told for told in decide(fleet, stock).warnings if "DEVICE_CERTIFICATE of" in told]) == 1
+    for field in ("MBED_CLOUD_DEV_BOOTSTRAP_DEVICE_CERTIFICATE", "arm_uc_default_certificate"):
+        assert len([told for told in decide(fleet, stock).warnings if told.startswith(f"{field} of")]) == 1
 
 
 def test_boards_that_were_not_asked_are_refused_without_a_call(cloud: Cloud, store: Store) -> None:

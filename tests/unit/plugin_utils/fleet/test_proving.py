@@ -25,17 +25,20 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_cert
     derive_ids,
     make_update_resources,
 )
-from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_manifest import ManifestError, make_probe
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_manifest import (
+    ManifestError,
+    make_probe,
+)
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet import probing
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet import probing, proving
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import (
     Remembered,
     note_update_proofs,
     read_fleet,
     remember,
 )
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.probing import ProbeName, send_probe
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.probing import ProbeName, Told, send_probe
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.proving import (
     Candidate,
     Inquiry,
@@ -148,6 +151,24 @@ def test_the_counterpart_unmasks_a_board_that_says_221_to_everything(cloud: Clou
     assert codes(verdicts) == [("not_known", "says-yes-to-all")]
     assert list(dict(proofs_of(verdicts)).values()) == [None]
     assert left(cloud) == NOTHING
+
+
+def test_a_board_that_says_nothing_to_the_counterpart_stays_proven_and_that_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent: list[bytes] = []
+
+    def send(api: Any, probe: bytes, *_rest: Any) -> Told:
+        sent.append(probe)
+        return Told({} if len(sent) == 2 else {"d": 221})
+
+    monkeypatch.setattr(proving, "send_probe", send)
+    warned: list[str] = []
+    nobody: Any = None
+    question = Question("bench", RESOURCES, {"b": "d"})
+    assert question.ask(nobody, 1, now_terms().now, warned.append, counterpart=True)["b"].outcome == "proven"
+    assert warned == ["b took the probe, and gave no answer to one that nobody can take."]
+    assert len(sent) == 2
 
 
 def test_a_board_is_told_from_another_by_its_device(cloud: Cloud) -> None:

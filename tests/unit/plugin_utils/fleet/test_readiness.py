@@ -169,7 +169,15 @@ def test_the_longest_absence_counts_for_when_to_rotate() -> None:
     assert not list(rotations(["e" * 64], ending, TERMS))
     [text] = rotations(held[:1], signers(not_after=NOW + timedelta(days=80)), TERMS)
     assert "1 board holds it" in text and "by 2026-11-15, which has passed." in text
+    for left, when in ((timedelta(days=90), "in 0 days"), (timedelta(days=89, hours=23), "which has passed")):
+        [text] = rotations(held, signers(not_after=NOW + left), TERMS)
+        assert when in text
     assert readiness(HELD, ending, device(), TERMS).rotate_by == NOW + timedelta(days=29)
+
+
+def test_what_a_board_holds_is_taken_from_its_description() -> None:
+    assert Holding.described({"fingerprint": "f"}, 5, True) == Holding("f", timedelta(seconds=5), True)
+    assert Holding.described(None, 0, False) == Holding(None)
 
 
 @pytest.mark.parametrize(

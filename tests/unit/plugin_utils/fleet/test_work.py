@@ -91,8 +91,9 @@ def test_a_good_board_that_is_not_registered_is_reconnected(change: dict[str, An
 
 
 def test_another_certificate_on_a_bootstrapped_board_follows_the_policy() -> None:
-    with pytest.raises(BoardError, match="provision_pelion_when_bootstrapped"):
+    with pytest.raises(BoardError, match="provision_pelion_when_bootstrapped") as raised:
         work_for(GOOD, OTHER, REFUSE)
+    assert raised.value.facts["before"] == GOOD.describe()
     assert work_for(GOOD, OTHER, KEEP_IDENTITY).bootstrap == "keep-identity"
     assert work_for(GOOD, OTHER, NEW_IDENTITY).bootstrap == "new-identity"
 
@@ -144,6 +145,8 @@ def test_a_board_that_never_bootstrapped_takes_another_certificate_without_ado()
 def test_without_the_utility_nothing_is_planned() -> None:
     with pytest.raises(BoardError, match="pelion-provisioning-util"):
         work_for(Inspection(has_utility=False), ITEMS_WANTED, REFUSE)
+    with pytest.raises(BoardError, match="pelion-provisioning-util"):
+        work_for(replace(GOOD, has_utility=False), ITEMS_WANTED, REFUSE)
 
 
 def test_reasons_are_told_in_words() -> None:
