@@ -10,12 +10,12 @@ from ..plugin_utils.board.board import Board
 from ..plugin_utils.board.errors import BoardError
 from ..plugin_utils.board.inspection import Inspection
 from ..plugin_utils.board.way import Server, server_of
+from ..plugin_utils.durable_file import replace_file
 from ..plugin_utils.errors import PelionError
 from ..plugin_utils.reasons import Reason
 from ..plugin_utils.report.diagnosis import Diagnosis, file_stem
 from ..plugin_utils.report.entries import BoardReport
 from ..plugin_utils.report.files import read_report
-from ..plugin_utils.store.durable_file import replace_file
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.board import BOARD_ARGUMENTS, board_of
 

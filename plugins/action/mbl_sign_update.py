@@ -7,8 +7,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ..plugin_utils.durable_file import replace_file
 from ..plugin_utils.errors import PelionError
-from ..plugin_utils.store.durable_file import replace_file
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.given_files import read_given_file
 from ..plugin_utils.task.store_options import STORE_ARGUMENTS, open_stores

@@ -6,80 +6,25 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import re
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from cloud import Cloud
-from documented import undocumented
+from tasks_of_a_user import User
 
 ROOT = Path(__file__).parents[2]
 LIST, CREATE = "GET /v3/trusted-certificates", "POST /v3/developer-certificates"
 
 
-@dataclass
-class Run:
-    """An ended playbook: what its tasks returned, in their order, and all that it printed."""
+class Controller(User):
+    """Of a user of ``cloud``."""
 
-    results: list[dict[str, Any]]
-    changed: int
-    failed: bool
-    output: str
-
-    @property
-    def msg(self) -> str:
-        return self.results[-1]["msg"]
-
-
-@dataclass
-class Controller:
-    """Runs tasks on localhost with the home directory and the environment of a user of ``cloud``."""
-
-    cloud: Cloud
-    home: Path
-    environment: dict[str, str]
-
-    def run(self, *tasks: dict[str, Any], options: tuple[str, ...] = (), vault: bool = True, **play: Any) -> Run:
-        named = [{"name": f"Task {number}", **task} for number, task in enumerate(tasks)]
-        playbook = [{"name": "Test", "hosts": "localhost", "gather_facts": False, **play, "tasks": named}]
-        (self.home / "playbook.yml").write_text(yaml.safe_dump(playbook))
-        secret = ["--vault-password-file", str(self.home / "vault-password")] if vault else []
-        done = subprocess.run(
-            [sys.executable, "-m", "ansible", "playbook", str(self.home / "playbook.yml"), *secret, *options],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            cwd=self.home,
-            check=False,
+    def __init__(self, home: Path, cloud: Cloud) -> None:
+        super().__init__(
+            home, PELION_API_HOST=cloud.https_url, PELION_API_KEY=cloud.api_key, PELION_CA_PATH=str(cloud.ca_path)
         )
-        found = re.findall(r"^localhost \| (\w+)!? => (\{.*?^\})", done.stdout, re.MULTILINE | re.DOTALL)
-        assert found, done.stdout + done.stderr
-        results = [json.loads(result) for _status, result in found]
-        if not any("loop" in task for task in tasks):
-            for task, (status, _text), result in zip(tasks, found, results, strict=False):
-                module = next((key for key in task if key.startswith("pelion.mbl.")), None)
-                assert not module or status not in ("SUCCESS", "CHANGED") or not undocumented(module, result)
-        return Run(
-            results,
-            sum(status == "CHANGED" for status, _result in found),
-            done.returncode != 0,
-            done.stdout + done.stderr,
-        )
-
-    def twice(self, *tasks: dict[str, Any]) -> Run:
-        """Run ``tasks`` two times; the first changes something by each, the second nothing."""
-        first, second = self.run(*tasks), self.run(*tasks)
-        assert not first.failed, first.output
-        assert not second.failed, second.output
-        assert first.changed == len(tasks)
-        assert second.changed == 0
-        return first
+        self.cloud = cloud
 
     def forget(self, *names: str) -> None:
         for name in names:
@@ -88,21 +33,7 @@ class Controller:
 
 @pytest.fixture
 def controller(cloud: Cloud, home: Path) -> Controller:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PELION_", "MBED_"))}
-    return Controller(
-        cloud,
-        home,
-        inherited
-        | {
-            "HOME": str(home),
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build"),
-            "ANSIBLE_STDOUT_CALLBACK": "minimal",
-            "ANSIBLE_NOCOLOR": "1",
-            "PELION_API_HOST": cloud.https_url,
-            "PELION_API_KEY": cloud.api_key,
-            "PELION_CA_PATH": str(cloud.ca_path),
-        },
-    )
+    return Controller(home, cloud)
 
 
 def certificate(name: str = "bench", **options: Any) -> dict[str, Any]:
@@ -114,7 +45,7 @@ def certificates(cloud: Cloud) -> list[dict[str, Any]]:
 
 
 def test_a_certificates_life(cloud: Cloud, controller: Controller) -> None:
-    made = controller.twice(certificate(description="ours")).results[0]
+    made = controller.twice(certificate(description="ours"))[0].results[0]
     assert made["source"] == "made"
     assert [entry["id"] for entry in certificates(cloud)] == [made["id"]]
 
@@ -162,7 +93,9 @@ def test_many_devices_are_named_in_one_task(cloud: Cloud, controller: Controller
     ids = cloud.state.seed_devices(3)
     named = [{"id": device_id, "name": f"bench-{number}"} for number, device_id in enumerate(ids)]
     named[2]["custom_attributes"] = {"shelf": "4"}
-    done = controller.twice({"pelion.mbl.pelion_device": {"devices": named, "custom_attributes": {"shelf": "3"}}})
+    done, _again = controller.twice(
+        {"pelion.mbl.pelion_device": {"devices": named, "custom_attributes": {"shelf": "3"}}}
+    )
     assert [device["name"] for device in done.results[0]["devices"]] == ["bench-0", "bench-1", "bench-2"]
     shelves = [entry["custom_attributes"]["shelf"] for entry in cloud.state.snapshot()["devices"]]
     assert shelves == ["3", "3", "4"]
@@ -179,14 +112,16 @@ def test_a_fleet_is_named_by_its_boards_or_by_a_table(cloud: Cloud, controller: 
     store.mkdir(parents=True, mode=0o2770)
     boards = {"one": {"host_keys": [], "device_id": one, "certificate": "bench", "seen": "2026-11-25T00:00:00Z"}}
     (store / "fleet.json").write_text(json.dumps({"format": 1, "boards": boards}))
-    done = controller.twice({"pelion.mbl.pelion_fleet_name": {"boards": [{"board": "one", "groups": ["Bench"]}]}})
+    done, _again = controller.twice(
+        {"pelion.mbl.pelion_fleet_name": {"boards": [{"board": "one", "groups": ["Bench"]}]}}
+    )
     assert (done.results[0]["devices"][0]["name"], done.results[0]["devices"][0]["groups"]) == ("one", ["Bench"])
     new = controller.run({"pelion.mbl.pelion_fleet_name": {"boards": [{"board": "new"}]}})
     assert not new.changed and not new.failed and "not provisioned them yet: new" in new.output
     cloud.state.update_device(cloud.account_id, other, {"serial_number": "S-1"})
     table = controller.home / "names.csv"
     table.write_text("board,serial_number,name,attribute_shelf\none,,gate,3\n,S-1,hall,\n")
-    planned = controller.run({"pelion.mbl.pelion_fleet_name": {"src": "names.csv"}}, options=("--check", "--diff"))
+    planned = controller.run({"pelion.mbl.pelion_fleet_name": {"src": "names.csv"}}, options=["--check", "--diff"])
     assert planned.changed and cloud.state.device(cloud.account_id, one).name == "one"
     controller.twice({"pelion.mbl.pelion_fleet_name": {"src": "names.csv"}})
     assert [device["name"] for device in cloud.state.snapshot()["devices"]] == ["gate", "hall"]
@@ -211,7 +146,7 @@ def test_a_production_device_is_not_removed(cloud: Cloud, controller: Controller
 
 
 def test_a_saved_key_serves_the_other_modules(cloud: Cloud, controller: Controller) -> None:
-    saved = controller.twice({"pelion.mbl.pelion_api_key": {}}).results[0]
+    saved = controller.twice({"pelion.mbl.pelion_api_key": {}})[0].results[0]
     assert (saved["account_id"], saved["api_host"]) == (cloud.account_id, cloud.https_url)
     user_store = controller.home / ".mbl-store" / "user"
     assert user_store.stat().st_mode & 0o777 == 0o700
@@ -306,14 +241,14 @@ def test_bad_input_changes_nothing(cloud: Cloud, controller: Controller, task: d
 
 
 def test_without_a_vault_secret_nothing_is_made(cloud: Cloud, controller: Controller) -> None:
-    refused = controller.run(certificate(), vault=False)
+    refused = controller.run(certificate(), secret=[])
     assert refused.failed
     assert "--vault-password-file" in refused.msg
     assert not cloud.log.calls
 
 
 def test_check_mode_and_diff(cloud: Cloud, controller: Controller) -> None:
-    would = controller.run(certificate(description="ours"), options=("--check", "--diff"))
+    would = controller.run(certificate(description="ours"), options=["--check", "--diff"])
     assert would.changed == 1
     assert '+        "description": "ours"' in would.output
     assert not certificates(cloud)
@@ -326,7 +261,7 @@ def test_no_secret_is_shown_at_any_verbosity(cloud: Cloud, controller: Controlle
         {"pelion.mbl.pelion_api_key": {"api_key": cloud.api_key}},
         certificate(),
         {"pelion.mbl.pelion_dev_cert_info": {}},
-        options=("-vvvvv", "--diff"),
+        options=["-vvvvv", "--diff"],
     )
     assert [result["changed"] for result in done.results] == [True, True, False]
     assert cloud.api_key not in done.output

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import stat
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -25,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / ".build"), str(ROOT / "tests/unit/support")]
 
 from credential_samples import c_source, developer_values, update_values  # noqa: E402
-from documented import undocumented  # noqa: E402
+from tasks_of_a_user import PASSWORD, User  # noqa: E402
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials import rules  # noqa: E402
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_certificate import (  # noqa: E402
@@ -38,79 +36,12 @@ UPDATE, INFO, IMPORT = (
     f"pelion.mbl.{name}" for name in ("mbl_update_resources", "pelion_store_info", "pelion_store_import")
 )
 IDS = {"vendor_domain": "example.com", "device_class": "model1"}
-PASSWORD = "the vault's password"
 
 
-@dataclass
-class Ended:
-    """An ended playbook: its tasks' results in their order, how many changed something, all that was printed."""
-
-    results: list[dict[str, Any]]
-    changed: int
-    failed: bool
-    output: str
-
-
-class User:
-    """Somebody with a home directory and a vault password, who runs tasks on localhost."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.team = home / ".mbl-store" / "team"
-        self.secret = ["--vault-password-file", self.file("password", PASSWORD)]
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PELION_", "ANSIBLE_"))}
-        self.environment = kept | {
-            "HOME": str(home),
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build"),
-            "ANSIBLE_STDOUT_CALLBACK": "minimal",
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_LOCALHOST_WARNING": "0",
-            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",
-        }
-
-    def file(self, name: str, content: str | bytes) -> str:
-        path = self.home / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return str(path)
-
-    def run(self, *tasks: dict[str, Any], options: list[str] | None = None, secret: list[str] | None = None) -> Ended:
-        named = [{"name": f"Task {number}", **task} for number, task in enumerate(tasks)]
-        play = {"name": "Test", "hosts": "localhost", "gather_facts": False, "tasks": named}
-        playbook = self.file("playbook.yml", yaml.safe_dump([play]))
-        secret = self.secret if secret is None else secret
-        command = [sys.executable, "-m", "ansible", "playbook", playbook, *secret, *(options or [])]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False, cwd=self.home)
-        output = done.stdout + done.stderr
-        found = re.findall(r"^localhost \| (\w+)!? => (\{.*?^\})", done.stdout, re.MULTILINE | re.DOTALL)
-        assert found, output
-        assert "PRIVATE KEY" not in output and PASSWORD not in output
-        results = [json.loads(result) for _status, result in found]
-        for task, (status, _text), result in zip(tasks, found, results, strict=False):
-            module = next((key for key in task if key.startswith("pelion.mbl.")), None)
-            assert not module or status not in ("SUCCESS", "CHANGED") or not undocumented(module, result)
-        return Ended(
-            results,
-            sum(status == "CHANGED" for status, _result in found),
-            done.returncode != 0,
-            output,
-        )
-
-    def twice(self, *tasks: dict[str, Any], **how: Any) -> tuple[Ended, Ended]:
-        """Run ``tasks`` two times; the first changes something by each, the second nothing."""
-        first = self.run(*tasks, **how)
-        before = self.snapshot()
-        second = self.run(*tasks, **how)
-        assert not first.failed and not second.failed, first.output + second.output
-        assert (first.changed, second.changed) == (len(tasks), 0)
-        assert self.snapshot() == before
-        return first, second
-
-    def snapshot(self) -> dict[Path, bytes]:
-        """All files of the stores, with their content."""
-        places = [self.home / ".mbl-store", self.home / ".mbl-stores.json", self.home / "signing"]
-        files = [path for place in places for path in (place, *place.rglob("*")) if path.is_file()]
-        return {path: path.read_bytes() for path in files}
+class StoreUser(User):
+    @property
+    def team(self) -> Path:
+        return self.home / ".mbl-store" / "team"
 
     def view(self, path: Path | str) -> str:
         command = [sys.executable, "-m", "ansible", "vault", "view", *self.secret, str(path)]
@@ -119,17 +50,17 @@ class User:
 
 
 @pytest.fixture
-def user(tmp_path: Path) -> User:
+def user(tmp_path: Path) -> StoreUser:
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
-    return User(home)
+    return StoreUser(home)
 
 
 def header(path: Path) -> str:
     return path.read_text().splitlines()[0]
 
 
-def test_generated_and_exported(user: User) -> None:
+def test_generated_and_exported(user: StoreUser) -> None:
     task = {UPDATE: {"name": "gateway", **IDS, "export_dir": "signing/gateway", "renew_before_days": 30}}
     checked = user.run(task, options=["--check", "--diff"])
     assert checked.changed == 1 and user.snapshot() == {}
@@ -162,7 +93,7 @@ def test_generated_and_exported(user: User) -> None:
     assert f"{key} belongs to" in " ".join(beside.output.split())
 
 
-def test_nothing_secret_is_shown_at_any_verbosity(user: User) -> None:
+def test_nothing_secret_is_shown_at_any_verbosity(user: StoreUser) -> None:
     user.environment["ANSIBLE_DEBUG"] = "1"
     ended = user.run({UPDATE: {"name": "gateway", **IDS}}, {INFO: {}}, options=["-vvvvv", "--diff"])
     assert ended.changed == 1 and not ended.failed
@@ -172,7 +103,7 @@ def test_nothing_secret_is_shown_at_any_verbosity(user: User) -> None:
         assert line not in ended.output
 
 
-def test_a_file_is_found_as_copy_finds_its_own(user: User) -> None:
+def test_a_file_is_found_as_copy_finds_its_own(user: StoreUser) -> None:
     made = make_update_resources(Recipe(*derive_ids("example.com", "x")))
     user.file("files/plain.c", c_source(dict(made.values)))
     user.file("roles/r/files/in_role.c", c_source(update_values()))
@@ -190,7 +121,7 @@ def test_a_file_is_found_as_copy_finds_its_own(user: User) -> None:
     assert in_role.changed == 1 and in_role.results[0]["vendor_id"] == "cfbff0d1-9375-5685-968c-48ce8b15ae17"
 
 
-def test_several_vault_ids(user: User) -> None:
+def test_several_vault_ids(user: StoreUser) -> None:
     ids = [f"{name}@{user.file(name, f'{name} {PASSWORD}')}" for name in ("team", "prod")]
     secret = [option for given in ids for option in ("--vault-id", given)]
     refused = user.run({UPDATE: {"name": "one", **IDS}}, secret=secret)
@@ -226,7 +157,7 @@ def test_several_vault_ids(user: User) -> None:
     assert refused.failed and "No vault secret with the id 'none'" in refused.results[0]["msg"]
 
 
-def test_a_mistyped_secret_makes_nothing(user: User) -> None:
+def test_a_mistyped_secret_makes_nothing(user: StoreUser) -> None:
     first = user.run({UPDATE: {"name": "gateway", **IDS}})
     assert "ansible-vault view" not in first.output, "it is in a file, not typed"
     before = user.snapshot()
@@ -238,7 +169,7 @@ def test_a_mistyped_secret_makes_nothing(user: User) -> None:
     assert "ansible-vault view" not in user.run({UPDATE: {"name": "other", **IDS}}).output
 
 
-def test_a_signing_key_is_not_removed_in_passing(user: User) -> None:
+def test_a_signing_key_is_not_removed_in_passing(user: StoreUser) -> None:
     made = user.run({UPDATE: {"name": "gateway", **IDS}}).results[0]
     absent = {"name": "gateway", "state": "absent"}
     before = user.snapshot()
@@ -251,7 +182,7 @@ def test_a_signing_key_is_not_removed_in_passing(user: User) -> None:
     user.twice({UPDATE: {**absent, "force": True}})
 
 
-def test_a_certificate_is_renewed_at_once_but_once(user: User) -> None:
+def test_a_certificate_is_renewed_at_once_but_once(user: StoreUser) -> None:
     def renewal(moment: datetime) -> dict[str, Any]:
         return {UPDATE: {"name": "gateway", "renew_if_made_before": moment.isoformat()}}
 
@@ -276,7 +207,7 @@ def test_a_certificate_is_renewed_at_once_but_once(user: User) -> None:
         assert refused.failed and said in refused.results[0]["msg"]
 
 
-def test_looking_makes_nothing(user: User) -> None:
+def test_looking_makes_nothing(user: StoreUser) -> None:
     user.run({INFO: {}}, {UPDATE: {"name": "gateway"}, "ignore_errors": True})
     assert not (user.home / ".mbl-stores.json").exists() and not (user.home / ".mbl-store").exists()
     user.run({UPDATE: {"name": "gateway", **IDS}})
@@ -284,7 +215,7 @@ def test_looking_makes_nothing(user: User) -> None:
 
 
 @pytest.mark.parametrize("way", ["environment", "configuration", "script", "wrong"])
-def test_ways_to_give_the_secret(user: User, way: str) -> None:
+def test_ways_to_give_the_secret(user: StoreUser, way: str) -> None:
     user.run({UPDATE: {"name": "gateway", **IDS}})
     secret: list[str] = []
     if way == "environment":
@@ -301,13 +232,13 @@ def test_ways_to_give_the_secret(user: User, way: str) -> None:
         assert "'gateway'" in ended.results[0]["msg"] and "any of this run's vault secrets" in ended.results[0]["msg"]
 
 
-def test_no_secret_is_one_clear_error_before_anything_is_changed(user: User) -> None:
+def test_no_secret_is_one_clear_error_before_anything_is_changed(user: StoreUser) -> None:
     ended = user.run({UPDATE: {"name": "gateway", **IDS}}, secret=[])
     assert ended.failed and "--ask-vault-pass" in ended.results[0]["msg"]
     assert not user.team.exists()
 
 
-def test_bad_input_is_refused_with_the_reason(user: User) -> None:
+def test_bad_input_is_refused_with_the_reason(user: StoreUser) -> None:
     user.run({UPDATE: {"name": "gateway", **IDS}})
     before = user.snapshot()
     user.file("files/template.c", '#if MBED_CONF_APP_DEVELOPER_MODE == 1\n#error "Replace me."\n#endif\n')
@@ -342,7 +273,7 @@ def test_bad_input_is_refused_with_the_reason(user: User) -> None:
     assert user.snapshot() == before
 
 
-def test_what_is_in_the_stores(user: User) -> None:
+def test_what_is_in_the_stores(user: StoreUser) -> None:
     nothing = user.run({INFO: {}})
     assert nothing.results[0]["entries"] == [] and nothing.results[0]["stores"]["team"] == str(user.team)
     user.run({UPDATE: {"name": "a/b \u00e9", **IDS}}, {UPDATE: {"name": "short", **IDS, "valid_days": 5}})
@@ -360,7 +291,7 @@ def test_what_is_in_the_stores(user: User) -> None:
     assert not (user.team / "short.update-resources.yml").exists()
 
 
-def test_places(user: User) -> None:
+def test_places(user: StoreUser) -> None:
     user.run({UPDATE: {"name": "gateway", **IDS, "team_store": "here"}})
     assert (user.home / "here/gateway.update-resources.yml").exists() and not user.team.exists()
     user.environment["PELION_TEAM_STORE"] = str(user.home / "env")
@@ -378,7 +309,7 @@ def test_places(user: User) -> None:
     assert refused.failed and ".mbl-stores.json is damaged" in refused.results[0]["msg"]
 
 
-def test_no_store_of_mbl_cli_is_an_error_that_names_the_places(user: User) -> None:
+def test_no_store_of_mbl_cli_is_an_error_that_names_the_places(user: StoreUser) -> None:
     user.run({UPDATE: {"name": "ours", **IDS}})  # our own store at the same place is none of mbl-cli's
     nowhere = user.run({IMPORT: {}})
     assert nowhere.failed
@@ -393,7 +324,7 @@ def test_no_store_of_mbl_cli_is_an_error_that_names_the_places(user: User) -> No
     assert "left out" in first.output and "sixteen" not in first.output
 
 
-def test_a_store_of_mbl_cli_is_taken_over(user: User) -> None:
+def test_a_store_of_mbl_cli_is_taken_over(user: StoreUser) -> None:
     values = developer_values()
     values["MBED_CLOUD_DEV_MANUFACTURER"] = b"dev_manufacture"
     values["MBED_CLOUD_DEV_MEMORY_TOTAL_KB"] = b"0"

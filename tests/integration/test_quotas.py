@@ -27,10 +27,6 @@ def make_certificate(fleet: Fleet, home: Path, name: str, *, devices: int) -> st
     return certificate_id
 
 
-def untouched(fleet: Fleet) -> bool:
-    return not any(fleet.content(board) for board in fleet.boards)
-
-
 def test_boards_without_a_place_are_refused_and_the_others_get_theirs(
     fleet: Fleet, provision: Provision, certificate: str
 ) -> None:

@@ -18,7 +18,7 @@ EXTENSIONS = ROOT / "extensions"
 
 ORDER = ("task", "report", "fleet", "team", "cloud", "board", "credentials", "store", "discovery")
 """The uppermost first."""
-FOR_ALL = {"errors", "json_object", "libraries", "reasons", "times", "words"}
+FOR_ALL = {"durable_file", "errors", "json_object", "libraries", "reasons", "times", "words"}
 """Modules beside the rooms."""
 ALONE = {"store", "discovery"}
 """Rooms that import no other room."""

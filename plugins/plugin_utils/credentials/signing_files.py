@@ -12,8 +12,8 @@ from pathlib import Path
 
 import yaml
 
+from ..durable_file import replace_file
 from ..errors import PelionError
-from ..store.durable_file import replace_file
 from .c_errors import CSourceError
 from .manifest_tool import SIGNING_KEYS
 from .rules import CLASS_ID, UPDATE_CERTIFICATE, VENDOR_ID, CredentialError

@@ -4,15 +4,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from ..durable_file import replace_file
 from ..errors import PelionError
 from .hosts import Host
 from .names import is_host_name
@@ -73,18 +72,10 @@ class SeenBoards:
             self._write(kept)
 
     def _write(self, boards: Mapping[str, str]) -> None:
-        told = dict(sorted(boards.items()))
+        told = json.dumps(dict(sorted(boards.items())), indent=1)
         try:
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=self._file.parent, prefix=".")
-            try:
-                with os.fdopen(descriptor, "w") as stream:
-                    json.dump(told, stream, indent=1)
-                os.replace(temporary, self._file)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(temporary)
-                raise
+            replace_file(self._file, told.encode(), 0o600)
         except OSError as error:
             raise PelionError(
                 f"{self._file}, the list of boards that earlier runs found, cannot be written: {error}."

@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+from ..durable_file import replace_file
 from ..errors import PelionError
-from ..store.durable_file import replace_file
 from ..words import printable
 from .alike import named
 from .comparison import since

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from .durable_file import LITTER
+from ..durable_file import LITTER
 from .errors import StoreError, disk_errors, unusable
 
 LOCK = ".lock"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .durable_file import replace_file
+from ..durable_file import replace_file
 from .errors import StoreError
 from .git_conflict import is_conflict
 from .store import Store

@@ -20,9 +20,9 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import yaml
 
+from ..durable_file import probe_directory, replace_file, sync_directory
 from ..errors import PelionError
 from .directory import Directory
-from .durable_file import probe_directory, replace_file, sync_directory
 from .errors import StoreError, disk_errors, unusable
 from .git_conflict import is_conflict
 from .names import name_of, stem_of
