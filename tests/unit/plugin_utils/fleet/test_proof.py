@@ -84,4 +84,6 @@ def test_a_board_of_another_batch_or_run_is_told_as_well(cloud: Cloud, certifica
 
 def test_a_claim_survives_the_way_from_task_to_task() -> None:
     claim = Claim("a", "1" * 32, "bench", True, "2018-01-01T00:00:00Z", 120, ("SHA256:x",), "north", "up", "f" * 64, -3)
-    assert Claim.from_json("a", json.loads(json.dumps(claim.to_json()))) == claim
+    travelled = json.loads(json.dumps(claim.to_json()))
+    assert Claim.from_json("a", travelled) == claim
+    assert claim.to_json() == travelled, "plain JSON"
