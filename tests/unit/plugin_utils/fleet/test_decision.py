@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections import Counter
@@ -741,7 +742,8 @@ def test_parts_travel_small() -> None:
 
 def test_wishes_survive_the_way_from_task_to_task() -> None:
     wishes = replace(WISHES, roster=("a", "b"), spread=True)
-    assert Wishes.from_json(wishes.to_json()) == wishes
+    assert Wishes.from_json(json.loads(json.dumps(wishes.to_json()))) == wishes
+    assert json.loads(json.dumps(wishes.to_json())) == wishes.to_json(), "plain JSON"
 
 
 def fresh(*names: str) -> dict[str, Inspection]:
