@@ -20,7 +20,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ..errors import PelionError
 from ..libraries import Absent, AbsentError, is_installed
@@ -217,9 +217,7 @@ def _self_signature_holds(value: bytes, values: Values) -> str | None:
         return None  # the issuer's key is not at hand
     try:
         signed = signed_with_ecdsa(value)
-        key = certificate.public_key()
-        if not isinstance(key, ec.EllipticCurvePublicKey):
-            raise ValueError("has no elliptic curve key")
+        key = cast("ec.EllipticCurvePublicKey", certificate.public_key())
         key.verify(signed.signature, signed.content, ec.ECDSA(hashes.SHA256()))
     except (InvalidSignature, UnsupportedAlgorithm, ValueError):
         return "its own signature is not valid, so it is damaged"

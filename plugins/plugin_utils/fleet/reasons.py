@@ -349,7 +349,7 @@ _ROOMS: tuple[tuple[type[PelionError], str], ...] = (
 
 def code_of(error: PelionError) -> str | None:
     """The code that another room's ``error`` has, itself or by its class; None for one of no known kind."""
-    if isinstance(error, BoardError) and "reason" in error.facts:
+    if isinstance(error, BoardError):
         return str(error.facts["reason"])
     return next((code for kind, code in _ROOMS if isinstance(error, kind)), None)
 

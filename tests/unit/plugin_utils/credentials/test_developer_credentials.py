@@ -224,7 +224,8 @@ def test_an_ended_ca_is_told() -> None:
 
 
 def test_a_ca_that_is_no_root_is_told() -> None:
-    (notice,) = read(SERVER_CA=a_certificate("CA", None, issuer=OTHER)).check(NOW)
+    signed_by_another = flipped(a_certificate("CA", None, issuer=OTHER), -1)
+    (notice,) = read(SERVER_CA=signed_by_another).check(NOW)
     assert "is not a root certificate" in notice and "CN=CA" in notice and "CN=other" in notice
 
 

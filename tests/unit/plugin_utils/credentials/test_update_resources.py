@@ -87,6 +87,11 @@ def test_broken_rules(field: str, value: bytes, rule: str) -> None:
     assert str(caught.value).startswith(f"{field} of x.c: ")
 
 
+def test_an_id_may_have_a_zero_in_it() -> None:
+    values = {**update_values(), rules.VENDOR_ID: bytes(range(16))}
+    assert UpdateResources.from_c_source(c_source(values), "x.c").vendor_id.bytes == bytes(range(16))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

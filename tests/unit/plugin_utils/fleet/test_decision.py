@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections import Counter
@@ -537,9 +538,9 @@ def test_boards_for_which_somebody_vouched_are_not_told_as_new_or_changed(decidi
 
 
 def test_entries_of_a_roster_that_can_match_nothing_are_told(deciding: Deciding) -> None:
-    roster = ("a", "b", "SHA256:z", "SHA256:y")
+    roster = ("a", "b", *(f"SHA256:{letter}" for letter in "zyxwv"))
     told = deciding(fresh("a", "b"), replace(WISHES, roster=roster)).warnings
-    assert [entry.split()[0] for entry in told] == ["'SHA256:y'", "'SHA256:z'"]
+    assert [entry.split()[0] for entry in told] == [f"'SHA256:{letter}'" for letter in "vwxyz"]
 
 
 def test_without_the_cloud_the_stored_certificates_count(cloud: Cloud, store: Store, deciding: Deciding) -> None:
@@ -741,7 +742,8 @@ def test_parts_travel_small() -> None:
 
 def test_wishes_survive_the_way_from_task_to_task() -> None:
     wishes = replace(WISHES, roster=("a", "b"), spread=True)
-    assert Wishes.from_json(wishes.to_json()) == wishes
+    assert Wishes.from_json(json.loads(json.dumps(wishes.to_json()))) == wishes
+    assert json.loads(json.dumps(wishes.to_json())) == wishes.to_json(), "plain JSON"
 
 
 def fresh(*names: str) -> dict[str, Inspection]:
@@ -871,6 +873,7 @@ def test_a_store_that_takes_no_notes_is_warned_of(
     decision = deciding(fresh("a"), reservations=reservations)
     assert decision.parts["a"].dev_cert == "bench"
     assert any("Other runs may use" in warning and FILE in warning for warning in decision.warnings)
+    assert any("new to the team" in warning for warning in decision.warnings)
 
 
 def test_a_board_that_moves_to_another_certificate_takes_a_place_there(

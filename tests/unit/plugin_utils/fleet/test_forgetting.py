@@ -4,11 +4,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from cloud_access import store_at
+
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.forgetting import forget_boards
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.identity import Identities, Sighting
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import (
     Remembered,
     forget,
     forget_host_keys,
+    read_fleet,
+    remember,
     unknown_names,
 )
 
@@ -18,6 +25,20 @@ BOARDS = {name: Remembered((OLD,), "1" * 32, "bench", "2026-11-01T00:00:00Z") fo
 
 def test_boards_are_forgotten_by_name_and_unknown_names_passed_over() -> None:
     assert forget(BOARDS, ["a", "never-met"]) == {"b": BOARDS["b"]}
+
+
+def test_the_store_forgets_what_it_is_told_and_says_whom(tmp_path: Path) -> None:
+    team = store_at(tmp_path / "team")
+    remember(team, BOARDS)
+    for dry_run in (True, False):
+        keys = forget_boards(team, ["b", "never-met"], host_keys_only=True, dry_run=dry_run)
+        assert (keys.names, keys.before, keys.after) == (["b"], BOARDS, forget_host_keys(BOARDS, ["b"]))
+        assert read_fleet(team) == (keys.before if dry_run else keys.after)
+    assert forget_boards(team, ["b", "a"]).names == ["a", "b"]
+    assert read_fleet(team) == {}
+    before = sorted(path.stat().st_mtime_ns for path in team.directory.glob("fleet*"))
+    assert forget_boards(team, ["a"]).names == []
+    assert sorted(path.stat().st_mtime_ns for path in team.directory.glob("fleet*")) == before
 
 
 def test_a_misspelt_name_is_told_with_the_one_that_is_meant() -> None:

@@ -46,10 +46,17 @@ def test_a_renamed_board_keeps_its_device() -> None:
         leaving(["board-1"], MEMORY, {"today": ONE}, ["today"])
     assert leaving(["board-1"], MEMORY, {"other": TWO}, ["other"]).devices == {"board-1": ONE}
     known = {"board-1": Remembered(("SHA256:k",), ONE, "bench", "2026-11-01T00:00:00Z")}
-    with pytest.raises(PelionError, match="today has its ssh host key"):
-        leaving(["board-1"], known, {"today": None}, ["today"], {"today": ["SHA256:k"]})
+    for told in (None, ONE):
+        with pytest.raises(PelionError, match="today has its ssh host key"):
+            leaving(["board-1"], known, {"today": told}, ["today"], {"today": ["SHA256:k"]})
     assert leaving(["board-1"], known, {}, ["other"], {"other": ["SHA256:k", "SHA256:o"], "silent": []}).devices
-    assert "off-line" in leaving(["board-1"], MEMORY, {"off-line": None}, ["off-line"]).notes[0]
+
+
+def test_boards_that_may_be_the_leaving_one_are_named() -> None:
+    says = {"board-1": None, "off-line": None, "shown": None, "told": TWO}
+    told = leaving(["board-1"], MEMORY, says, list(says), {"shown": ["SHA256:s"]})
+    assert [note.partition("boards: ")[2] for note in told.notes] == ["off-line."]
+    assert leaving(["board-1"], MEMORY, {"board-1": None, "told": TWO}, ["told"]).notes == ()
 
 
 def test_a_board_with_another_ones_name_stays() -> None:

@@ -59,13 +59,27 @@ def test_nothing_is_written_for_nothing(store: Store) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[]", "{", '{"format": 2}', '{"format": 1, "boards": {"a": {}}}', '{"format": 1, "boards": {"a": 1}}'],
+    [
+        "",
+        "[]",
+        "{",
+        '{"format": 2}',
+        '{"format": 1, "boards": {"a": {}}}',
+        '{"format": 1, "boards": {"a": 1}}',
+        '{"format": 1, "boards": {"a": {"host_keys": [], "seen": "yesterday"}}}',
+    ],
 )
 def test_a_damaged_file_is_told_and_never_taken_for_empty(store: Store, content: str) -> None:
     (store.directory / FILE).write_text(content)
     with pytest.raises(PelionError, match="damaged"):
         remember(store, {"one": BOARD})
     assert (store.directory / FILE).read_text() == content
+
+
+def test_an_older_version_noted_less(store: Store) -> None:
+    entry = {"host_keys": ["SHA256:k"], "seen": LONG_AGO}
+    (store.directory / FILE).write_text(json.dumps({"format": 1, "boards": {"a": entry}}))
+    assert read_fleet(store) == {"a": Remembered(("SHA256:k",), seen=LONG_AGO)}
 
 
 def test_the_file_is_readable_without_a_secret(store: Store) -> None:

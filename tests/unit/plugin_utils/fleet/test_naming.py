@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.api_answers import Device
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.device_changes import DeviceNotes
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet import naming
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.naming import (
     Naming,
@@ -55,6 +56,7 @@ def test_a_table(comma: str) -> None:
         ("board,name\none,a\none,b\n", "line 3: a second row for board 'one'"),
         ("board,name\n,a\n", "line 2: the row names neither a board nor a serial number"),
         ("board,name\none,a,b\n", "line 2: 3 cells, but only 2 columns"),
+        ("board,name\none,a,,b\n", "line 2: 4 cells, but only 2 columns"),
         ('board,name\none,"a"b\n', "line 2 is not valid CSV"),
     ],
 )
@@ -93,6 +95,23 @@ def test_a_file_as_spreadsheets_write_it(tmp_path: Path) -> None:
         read_table(path)
     with pytest.raises(PelionError, match=r"other.csv cannot be read: No such file"):
         read_table(tmp_path / "other.csv")
+    path.write_text("board\none\none\n")
+    with pytest.raises(PelionError, match=r"names.csv, line 3: a second row"):
+        read_table(path)
+
+
+def test_a_file_that_is_too_large_is_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(naming, "LARGEST", 10)
+    path = tmp_path / "names.csv"
+    path.write_bytes(b"board\n1234")
+    assert [row.board for row in read_table(path)] == ["1234"]
+    path.write_bytes(b"board\n12345")
+    with pytest.raises(PelionError, match="more than 10 bytes"):
+        read_table(path)
+
+
+def test_blanks_around_cells_and_empty_cells_behind_them_mean_nothing() -> None:
+    assert parse_table(" serial_number , groups\n S-1 , a | b ,,\n") == [Naming("", "S-1", {"groups": ["a", "b"]})]
 
 
 CELLS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="|"), min_size=1, max_size=8).filter(

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from cloud import Cloud
-from cloud_access import api_of, store_at
+from cloud_access import api_of, calls, store_at
 
+from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.api_answers import Device
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.identity import Identities
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.proof import Claim, prove
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.proof import Claim, prove, takes_updates
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.readiness import Terms
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reasons import FLEET_REASONS
 from ansible_collections.pelion.mbl.plugins.plugin_utils.reasons import Reason
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.developer_certificates import DeveloperCertificateKeeper
+from ansible_collections.pelion.mbl.plugins.plugin_utils.team.signers import Signer, Signers
 
 
 def said(reason: Reason) -> str:
@@ -55,6 +60,9 @@ def test_the_old_registration_is_no_proof_of_a_new_bootstrap(cloud: Cloud, certi
     assert prove(api_of(cloud), [fresh], timeout=0).unproven == {}
     as_is = Claim("a", device_id, "bench", bootstrapped=False, bootstrapped_at=before)
     assert prove(api_of(cloud), [as_is], timeout=0).unproven == {}
+    cloud.state.devices[device_id].bootstrapped_timestamp = None
+    not_told = Claim("a", device_id, "bench", bootstrapped=True)
+    assert prove(api_of(cloud), [not_told], timeout=0).unproven == {}
 
 
 def test_a_bootstrap_with_another_certificate_is_no_proof(cloud: Cloud, certificate_id: str, tmp_path: Path) -> None:
@@ -62,6 +70,8 @@ def test_a_bootstrap_with_another_certificate_is_no_proof(cloud: Cloud, certific
     [device_id] = cloud.state.seed_devices(1, certificate_id)
     unproven = prove(api_of(cloud), [Claim("a", device_id, "next", bootstrapped=True)], timeout=0).unproven
     assert "another developer certificate than 'next'" in said(unproven["a"])
+    for claim in (Claim("a", device_id, "next"), Claim("a", device_id, "gone by now", bootstrapped=True)):
+        assert prove(api_of(cloud), [claim], timeout=0).unproven == {}
 
 
 def test_two_boards_that_say_to_be_one_device_are_both_in_doubt(cloud: Cloud, certificate_id: str) -> None:
@@ -70,6 +80,11 @@ def test_two_boards_that_say_to_be_one_device_are_both_in_doubt(cloud: Cloud, ce
     unproven = prove(api_of(cloud), claims, timeout=0).unproven
     assert set(unproven) == {"a", "b"}
     assert "as b:" in said(unproven["a"])
+    cloud.state.set_device_state(shared, "deregistered")
+    assert {reason.code for reason in prove(api_of(cloud), claims, timeout=0).unproven.values()} == {"copied"}
+    before = calls(cloud)
+    assert set(prove(api_of(cloud), claims[:2], timeout=0).unproven) == {"a", "b"}
+    assert calls(cloud) == before
 
 
 def test_a_board_of_another_batch_or_run_is_told_as_well(cloud: Cloud, certificate_id: str) -> None:
@@ -82,6 +97,19 @@ def test_a_board_of_another_batch_or_run_is_told_as_well(cloud: Cloud, certifica
         assert [reason.code for reason in unproven.values()] == codes
 
 
+def test_a_proven_board_takes_updates_by_what_it_was_given() -> None:
+    now = datetime.now(timezone.utc)
+    signer = Signer("up", "f" * 64, "1" * 32, "2" * 32, now + timedelta(days=400), signs=True)
+    told = {"id": "3" * 32, "state": "registered", "vendor_id": "1" * 32, "device_class": "2" * 32}
+    claim = Claim("a", "3" * 32, "bench", update_certificate="f" * 64)
+    devices = {"3" * 32: Device.from_answer(told)}
+    for drift, answer in ((0, "yes"), (401 * 86400, "no")):
+        found = takes_updates(replace(claim, drift=drift), Signers({"f" * 64: signer}), devices, Terms(now))
+        assert found.answer == answer
+
+
 def test_a_claim_survives_the_way_from_task_to_task() -> None:
     claim = Claim("a", "1" * 32, "bench", True, "2018-01-01T00:00:00Z", 120, ("SHA256:x",), "north", "up", "f" * 64, -3)
-    assert Claim.from_json("a", json.loads(json.dumps(claim.to_json()))) == claim
+    travelled = json.loads(json.dumps(claim.to_json()))
+    assert Claim.from_json("a", travelled) == claim
+    assert claim.to_json() == travelled, "plain JSON"

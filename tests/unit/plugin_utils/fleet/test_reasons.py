@@ -292,11 +292,14 @@ def test_a_refusal_is_common_when_it_is_that_of_all_boards() -> None:
         Decision({}),
     ):
         assert decision.common_refusal is None
-    holding_one = Part(refused=Reason("would-ignore-certificate", {"dev_cert": "bnech", "holds": "bench"}))
-    lost = Part(refused=Reason("would-ignore-certificate", {"dev_cert": "bnech"}))
-    said = str(Decision({"a": lost, "b": holding_one}).common_message())
-    common = FLEET_REASONS["would-ignore-certificate"].common
-    assert common and said.startswith(f"All 2 boards: {common}")
+    for code, one_s, other_s in (
+        ("would-ignore-certificate", {"dev_cert": "bnech"}, {"dev_cert": "bnech", "holds": "bench"}),
+        ("unknown-variable", {"variable": "v"}, {"variable": "v", "near": "w"}),
+        ("wrong-variable", {"text": "one's."}, {"text": "another's."}),
+    ):
+        differing_parts = {"a": Part(refused=Reason(code, one_s)), "b": Part(refused=Reason(code, other_s))}
+        said = str(Decision(differing_parts).common_message())
+        assert said.startswith(f"All 2 boards: {FLEET_REASONS[code].common}")
 
 
 def test_a_hint_is_given_where_there_is_its_fact() -> None:

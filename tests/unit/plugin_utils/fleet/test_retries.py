@@ -39,9 +39,10 @@ def test_what_failed_is_due_after_a_pause_that_doubles_up_to_the_longest() -> No
 
 def test_only_what_failed_is_tried_again() -> None:
     tries = retries()
-    tries.asked("1", ["a", "b", "c"], 0)
+    tries.asked("1", ["c", "b", "a"], 0)
     tries.answered("1", {"b"}, 5)
     assert tries.due(5 + FIRST) == ["a", "c"]
+    assert (tries.failures("a"), tries.failures("b"), tries.failures("new")) == (1, 0, 0)
 
 
 def test_a_run_that_never_answers_counts_as_failed() -> None:

@@ -109,6 +109,8 @@ def test_without_a_proven_key_a_known_key_is_of_no_use() -> None:
         assert "host-key-unproven: " in (why_refused("known", [], roster, "refuse", {"known": BOARD}) or "")
     assert why_refused("known", [], ["known"], "refuse", {"known": BOARD}) is None
     assert "not-in-roster: " in (why_refused("known", [], ["other", f"x {KEY}"], "refuse", {"known": BOARD}) or "")
+    why = why_refused("known", HostKeys(unproven="ssh does not check host keys"), None, "refuse", {"known": BOARD})
+    assert "ssh does not check host keys" in (why or "")
     forgotten = {"known": replace(BOARD, host_keys=())}
     assert why_refused("known", [], None, "refuse", forgotten) is None
 

@@ -72,6 +72,14 @@ def test_without_the_cloud_its_word_is_missing(paper: PaperFleet, terms: Terms) 
     assert {ready.reason and ready.reason.code for ready in found.values()} == {"cloud-not-asked"}
 
 
+def test_what_the_store_has_not_got_yet_is_nobody_s_certificate(paper: PaperFleet, terms: Terms) -> None:
+    fleet, stock = Fleet([remembering(paper.proven()[0])], paper.remembered()), stock_of(paper)
+    for changes in ({"ready": False}, {"resources": None}):
+        lacking = {wish: replace(update, **changes) for wish, update in stock.updates.items()}
+        found = take_updates(fleet, replace(stock, updates=lacking), decide(fleet, stock), terms)
+        assert {ready.reason and ready.reason.code for ready in found.values()} == {"not-our-certificate"}
+
+
 def test_a_rotation_that_must_begin_soon_is_told_for_the_boards_that_hold_the_certificate(
     paper: PaperFleet, terms: Terms
 ) -> None:

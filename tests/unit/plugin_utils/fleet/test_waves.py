@@ -62,12 +62,12 @@ def test_groups_boards_and_files() -> None:
         ("-1", "has -1: a wave has 1 board"),
         ("101%", "has 101%: a wave has 1 board"),
         ("fare", "'fare', which is neither .* Did you mean far?"),
-        ("odd.txt", "odd.txt names boards that the inventory does not have: b77. Did you mean b7?"),
+        ("odd.txt", "odd.txt names boards that the inventory does not have: b66, b77. Did you mean b6?"),
     ],
 )
 def test_what_is_no_wave(wanted: str, said: str) -> None:
     with pytest.raises(PelionError, match=said):
-        divide(BOARDS, [wanted], NAMED, {"odd.txt": [["b1"], ["b77"]]}.get)
+        divide(BOARDS, [wanted], NAMED, {"odd.txt": [["b1"], ["b77", "b66"]]}.get)
 
 
 WANTED = st.lists(
@@ -105,3 +105,4 @@ def test_a_plan_tells_what_each_gets_and_what_is_done() -> None:
         "Wave 2 of 2, 3 boards. A new update certificate: a, c",
         "  It registers anew: d",
     ]
+    assert Wave(["b", "d", "a"], gets).to_do == ["d", "a"]
