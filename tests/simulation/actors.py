@@ -139,8 +139,11 @@ class Hub:
 
     def step(self) -> bool:
         """Let one actor go on to its next exchange; False when there is none."""
-        alive = [actor for actor in self.actors if not actor.gone]
-        able = [actor for actor in alive if actor.waits_for is None or actor.waits_for.gone]
+        able = [
+            actor
+            for actor in self.actors
+            if not (actor.dead or actor.ended) and (actor.waits_for is None or actor.waits_for.gone)
+        ]
         if not able:
             return False
         ready = [actor for actor in able if actor.wakes <= CLOCK.seconds]

@@ -125,10 +125,14 @@ def _routes() -> list[Any]:
     return list(api(_ASKED).routes)
 
 
+@functools.lru_cache(1000)
+def _date(seconds: float) -> str:
+    return format_datetime(datetime.fromtimestamp(seconds, timezone.utc), usegmt=True)
+
+
 def _response(status: int, headers: Mapping[str, str]) -> requests.Response:
     """What of a response the transport looks at."""
-    now = datetime.fromtimestamp(CLOCK.seconds, timezone.utc)
-    told = CaseInsensitiveDict({**headers, "Date": format_datetime(now, usegmt=True)})
+    told = CaseInsensitiveDict({**headers, "Date": _date(CLOCK.seconds)})
     raw = urllib3.HTTPResponse(b"", headers=dict(told), status=status) if status >= 400 else None
     response: Any = SimpleNamespace(status_code=status, headers=told, reason=None, raw=raw)
     return cast(requests.Response, response)

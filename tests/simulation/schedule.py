@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Sequence
@@ -54,6 +55,7 @@ class Outcome:
 def play(choices: Choices, only: Sequence[str] = EVENTS, story: Callable[[Schedule], object] | None = None) -> Outcome:
     """Play the schedule that ``choices`` decide, in which ``only`` these events happen; or another ``story``."""
     restart()
+    _collect_seldom()
     home = _home()
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, home)
@@ -80,6 +82,13 @@ def play(choices: Choices, only: Sequence[str] = EVENTS, story: Callable[[Schedu
             error = found
         world.hub.end()
     return Outcome(choices.taken, world.hub.history, error, told)
+
+
+@functools.cache
+def _collect_seldom() -> None:
+    """What is remembered from schedule to schedule need not be gone through again and again."""
+    gc.freeze()
+    gc.set_threshold(20000, 50, 1000)
 
 
 @functools.cache

@@ -165,6 +165,7 @@ def _patches() -> list[Patch]:
         made.derive_ids,
         made.common_name,
         email.utils.parsedate_to_datetime,
+        house("cloud.api_transport").api_url,
     ):
         instead[id(pure)] = remembered(pure)
     secrets = importlib.import_module("secrets")
