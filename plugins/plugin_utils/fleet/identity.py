@@ -26,11 +26,12 @@ MOST_NAMED = 10
 @dataclass(frozen=True)
 class Sighting:
     """A board as a run meets it: today's name, the proven ``host_keys``, empty where there are none, and the
-    ``device_id`` that it says is its own."""
+    ``device_id`` that it says is its own. One that is not ``believed`` is not meant to be in the fleet."""
 
     name: str
     host_keys: tuple[str, ...] = ()
     device_id: str | None = None
+    believed: bool = True
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,12 @@ class Identities:
         return found
 
     def device_id(self, name: str) -> str | None:
-        """As the board says, else as it was when it was last proven."""
-        before = self.before(name)
-        return self.sightings[name].device_id or (before.device_id if before else None)
+        """As the board says, else as it was when it was last proven. One that is not believed has no device but by the
+        key that the team knows."""
+        before, sighting = self.before(name), self.sightings[name]
+        if not sighting.believed and not (before and before.host_keys):
+            return None
+        return sighting.device_id or (before.device_id if before else None)
 
     @cached_property
     def copies(self) -> Mapping[str, Copied]:

@@ -27,7 +27,7 @@ class Member:
         """Whom its roster does not mean is nobody's board, so what it says takes no device from others."""
         roster, keys = self.wishes.roster, self.host_keys.fingerprints
         believed = roster is None or is_in(roster, self.name, keys)
-        return Sighting(self.name, keys, self.board.device_id if believed else None)
+        return Sighting(self.name, keys, self.board.device_id if believed else None, believed)
 
     @property
     def holds(self) -> str | None:
