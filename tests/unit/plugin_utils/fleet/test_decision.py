@@ -287,7 +287,7 @@ def test_variables_do_not_change_what_the_store_has(cloud: Cloud, store: Store, 
         decision = deciding({"a": board}, replace(WISHES, update=wish), src=other)
         assert codes(decision) == {"a": "update-differs"} and decision.updates == []
     rotating = deciding({"a": board}, replace(WISHES, update=replace(file, replace=True)), src=other)
-    assert codes(rotating) == {}
+    assert codes(rotating) == {} and rotating.parts["a"].to_be_made
     assert [wish.arguments() for wish in rotating.updates] == [{"name": "update", "src": "other.c", "replace": True}]
 
 
@@ -678,7 +678,10 @@ def test_what_the_directory_says_of_a_bootstrap_goes_with_the_work(
     device_id = device_under(cloud, store) if have(cloud, store) else ""
     damaged = board_with(stored_items(store), device_id, status_code=1)
     told = cloud.state.device(cloud.account_id, device_id).to_json()["bootstrapped_timestamp"]
-    assert deciding({"a": damaged}).parts["a"].bootstrapped_at == told is not None
+    decision = deciding({"a": damaged})
+    assert decision.parts["a"].bootstrapped_at == told is not None
+    assert decision.places == {}, "it has one"
+    assert deciding({"a": FRESH}, verify=False).places == {}, "nobody counts"
 
 
 def test_a_board_on_which_a_run_was_cut_off_is_put_in_order(cloud: Cloud, store: Store, deciding: Deciding) -> None:
@@ -693,7 +696,8 @@ def test_a_provisioned_board_that_cannot_take_what_it_needs_is_refused(
     full = {"/config/user": {"free_kb": 10, "writable": True}}
     items = have(cloud, store)
     damaged = board_with(items, device_under(cloud, store), status_code=1, space=full)
-    assert codes(deciding({"a": damaged})) == {"a": "no-space"}
+    refused = deciding({"a": damaged}).parts["a"].refused
+    assert refused and (refused.code, "holds" in refused.facts) == ("no-space", False)
     whole = replace(damaged, status_code=0)
     assert set(deciding({"a": whole}).proven) == {"a"}, "it needs nothing"
 
