@@ -245,6 +245,9 @@ def test_an_unknown_certificate_keeps_only_new_keys_from_being_made(
     have(cloud, store)
     UpdateKeeper(store, "short").present(ids=derive_ids("example.com", "board"), valid_days=400)
     assert codes(deciding({"a": FRESH, "strange": strange})) == {"strange": "update-unknown"}
+    file = replace(WISHES, update=UpdateWish("of a file", src="x.c"))
+    given = UpdateResources(update_values())
+    assert codes(deciding({"a": FRESH, "strange": strange}, file, src=given)) == {"strange": "update-unknown"}
     renewed = replace(WISHES, update=replace(UPDATE, name="short", replace=True, renew_before_days=500))
     decision = deciding({"a": FRESH, "strange": strange}, renewed)
     assert codes(decision) == {"strange": "update-unknown"} and decision.updates
