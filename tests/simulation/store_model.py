@@ -18,7 +18,8 @@ from typing import Any
 from actors import Actor, Hub
 from virtual import Patch
 
-from ansible_collections.pelion.mbl.plugins.plugin_utils.store import directory, durable_file, noted_file, store
+from ansible_collections.pelion.mbl.plugins.plugin_utils import durable_file
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store import directory, noted_file, store
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.vault import VAULT_HEADER
 
