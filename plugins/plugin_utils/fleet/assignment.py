@@ -144,7 +144,7 @@ class _Houses:
         self.made.append(new)
         self._certificates[new] = Certificate(new, "", 0)
         for (wish, spread), others in self._open.items():
-            if (wish == new and not spread) or (spread and _number(wish, new) is not None):
+            if _serves(wish, spread, new):
                 others.insert(0, new)
         return new
 
@@ -156,7 +156,8 @@ class _Houses:
         return self._reasons[key]
 
     def _why_none(self, seeker: Seeker) -> Reason:
-        family = [c for c in self._certificates.values() if c.name == seeker.wish or self._serves(seeker, c.name)]
+        wish, spread = seeker.wish, seeker.spread
+        family = [c for c in self._certificates.values() if c.name == wish or _serves(wish, spread, c.name)]
         if not family and not seeker.create:
             return Reason("no-certificate", {"dev_cert": seeker.wish})
         state = [self._state(c) for c in sorted(family, key=lambda c: natural(c.name))]
@@ -175,13 +176,9 @@ class _Houses:
         """The names that serve for the board's wish; the next one to be filled is the last."""
         key = (seeker.wish, seeker.spread)
         if key not in self._open:
-            names = (name for name in self._certificates if self._serves(seeker, name))
+            names = (name for name in self._certificates if _serves(*key, name))
             self._open[key] = sorted(names, key=natural, reverse=True)
         return self._open[key]
-
-    def _serves(self, seeker: Seeker, name: str) -> bool:
-        """Whether newcomers get a place there: NAME itself belongs to the time before the fleet was spread."""
-        return _number(seeker.wish, name) is not None if seeker.spread else name == seeker.wish
 
     def _new_name(self, seeker: Seeker) -> str | None:
         if not seeker.spread:
@@ -193,6 +190,11 @@ class _Houses:
 def is_meant(wish: str, spread: bool, name: str | None) -> bool:
     """Whether a board that wishes for ``wish`` keeps its place in the certificate of that ``name``."""
     return name is not None and (name == wish or (spread and _number(wish, name) is not None))
+
+
+def _serves(wish: str, spread: bool, name: str) -> bool:
+    """Whether newcomers get a place there: NAME itself belongs to the time before the fleet was spread."""
+    return _number(wish, name) is not None if spread else name == wish
 
 
 def _number(wish: str, name: str) -> int | None:

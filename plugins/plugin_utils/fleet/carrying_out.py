@@ -60,7 +60,7 @@ def carry_out(
             site=part.site,
             injected=work.inject,
             update_resources=part.update_resources,
-            update_certificate=(result["after"]["update_certificate"] or {}).get("fingerprint", ""),
+            update_certificate=result["after"]["update_certificate"]["fingerprint"],
             drift=found.drift,
         )
         result["claim"] = claim.to_json()

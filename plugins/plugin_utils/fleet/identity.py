@@ -87,7 +87,7 @@ class Identities:
             former = [
                 other
                 for other in self._remembered_with_keys(keys)
-                if other != name and keys <= self._keys_of(other) and not self._is_still(other)
+                if keys <= self._keys_of(other) and not self._is_still(other)
             ]
             if former:
                 same_device = [other for other in former if self.remembered[other].device_id == sighting.device_id]
@@ -115,8 +115,8 @@ class Identities:
             device_id = self.device_id(name)
             same_device = set(ids[device_id]) - {name} if device_id else set()
             if device_id and not same_key and self._owns(name, device_id):
-                here = same_device & self.sightings.keys()
-                same_device -= {other for other in here if not self._owns(other, device_id)}
+                mates = (other for other in same_device if other not in self.sightings or self._owns(other, device_id))
+                same_device = set(mates)
             if same_key or same_device:
                 shared = (["ssh host key"] if same_key else []) + ([f"device ID ({device_id})"] if same_device else [])
                 others = sorted(same_key | same_device, key=natural)

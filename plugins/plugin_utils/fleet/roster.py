@@ -44,7 +44,7 @@ def concerning(name: str, host_keys: Iterable[str], roster: Iterable[str]) -> tu
     # Few entries have the name or a key in them at all, and that is told fastest.
     near = [entry for entry in entries if name in entry or any(key in entry for key in keys)]
     pins = {entry: _pins_for(entry.split(), name) for entry in near}
-    meant = [entry for entry, found in pins.items() if found is not None and (not found or found & keys)]
+    meant = [entry for entry, found in pins.items() if found is not None]
     by_name = [entry for entry in meant if not pins[entry]][:1]
     meant = _covering(meant, pins, keys)
     if not meant:

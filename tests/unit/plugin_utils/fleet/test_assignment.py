@@ -163,7 +163,8 @@ def test_where_none_may_be_made_a_full_certificate_is_no_place() -> None:
     result = places(newcomers(1, create=False), certificate("bench-10", 100), certificate("bench-09", 100))
     assert result.homeless["board-0"].code == "no-room-create"
     assert "(bench-09 has 100 of 100 devices; bench-10 has" in said(result, "board-0")
-    assert places(newcomers(1, create=False), certificate("bench")).homeless["board-0"].code == "no-room-create"
+    before = places(newcomers(1, create=False), certificate("bench")).homeless["board-0"]
+    assert (before.code, before.facts) == ("no-room-create", {"certificates": "bench has 0 of 100 devices"})
 
 
 def test_names_are_in_the_order_of_their_numbers() -> None:
@@ -177,6 +178,11 @@ def test_an_inactive_certificate_takes_nobody_new_and_loses_nobody(usable: bool)
     result = places([holder("old", "bench-01"), *newcomers(1)], certificate("bench-01", 1, usable))
     assert result.given["old"] == "bench-01"
     assert result.given["board-0"] == ("bench-01" if usable else "bench-02")
+    if not usable:
+        one = places(
+            [holder("old", "bench", spread=False), *newcomers(1, spread=False)], certificate("bench", 1, usable)
+        )
+        assert "(bench has 1 of 100 devices and is inactive or expired)" in said(one, "board-0")
 
 
 NAMES = ("bench", "bench-00", "bench-01", "bench-02", "bench-1", "x")

@@ -245,6 +245,9 @@ def test_an_unknown_certificate_keeps_only_new_keys_from_being_made(
     have(cloud, store)
     UpdateKeeper(store, "short").present(ids=derive_ids("example.com", "board"), valid_days=400)
     assert codes(deciding({"a": FRESH, "strange": strange})) == {"strange": "update-unknown"}
+    file = replace(WISHES, update=UpdateWish("of a file", src="x.c"))
+    given = UpdateResources(update_values())
+    assert codes(deciding({"a": FRESH, "strange": strange}, file, src=given)) == {"strange": "update-unknown"}
     renewed = replace(WISHES, update=replace(UPDATE, name="short", replace=True, renew_before_days=500))
     decision = deciding({"a": FRESH, "strange": strange}, renewed)
     assert codes(decision) == {"strange": "update-unknown"} and decision.updates
@@ -287,7 +290,7 @@ def test_variables_do_not_change_what_the_store_has(cloud: Cloud, store: Store, 
         decision = deciding({"a": board}, replace(WISHES, update=wish), src=other)
         assert codes(decision) == {"a": "update-differs"} and decision.updates == []
     rotating = deciding({"a": board}, replace(WISHES, update=replace(file, replace=True)), src=other)
-    assert codes(rotating) == {}
+    assert codes(rotating) == {} and rotating.parts["a"].to_be_made
     assert [wish.arguments() for wish in rotating.updates] == [{"name": "update", "src": "other.c", "replace": True}]
 
 
@@ -678,7 +681,10 @@ def test_what_the_directory_says_of_a_bootstrap_goes_with_the_work(
     device_id = device_under(cloud, store) if have(cloud, store) else ""
     damaged = board_with(stored_items(store), device_id, status_code=1)
     told = cloud.state.device(cloud.account_id, device_id).to_json()["bootstrapped_timestamp"]
-    assert deciding({"a": damaged}).parts["a"].bootstrapped_at == told is not None
+    decision = deciding({"a": damaged})
+    assert decision.parts["a"].bootstrapped_at == told is not None
+    assert decision.places == {}, "it has one"
+    assert deciding({"a": FRESH}, verify=False).places == {}, "nobody counts"
 
 
 def test_a_board_on_which_a_run_was_cut_off_is_put_in_order(cloud: Cloud, store: Store, deciding: Deciding) -> None:
@@ -693,7 +699,8 @@ def test_a_provisioned_board_that_cannot_take_what_it_needs_is_refused(
     full = {"/config/user": {"free_kb": 10, "writable": True}}
     items = have(cloud, store)
     damaged = board_with(items, device_under(cloud, store), status_code=1, space=full)
-    assert codes(deciding({"a": damaged})) == {"a": "no-space"}
+    refused = deciding({"a": damaged}).parts["a"].refused
+    assert refused and (refused.code, "holds" in refused.facts) == ("no-space", False)
     whole = replace(damaged, status_code=0)
     assert set(deciding({"a": whole}).proven) == {"a"}, "it needs nothing"
 

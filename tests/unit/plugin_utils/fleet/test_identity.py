@@ -140,6 +140,8 @@ def test_all_that_copies_share_is_told_and_the_others_in_their_order() -> None:
     names = ("b-10", "b-9", "a")
     found = met(*(Sighting(name, (A,), DEVICE_A) for name in names))
     assert found.copies["a"] == Copied(("b-9", "b-10"), f"ssh host key and device ID ({DEVICE_A})")
+    many = met(*(Sighting(f"m-{number}", (A,)) for number in range(30)))
+    assert {len(copied.others) for copied in many.copies.values()} == {10}
 
 
 def test_a_copy_is_told_when_the_other_board_is_only_remembered_and_there() -> None:
@@ -176,6 +178,7 @@ def test_only_a_device_that_is_no_other_board_s_is_remembered() -> None:
     twice = {**MEMORY, "c": Remembered((C,), DEVICE_A, "bench", SEEN)}
     assert not met(Sighting("a", (A,), DEVICE_A), memory=twice).may_note_device("a", DEVICE_A)
     assert set(met(Sighting("a", (A,), DEVICE_A), there="c", memory=twice).copies) == {"a"}
+    assert set(met(Sighting("a", (A,), DEVICE_A), Sighting("c", (C,), DEVICE_A), memory=twice).copies) == {"a", "c"}
 
 
 def test_a_renamed_board_takes_its_device_along() -> None:

@@ -4,25 +4,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from cloud_access import store_at
 from paper_fleet import PaperFleet, host_key
 
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.answers import Restart
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.client_log import ClientLog
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.rules import sha256_hex
+from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.answers import Answer, odd_answers
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.carrying_out import carry_out
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.concluding import conclude
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.concluding import Conclusion, claims_of, conclude
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.decision import Fleet
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.member import Member
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered, read_fleet, remember
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.part import Part
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.proof import Claim
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.readiness import Terms
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.update_proof import UpdateProof
+from ansible_collections.pelion.mbl.plugins.plugin_utils.reasons import Reason
 
 FLEET = PaperFleet(2, 1)
 NO_API: Any = None
@@ -90,6 +98,159 @@ def test_check_mode_foresees_what_credentials_that_are_to_be_made_change() -> No
     assert not dry(member.board, part, items)["changed"]
     told = dry(member.board, Part(dev_cert="bench-01", update_resources="update", to_be_made=True), items)
     assert (told["changed"], told["reason_codes"]) == (True, ["not-in-store"])
+
+
+def test_what_is_concluded_is_remembered(tmp_path: Path) -> None:
+    """The proof that a board takes updates is of what it held before it was given something else."""
+    team = store_at(tmp_path / "team")
+    proof = UpdateProof("f", "v", "c", "2026-01-01T00:00:00Z")
+    members = FLEET.proven()
+    before = {
+        member.name: replace(
+            Remembered.now(member.host_keys.fingerprints, member.board.device_id, "former", "south"), update_proof=proof
+        )
+        for member in members
+    }
+    remember(team, before)
+    one, other = (
+        Claim(
+            m.name,
+            str(m.board.device_id),
+            "bench",
+            host_keys=m.host_keys.fingerprints,
+            site="north",
+            update_resources="up",
+            injected=given,
+        )
+        for m, given in zip(members, (False, True), strict=True)
+    )
+    done = {"a": {"claim": {**one.to_json()}}, "b": {"changed": False}}
+    assert claims_of(done) == {"a": replace(one, board="a")}
+    assert conclude({}, {}, team, NO_API, {one.board}, terms, print) == Conclusion()
+    claims = {claim.board: claim for claim in (one, other)}
+    warned: list[str] = []
+    concluded = conclude(claims, {}, team, NO_API, set(claims), terms, warned.append)
+    assert list(concluded.ready) == list(claims) and warned == []
+    after = read_fleet(team)
+    assert [(after[name].certificate, after[name].site) for name in claims] == [("bench", "north")] * 2
+    assert [after[name].update_proof for name in claims] == [proof, None]
+    # One that is not proven has lost its proof as well.
+    copied = {name: replace(claim, device_id=str(other.device_id), injected=True) for name, claim in claims.items()}
+    assert list(conclude(copied, {}, team, NO_API, set(claims), terms, print).unproven) == [one.board]
+    assert [read_fleet(team)[name].update_proof for name in claims] == [None, None]
+    (team.directory / "fleet.north.json").write_text("damaged")
+    with pytest.raises(PelionError, match="damaged"):
+        conclude(claims, {}, team, NO_API, set(claims), terms, print)
+
+
+ITEMS_WANTED = Items({**next(iter(FLEET._developer.values())).values, **FLEET._update.values})
+PART = Part(
+    dev_cert="bench-01", update_resources="update", registration_timeout=7, site="north", bootstrapped_at="then"
+)
+
+
+class Told:
+    """A board that does as it is told, keeps what that was, and registers."""
+
+    def __init__(self, restart: Restart) -> None:
+        self._restart = restart
+        self.work: list[tuple[str, dict[str, Any]]] = []
+
+    def inject(self, _items: Items, **options: Any) -> Restart:
+        self.work.append(("inject", options))
+        return self._restart
+
+    def reconnect(self, **options: Any) -> Restart:
+        self.work.append(("reconnect", options))
+        return self._restart
+
+
+REGISTERED = Restart(ClientLog(True, "d" * 32), client_runs=True, warnings=("its log is full",))
+
+
+def carried_out(
+    found: Inspection, part: Part = PART, restart: Restart = REGISTERED, **options: Any
+) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]], list[str]]:
+    """The result, what the board was told, and the warnings."""
+    board: Any = Told(restart)
+    warned: list[str] = []
+    entry = SimpleNamespace(values=ITEMS_WANTED.values, check=lambda: ["it ends soon"])
+    store: Any = SimpleNamespace(read=lambda kind, name: entry)
+    keys = [host_key(1)]
+    result = carry_out("b", board, found, part, store, lambda: keys, warned.append, dry_run=False, **options)
+    return result, board.work, warned
+
+
+def test_a_new_board_is_given_its_credentials_and_claims_what_it_got() -> None:
+    found = FLEET.fresh()[0].board
+    result, work, warned = carried_out(found, diff=True)
+    told = {
+        "found_digest": found.kcm_digest,
+        "bootstrap": "not-yet",
+        "registration_timeout": 7,
+        "server": ITEMS_WANTED.server,
+    }
+    assert work == [("inject", told)]
+    assert warned == ["it ends soon", "it ends soon", "its log is full"]
+    assert result["claim"] == {
+        "device_id": "d" * 32,
+        "dev_cert": "bench-01",
+        "bootstrapped": True,
+        "bootstrapped_at": "then",
+        "timeout": 7,
+        "host_keys": [host_key(1)],
+        "site": "north",
+        "update_resources": "update",
+        "update_certificate": sha256_hex(ITEMS_WANTED.update_certificate),
+        "drift": found.drift,
+        "injected": True,
+    }
+    assert (result["changed"], result["injected"], result["reconnected"]) == (True, True, False)
+    assert (result["registered"], result["device_id"]) == (True, "d" * 32)
+    assert result["fingerprint"] == ITEMS_WANTED.fingerprint
+    assert (result["before"], result["after"]["missing_items"]) == (found.describe(), [])
+    assert result["diff"]["before"]["missing"] == "everything" and result["diff"]["after"]["missing"] == "none"
+
+
+def test_a_board_that_is_to_register_anew_gets_nothing_else() -> None:
+    found = FLEET.proven()[0].board
+    result, work, _warned = carried_out(found, replace(PART, reconnect=Reason("no-device-id")))
+    assert work == [("reconnect", {"found_digest": "d1", "registration_timeout": 7})]
+    assert (result["reasons"], result["reason_codes"]) == (["its device ID is not known"], ["no-device-id"])
+    assert (result["claim"]["injected"], result["claim"]["bootstrapped"]) == (False, False)
+    damaged, work, _warned = carried_out(replace(found, status_code=1), replace(PART, reconnect=Reason("no-device-id")))
+    assert [name for name, _options in work] == ["inject"], "which makes it register as well"
+    assert "diff" not in damaged
+
+
+def test_a_board_that_bootstrapped_is_asked_for_no_server_and_claims_no_bootstrap() -> None:
+    damaged = replace(FLEET.proven()[0].board, status_code=1)
+    result, [(name, options)], _warned = carried_out(damaged)
+    assert (name, options["bootstrap"], options["server"]) == ("inject", "as-is", None)
+    assert (result["claim"]["injected"], result["claim"]["bootstrapped"]) == (True, False)
+
+
+def test_nothing_is_claimed_of_a_board_that_needs_nothing_or_is_not_waited_for() -> None:
+    result, work, _warned = carried_out(FLEET.proven()[0].board)
+    assert work == [] and not result["changed"] and "claim" not in result
+    silent = Restart()
+    result, [(_name, options)], _warned = carried_out(
+        FLEET.fresh()[0].board, replace(PART, registration_timeout=0), silent
+    )
+    assert result["changed"] and "claim" not in result and options["server"] is None
+    for client_runs, said in ((False, "has ended without a message"), (True, "nothing of it")):
+        with pytest.raises(PelionError, match=said) as raised:
+            carried_out(FLEET.fresh()[0].board, restart=replace(silent, client_runs=client_runs))
+        assert (raised.value.facts["registered"], raised.value.facts["injected"]) == (False, True)
+
+
+def test_what_the_store_lacks_is_made_by_an_earlier_step() -> None:
+    store: Any = SimpleNamespace(read=lambda kind, name: None)
+    nobody: Any = None
+    arguments = ("b", nobody, FLEET.fresh()[0].board, PART, store, list[str], print)
+    assert carry_out(*arguments, dry_run=True)["reason_codes"] == ["not-in-store"]
+    with pytest.raises(PelionError, match=r"named 'bench-01'. Run pelion.mbl.pelion_dev_cert first"):
+        carry_out(*arguments, dry_run=False)
 
 
 def test_check_mode_foresees_that_a_cut_off_run_is_put_in_order() -> None:
