@@ -678,7 +678,8 @@ def test_what_the_directory_says_of_a_bootstrap_goes_with_the_work(
     device_id = device_under(cloud, store) if have(cloud, store) else ""
     damaged = board_with(stored_items(store), device_id, status_code=1)
     told = cloud.state.device(cloud.account_id, device_id).to_json()["bootstrapped_timestamp"]
-    assert deciding({"a": damaged}).parts["a"].bootstrapped_at == told is not None
+    assert told is not None
+    assert deciding({"a": damaged}).parts["a"].bootstrapped_at == told
 
 
 def test_a_board_on_which_a_run_was_cut_off_is_put_in_order(cloud: Cloud, store: Store, deciding: Deciding) -> None:
