@@ -9,6 +9,12 @@ import pytest
 from fleet import ROOT, Fleet, Play
 
 PLAYBOOK = ROOT / "playbooks" / "provision.yml"
+LONGEST = ("test_operating.py", "test_transaction.py", "test_fleet.py", "test_modules_cloud.py", "test_discovery.py")
+"""Files that are begun with, so that at the end no worker waits for one of them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from cloud.remote import LabCloud
 from pelion_lab import inside
 from pelion_lab.record import Record
 from pelion_lab.status import boards_of
+from warm import commands
 
 ROOT = Path(__file__).parents[2]
 LAB = ROOT / "tests" / "simulator" / "lab"
@@ -129,6 +130,8 @@ class Fleet:
         there, its_environment = inside.at_controller(
             self._record, self.state, [str(word) for word in command], callers
         )
+        if not ANSIBLE and os.geteuid() == 0:
+            its_environment["PATH"] = f"{commands()}:{its_environment['PATH']}"
         ended = subprocess.run(
             there,
             capture_output=True,

@@ -8,13 +8,13 @@ import json
 import os
 import re
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 from documented import undocumented
+from warm import commands
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "the vault's password"
@@ -66,7 +66,7 @@ class User:
         plays = [{"name": "Test", "hosts": "localhost", "gather_facts": False, **play, "tasks": named}]
         playbook = self.file("playbook.yml", yaml.safe_dump(plays))
         secret = self.secret if secret is None else secret
-        command = [sys.executable, "-m", "ansible", "playbook", playbook, *secret, *(options or [])]
+        command = [commands() / "ansible-playbook", playbook, *secret, *(options or [])]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False, cwd=self.home)
         output = done.stdout + done.stderr
         found = re.findall(r"^localhost \| (\w+)!? => (\{.*?^\})", done.stdout, re.MULTILINE | re.DOTALL)

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 import yaml
+from warm import commands
 
 ROOT = Path(__file__).parents[2]
 HOSTS = [f"board-{number}" for number in range(12)]
@@ -69,7 +70,7 @@ class Bench:
 
     def play(self, tasks: list[dict[str, Any]], *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self.command(tasks, *options),
+            [commands() / "ansible-playbook", *self.command(tasks, *options)[4:]],
             env=self.environment(**environment),
             capture_output=True,
             text=True,

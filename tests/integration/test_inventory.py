@@ -11,13 +11,13 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mdns.street import Street, board
+from warm import commands
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,8 +46,8 @@ class Bench:
             "COLUMNS": "5000",
             **environment,
         }
-        called = [sys.executable, "-m", "ansible", command, "-i", self.directory, *arguments]
-        return self.street.run(*called, env=everything, check=False)
+        called = commands() / ("ansible" if command == "adhoc" else f"ansible-{command}")
+        return self.street.run(called, "-i", self.directory, *arguments, env=everything, check=False)
 
     def list(self, **environment: str) -> tuple[dict[str, Any], str]:
         """The whole inventory, and the warnings."""

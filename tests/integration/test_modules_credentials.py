@@ -24,6 +24,7 @@ sys.path[:0] = [str(ROOT / ".build"), str(ROOT / "tests/unit/support")]
 
 from credential_samples import c_source, developer_values, update_values  # noqa: E402
 from tasks_of_a_user import PASSWORD, User  # noqa: E402
+from warm import commands  # noqa: E402
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials import rules  # noqa: E402
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_certificate import (  # noqa: E402
@@ -44,7 +45,7 @@ class StoreUser(User):
         return self.home / ".mbl-store" / "team"
 
     def view(self, path: Path | str) -> str:
-        command = [sys.executable, "-m", "ansible", "vault", "view", *self.secret, str(path)]
+        command = [commands() / "ansible-vault", "view", *self.secret, str(path)]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=True, cwd=self.home)
         return done.stdout
 
@@ -109,7 +110,7 @@ def test_a_file_is_found_as_copy_finds_its_own(user: StoreUser) -> None:
     user.file("roles/r/files/in_role.c", c_source(update_values()))
     user.file("roles/r/tasks/main.yml", yaml.safe_dump([{"name": "In", UPDATE: {"name": "role", "src": "in_role.c"}}]))
     key = user.file("files/key.pem", made.private_key or b"")
-    encrypt = [sys.executable, "-m", "ansible", "vault", "encrypt", *user.secret, key]
+    encrypt = [commands() / "ansible-vault", "encrypt", *user.secret, key]
     subprocess.run(encrypt, env=user.environment, check=True, capture_output=True, cwd=user.home)
     first, _second = user.twice(
         {UPDATE: {"name": "plain", "src": "plain.c"}},
@@ -132,7 +133,7 @@ def test_several_vault_ids(user: StoreUser) -> None:
     # A secret that is new to a store comes by rekeying only, so that none is mistyped.
     refused = user.run({UPDATE: {"name": "three", **IDS, "vault_id": "prod"}}, secret=secret)
     assert refused.failed and "ansible-vault rekey" in refused.results[0]["msg"]
-    rekey = [sys.executable, "-m", "ansible", "vault", "rekey", "--vault-id", ids[0], "--new-vault-id", ids[1]]
+    rekey = [commands() / "ansible-vault", "rekey", "--vault-id", ids[0], "--new-vault-id", ids[1]]
     subprocess.run([*rekey, user.team / "two.update-resources.yml"], check=True, env=user.environment)
     user.twice({UPDATE: {"name": "three", **IDS, "vault_id": "prod"}}, secret=secret)
     one, two = (user.team / f"{name}.update-resources.yml" for name in ("one", "two"))

@@ -97,6 +97,7 @@ class Cloud:
         found = next((r, child) for r in _routes() for match, child in [r.matches(scope)] if match is Match.FULL)
         route, child = found
         _ASKED.state = self.state
+        answer: Any = None
         try:
             route.endpoint(Request({**scope, **child}, receive)).send(None)
         except StopIteration as end:

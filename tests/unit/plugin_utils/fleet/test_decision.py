@@ -681,8 +681,9 @@ def test_what_the_directory_says_of_a_bootstrap_goes_with_the_work(
     device_id = device_under(cloud, store) if have(cloud, store) else ""
     damaged = board_with(stored_items(store), device_id, status_code=1)
     told = cloud.state.device(cloud.account_id, device_id).to_json()["bootstrapped_timestamp"]
+    assert told is not None
     decision = deciding({"a": damaged})
-    assert decision.parts["a"].bootstrapped_at == told is not None
+    assert decision.parts["a"].bootstrapped_at == told
     assert decision.places == {}, "it has one"
     assert deciding({"a": FRESH}, verify=False).places == {}, "nobody counts"
 
