@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 import yaml
+from processes import start_of
 from warm import commands
 
 ROOT = Path(__file__).parents[2]
@@ -263,13 +264,3 @@ def test_an_interrupt_ends_it_and_what_it_called(bench_without_become: Bench) ->
 
 def alive(began: dict[int, str | None]) -> list[int]:
     return [process for process, moment in began.items() if moment and start_of(process) == moment]
-
-
-def start_of(process: int) -> str | None:
-    """When it began, in the kernel's words; None when it has ended."""
-    try:
-        status = Path(f"/proc/{process}/stat").read_text()
-    except OSError:
-        return None
-    fields = status.rpartition(") ")[2].split()
-    return None if fields[0] == "Z" else fields[19]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import parent, start_of
 from warm import COMMANDS, commands
 
 REAL = Path(sys.executable).parent
@@ -51,13 +52,11 @@ def test_what_nobody_waits_for_ends(tmp_path: Path) -> None:
         time.sleep(0.1)
     asleep = int(process.read_text())
     play = parent(parent(asleep))  # between them, the task's process, which Ansible makes a session of its own
+    began = start_of(play)
+    assert began
     running.kill()
     running.wait()
-    while Path(f"/proc/{play}").exists() and next(patience, -1) >= 0:
+    while start_of(play) == began and next(patience, -1) >= 0:
         time.sleep(0.1)
-    assert not Path(f"/proc/{play}").exists()
+    assert start_of(play) != began, Path(f"/proc/{play}/cmdline").read_text()
     os.kill(asleep, signal.SIGKILL)
-
-
-def parent(process: int) -> int:
-    return int(Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2].split()[1])
