@@ -215,7 +215,8 @@ class Board:
             )
             self.identities.add(device.id)
             self.hub.exchange("has bootstrapped, registers")
-        assert self.shown and self.shown.lwm2m
+        if not self.shown or not self.shown.lwm2m:
+            return  # emptied meanwhile, by who did not know that another tool had started this client
         vendor, kind = (items[name].hex() for name in (rules.VENDOR_ID, rules.CLASS_ID))
         told = Told(vendor_id=vendor, device_class=kind)
         device = self.cloud.register(self.shown.lwm2m, 10**7, "MBED_GW", told)
