@@ -43,9 +43,12 @@ def test_they_have_their_callers_place(tmp_path: Path) -> None:
     assert all(text in ours[1] for text in (str(tmp_path), "0027", "of this call"))
 
 
-def test_what_nobody_waits_for_ends(tmp_path: Path) -> None:
+# Where nothing is open, the connection to the server would take that number, and outlive the command.
+@pytest.mark.parametrize("input_", ["</dev/null", "<&-"])
+def test_what_nobody_waits_for_ends(tmp_path: Path, input_: str) -> None:
     script = f"echo $$ >{tmp_path}/process; exec sleep 600"
-    running = subprocess.Popen([commands() / "ansible", "localhost", "-c", "local", "-m", "raw", "-a", script])
+    command = [commands() / "ansible", "localhost", "-c", "local", "-m", "raw", "-a", script]
+    running = subprocess.Popen(["sh", "-c", f'exec "$0" "$@" {input_}', *command])
     process = tmp_path / "process"
     patience = iter(range(600))
     while not (process.exists() and process.read_text()) and next(patience, -1) >= 0:

@@ -30,6 +30,11 @@ static void tell(FILE *stream, char *const *words) {
         fwrite(*words, 1, strlen(*words) + 1, stream);
 }
 
+/* A terminal is its process's own; and where nothing is open, the connection itself would take that number. */
+static int stays(int file) {
+    return isatty(file) || fcntl(file, F_GETFD) < 0;
+}
+
 int main(int count, char **arguments) {
     char self[4096] = "", link[8192], programs[4096] = "", program[8192], directory[4096], mask[16], number[16];
     const char *place;
@@ -43,7 +48,7 @@ int main(int count, char **arguments) {
         return 125;
     snprintf(program, sizeof program, "%s/%s", programs, basename(arguments[0]));
     arguments[0] = program;
-    server = isatty(0) || isatty(1) || isatty(2) ? -1 : connected(place);
+    server = stays(0) || stays(1) || stays(2) ? -1 : connected(place);
     if (server >= 0) {
         int files[] = {0, 1, 2, open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC)};
         char control[CMSG_SPACE(sizeof files)] = {0};
