@@ -71,19 +71,22 @@ class Bench:
 
     def play(self, tasks: list[dict[str, Any]], *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [commands() / "ansible-playbook", *self.command(tasks, *options)[4:]],
+            [commands() / "ansible-playbook", *self.arguments(tasks, *options)],
             env=self.environment(**environment),
             capture_output=True,
             text=True,
             check=False,
         )
 
-    def command(self, tasks: list[dict[str, Any]], *options: str) -> list[str]:
+    def command(self, tasks: list[dict[str, Any]]) -> list[str]:
+        """For a process of its own, to be limited or interrupted."""
+        return [sys.executable, "-m", "ansible", "playbook", *self.arguments(tasks)]
+
+    def arguments(self, tasks: list[dict[str, Any]], *options: str) -> list[str]:
         play = {"hosts": "mbl", "gather_facts": False, "vars": {"of_play": "p", "of_role": "r"}}
         block = {"name": "Block", "vars": {"of_block": "b"}, "block": tasks}
         self.write("play.yml", [{**play, "tasks": [block]}])
-        called = [sys.executable, "-m", "ansible", "playbook", "-i", self.home / "hosts.yml", self.home / "play.yml"]
-        return [*map(str, called), *options]
+        return ["-i", str(self.home / "hosts.yml"), str(self.home / "play.yml"), *options]
 
     def environment(self, **more: str) -> dict[str, str]:
         self.notes.mkdir(exist_ok=True)

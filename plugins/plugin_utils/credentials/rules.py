@@ -217,7 +217,7 @@ def _self_signature_holds(value: bytes, values: Values) -> str | None:
         return None  # the issuer's key is not at hand
     try:
         signed = signed_with_ecdsa(value)
-        key = cast("ec.EllipticCurvePublicKey", certificate.public_key())
+        key = cast("ec.EllipticCurvePublicKey", certificate.public_key())  # _on_p256 comes before
         key.verify(signed.signature, signed.content, ec.ECDSA(hashes.SHA256()))
     except (InvalidSignature, UnsupportedAlgorithm, ValueError):
         return "its own signature is not valid, so it is damaged"

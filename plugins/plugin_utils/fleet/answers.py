@@ -95,7 +95,8 @@ def odd_answers(
 
 def is_another(name: str, said: str, remembered: Mapping[str, Remembered]) -> bool:
     """Whether ssh ``said`` that it refuses what is called ``name`` for a key that is not the remembered board's."""
-    return bool(refused_key(said)) and name in remembered and refused_key(said) not in remembered[name].host_keys
+    key = refused_key(said)
+    return bool(key) and name in remembered and key not in remembered[name].host_keys
 
 
 def _try_out(board: Inspection) -> None:
