@@ -27,7 +27,7 @@ from .reservations import Reservations
 from .roster import misspelt
 from .stock import DeveloperStock, Stock
 from .wishes import UpdateWish
-from .work import work_for
+from .work import NOT_IN_STORE, Certificates, work_for
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ class _Deciding:
         self._fleet = fleet
         self._stock = stock
         self._reserved = reserved
-        self._items: dict[tuple[str, UpdateWish], Items | Reason | None] = {}
+        self._items: dict[tuple[str, UpdateWish], Items | Certificates | Reason | None] = {}
 
     def decide(self) -> Decision:
         refused = {**self._fleet.refused, **refusals(self._fleet.admitted, self._stock)}
@@ -254,7 +254,7 @@ class _Deciding:
         for member in members:
             part, wish = working.get(member.name), member.wishes.update
             resources = self._stock.updates[wish].resources
-            if part and not part.reconnect and resources and resources.private_key is None:
+            if part and not part.holds and resources and resources.private_key is None:
                 getting.setdefault(wish.name, []).append(member.name)
         yield from (without_key(name, some(boards, 10)) for name, boards in getting.items())
 
@@ -288,22 +288,23 @@ class _Deciding:
         items = self._items_of(dev_cert, wishes.update)
         if isinstance(items, Reason):
             return Part(refused=items)
-        changes = True
+        stored, work = isinstance(items, Items), NOT_IN_STORE
         if items is not None:
             try:
-                changes = work_for(board, items, wishes.when_bootstrapped).changes
+                work = work_for(board, items, wishes.when_bootstrapped)
             except BoardError as error:
                 return Part(refused=self._with_held_name(reason_of(error), member))
         in_cloud = self._stock.cloud.certificates.get(dev_cert) if self._stock.cloud else None
-        if changes and in_cloud and not in_cloud.active:
+        if (work.changes or not stored) and in_cloud and not in_cloud.active:
             return Part(refused=Reason("certificate-inactive", {"dev_cert": dev_cert}))
-        reconnect = None if changes else self._why_reconnect(member)
-        if not changes and not reconnect and not board.interrupted:
+        reconnect = None if work.changes else self._why_reconnect(member)
+        if stored and not work.changes and not reconnect and not board.interrupted:
             return None
         return Part(
             dev_cert=dev_cert,
             update_resources=wishes.update.name,
-            to_be_made=items is None or not self._stock.updates[wishes.update].ready,
+            to_be_made=not stored or not self._stock.updates[wishes.update].ready,
+            holds=not work.inject,
             when_bootstrapped=wishes.when_bootstrapped,
             registration_timeout=wishes.registration_timeout,
             reconnect=reconnect,
@@ -316,20 +317,22 @@ class _Deciding:
             return reason
         return replace(reason, facts={**reason.facts, **self._stock.held_name(member)})
 
-    def _items_of(self, dev_cert: str, wish: UpdateWish) -> Items | Reason | None:
-        """What a board is to hold; None as long as the store has not got it, the reason where it must not."""
+    def _items_of(self, dev_cert: str, wish: UpdateWish) -> Items | Certificates | Reason | None:
+        """What a board is to hold, as far as it is there; None where it has to be made, the reason where it must not be
+        held."""
         key = (dev_cert, wish)
         if key not in self._items:
             self._items[key] = self._read_items(dev_cert, wish)
         return self._items[key]
 
-    def _read_items(self, dev_cert: str, wish: UpdateWish) -> Items | Reason | None:
+    def _read_items(self, dev_cert: str, wish: UpdateWish) -> Items | Certificates | Reason | None:
         developer, update = self._stock.developer.get(dev_cert), self._stock.updates[wish].resources
         if developer and developer.problem:
             return developer.problem
-        if not developer or not developer.credentials or not update or not self._stock.is_ready(dev_cert):
-            return None
-        return Items.of(developer.credentials.values, update.values)
+        if developer and developer.credentials and update and self._stock.is_ready(dev_cert):
+            return Items.of(developer.credentials.values, update.values)
+        in_cloud = self._stock.cloud.certificates.get(dev_cert) if self._stock.cloud else None
+        return Certificates(in_cloud.der, update.der) if in_cloud and update else None
 
     def _why_reconnect(self, member: Member) -> Reason | None:
         """Why a board that holds the right set must register anew, judged by the Device Directory; of WORK_REASONS."""

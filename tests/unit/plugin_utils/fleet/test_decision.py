@@ -659,11 +659,24 @@ def test_a_certificate_of_the_cloud_that_the_store_lacks_is_fetched(
 ) -> None:
     items = have(cloud, store)
     board = board_with(items, device_under(cloud, store))
+    damaged = board_with(items, device_under(cloud, store), status_code=1)
     store.remove(DeveloperCredentials, "bench")
-    decision = deciding({"a": board})
+    decision = deciding({"a": board, "damaged": damaged, "fresh": FRESH})
     assert decision.dev_certs == ["bench"]
-    assert decision.parts["a"].reconnect is None
-    assert not decision.parts["a"].refused
+    assert not any(part.refused or part.reconnect for part in decision.parts.values())
+    assert {name for name, part in decision.parts.items() if part.holds} == {"a"}, "what is fetched"
+    cloud.state.certificates_of(cloud.account_id)[0].status = "INACTIVE"
+    assert set(codes(deciding({"a": board})).values()) == {"certificate-inactive"}, "it could not be fetched"
+
+
+def test_a_board_that_bootstrapped_with_another_one_gets_none_fetched(
+    cloud: Cloud, store: Store, deciding: Deciding
+) -> None:
+    board = board_with(have(cloud, store), device_under(cloud, store))
+    have(cloud, store, "other")
+    store.remove(DeveloperCredentials, "other")
+    decision = deciding({"a": board}, replace(WISHES, dev_cert="other"))
+    assert (codes(decision), decision.dev_certs) == ({"a": "bootstrapped"}, [])
 
 
 def test_a_certificate_that_is_another_one_in_the_cloud_by_now_is_fetched(

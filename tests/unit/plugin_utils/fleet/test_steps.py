@@ -100,6 +100,15 @@ def test_check_mode_foresees_what_credentials_that_are_to_be_made_change() -> No
     assert (told["changed"], told["reason_codes"]) == (True, ["not-in-store"])
 
 
+def test_check_mode_foresees_that_a_board_holds_what_is_fetched_from_the_cloud() -> None:
+    board, nothing = FLEET.proven()[0].board, Items({})
+    part = Part(dev_cert="bench-01", update_resources="update", to_be_made=True, holds=True)
+    assert not dry(board, part, nothing)["changed"]
+    assert dry(replace(board, interrupted=True), part, nothing)["changed"]
+    silent = dry(replace(board, client_runs=False), part, nothing)
+    assert (silent["changed"], silent["injected"], silent["reconnected"]) == (True, False, True)
+
+
 def test_what_is_concluded_is_remembered(tmp_path: Path) -> None:
     """The proof that a board takes updates is of what it held before it was given something else."""
     team = store_at(tmp_path / "team")
