@@ -23,9 +23,9 @@ from .memory import Remembered
 from .part import Part
 from .reasons import FLEET_REASONS, reason_of
 from .refusals import refusals, turned_away
-from .reservations import Reservations
+from .reservations import Places, Reservations
 from .roster import misspelt
-from .stock import DeveloperStock, Stock
+from .stock import CloudStock, DeveloperStock, Stock
 from .wishes import UpdateWish
 from .work import NOT_IN_STORE, Certificates, work_for
 
@@ -137,7 +137,7 @@ class Decision:
         return f"All {len(self.parts)} boards: {text}"
 
 
-def decide(fleet: Fleet, stock: Stock, reserved: Mapping[str, str] | None = None) -> Decision:
+def decide(fleet: Fleet, stock: Stock, reserved: Places | None = None) -> Decision:
     """Decide for all boards of the ``fleet`` at once. ``stock`` was read for those that it admits.
 
     What concerns one board, or the boards of one wish, refuses those alone. ``reserved`` are boards of other runs with
@@ -198,7 +198,7 @@ def _seeks_place(seeker: Seeker, stock: Stock) -> bool:
 class _Deciding:
     """One decision on its way: a pure function's working notes."""
 
-    def __init__(self, fleet: Fleet, stock: Stock, reserved: Mapping[str, str]) -> None:
+    def __init__(self, fleet: Fleet, stock: Stock, reserved: Places) -> None:
         self._fleet = fleet
         self._stock = stock
         self._reserved = reserved
@@ -208,8 +208,8 @@ class _Deciding:
         refused = {**self._fleet.refused, **refusals(self._fleet.admitted, self._stock)}
         members = [member for member in self._fleet.admitted if member.name not in refused]
         seekers = {
-            member.name: replace(_seeker(self._fleet, member, self._stock), reserved=self._reserved.get(member.name))
-            for member in members
+            m.name: replace(_seeker(self._fleet, m, self._stock), reserved=self._reserved.get(m.name, ()))
+            for m in members
         }
         assignment = self._assign(members, seekers.values())
         refused.update(assignment.homeless)
@@ -262,20 +262,21 @@ class _Deciding:
         cloud = self._stock.cloud
         if cloud is None:
             return Assignment({member.name: self._stored_wish(member) for member in members}, [], {})
-        here = {member.name for member in self._fleet.members}
-        reserved = Counter(
-            certificate
-            for board, certificate in self._reserved.items()
-            # Once the cloud counts the board, its reservation is one too many.
-            if board not in here and not cloud.counts(self._remembered_id(board), certificate)
-        )
-        # Also those that another run is about to make for boards of this one.
-        reserved.update(dict.fromkeys(self._reserved.values(), 0))
-        return assign(seekers, cloud.rooms(reserved), cloud.certificates_left)
+        return assign(seekers, cloud.rooms(self._places_of_others(cloud)), cloud.certificates_left)
 
-    def _remembered_id(self, board: str) -> str | None:
-        before = self._fleet.remembered.get(board)
-        return before.device_id if before else None
+    def _places_of_others(self, cloud: CloudStock) -> Counter[str]:
+        """How many places other runs are giving away, by certificate; also of those that they are about to make."""
+        here = {member.name: member for member in self._fleet.members}
+        reserved: Counter[str] = Counter()
+        for board, certificates in self._reserved.items():
+            member, before = here.get(board), self._fleet.remembered.get(board, Remembered())
+            device_id = self._fleet.device_id(member) if member else before.device_id
+            for name in certificates:
+                # Once the cloud counts the board, its reservation is one too many, and so are those before it.
+                counted = cloud.counts(device_id, name) or cloud.counts(device_id, certificates[-1])
+                given_here = member and is_meant(member.wishes.dev_cert, member.wishes.spread, name)
+                reserved[name] += not (counted or given_here)
+        return reserved
 
     def _stored_wish(self, member: Member) -> str:
         """Without the cloud: the stored certificate that the board holds, of those that its wish can mean."""

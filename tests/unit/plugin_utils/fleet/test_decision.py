@@ -830,6 +830,27 @@ def test_a_board_of_two_runs_has_one_place_which_both_give_it(deciding: Deciding
     }
 
 
+def test_a_board_of_two_runs_that_wish_for_different_certificates_has_a_place_in_each(
+    cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations
+) -> None:
+    other = replace(WISHES, dev_cert="other")
+    for name in ("bench", "other"):
+        have(cloud, store, name)
+        cloud.state.seed_devices(99, store.read(DeveloperCredentials, name).certificate_id)
+    for wishes in (WISHES, other, WISHES):  # whichever of the runs is started again
+        assert reasons(deciding(fresh("a"), wishes, reservations=reservations)) == {}
+    with reservations.locked() as reserved:
+        assert reserved == {"a": ("other", "bench")}
+    for wishes in (WISHES, other):
+        for boards in (fresh("b"), fresh("a", "b")):
+            assert set(codes(deciding(boards, wishes, reservations=reservations, dry_run=True))) == {"b"}
+    apart = {"a": other, "b": WISHES}
+    assert set(codes(deciding(fresh("a", "b"), apart, reservations=reservations, dry_run=True))) == {"b"}
+    # Once it is a device of the one that was given last, it needs no place in the other.
+    remembered = {"a": Remembered((), device_under(cloud, store, "bench"), "bench", "2026-01-01T00:00:00Z")}
+    assert codes(deciding(fresh("b"), other, reservations=reservations, remembered=remembered)) == {}
+
+
 def test_two_runs_fill_a_certificate_that_neither_has_made_yet(deciding: Deciding, reservations: Reservations) -> None:
     spread = replace(WISHES, spread=True)
     one, two = (
@@ -863,7 +884,7 @@ def test_boards_that_get_nothing_or_are_refused_hold_no_places(
     proven = board_with(items, device_under(cloud, store))
     assert set(deciding({"proven": proven, "new": FRESH}, reservations=reservations).places) == {"new"}
     with reservations.locked() as reserved:
-        assert reserved == {"new": "bench"}
+        assert reserved == {"new": ("bench",)}
 
 
 def test_others_places_are_heeded_also_when_none_can_be_noted(
@@ -906,7 +927,7 @@ def test_a_board_that_moves_to_another_certificate_takes_a_place_there(
     wishes = replace(WISHES, dev_cert="next", when_bootstrapped="keep_identity")
     assert deciding({"a": moving}, wishes, reservations=reservations).places == {"a": "next"}
     with reservations.locked() as reserved:
-        assert reserved == {"a": "next"}
+        assert reserved == {"a": ("next",)}
 
 
 def test_a_proven_fleet_leaves_the_store_alone(
