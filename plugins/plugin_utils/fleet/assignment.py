@@ -83,7 +83,8 @@ def assign(seekers: Iterable[Seeker], certificates: Iterable[Certificate], certi
     given: dict[str, str] = {}
     homeless: dict[str, Reason] = {}
     newcomers = []
-    for seeker in seekers:
+    # Who holds a certificate keeps its place there, also where the last one was given to another board.
+    for seeker in sorted(seekers, key=lambda seeker: houses.held_by(seeker) is None):
         own = houses.held_by(seeker) or houses.reserved_for(seeker)
         if own is None or (seeker.unused and seeker.spread and not seeker.counted and not houses.has_room(own)):
             newcomers.append(seeker)
