@@ -82,6 +82,8 @@ class World:
     def store_changed(self, path: Path) -> None:
         if path.name.endswith(".update-resources.yml"):
             self._watched(lambda: self.invariants.store_changed(path.parent))
+        elif path.name.startswith("fleet."):
+            self._watched(lambda: self.invariants.memory_changed(path.parent))
 
     def delivered(self, delivery: Delivery) -> None:
         self._watched(lambda: self.invariants.delivered(delivery))
