@@ -45,6 +45,7 @@ class Invariants:
         self._world = world
         self._stores: dict[Path, Store] = {}
         self._nobodys: set[str] = set()
+        self._emptied: set[str] = set()
         self._given: dict[Path, set[str]] = {}
         self._memories: dict[Run, list[Mapping[str, Remembered]]] = {}
         """What the team remembered when a run began, and whenever that changed since: it decides by one of them."""
@@ -104,17 +105,22 @@ class Invariants:
 
     def emptied(self, old: Set) -> None:
         """A device that nobody has proven yet stays in the Device Directory. A run that gave out places before that can
-        know nothing of it, and a run that is to give the board another device then needs two places for it."""
+        know nothing of it, and a run that is to give the board another device then needs two places for it.
+
+        A device that a list of before does not have may as well have been deleted, as far as a run can tell.
+        """
         proven = {
             remembered.device_id for person in self._world.people for remembered in self._fleet(person.store).values()
         }
         if old.identity and old.identity not in proven:
             self._nobodys.add(old.identity)
+        self._emptied.add(old.identity)
 
     def turned_away(self, board: Board, why: str) -> None:
         if "has its" in why and not self._world.excuses:
             state = self._world.cloud.state
-            excused = {state.devices[one].ca_id for one in self._nobodys & state.devices.keys()}
+            unseen = self._nobodys | (self._emptied if self._world.cloud.lagged else set())
+            excused = {state.devices[one].ca_id for one in unseen & state.devices.keys()}
             # Where a store took no note of the places that a run gives, the run has warned.
             unnoted = [run for run, _actor in self._world.runs if any(UNNOTED in text for text in run.warnings)]
             names = {name for run in unnoted for name in run.given.values()}
