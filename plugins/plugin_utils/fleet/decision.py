@@ -262,11 +262,12 @@ class _Deciding:
         cloud = self._stock.cloud
         if cloud is None:
             return Assignment({member.name: self._stored_wish(member) for member in members}, [], {})
-        return assign(seekers, cloud.rooms(self._places_of_others(cloud)), cloud.certificates_left)
+        return assign(seekers, cloud.rooms(self._places_of_others(members, cloud)), cloud.certificates_left)
 
-    def _places_of_others(self, cloud: CloudStock) -> Counter[str]:
-        """How many places other runs are giving away, by certificate; also of those that they are about to make."""
-        here = {member.name: member for member in self._fleet.members}
+    def _places_of_others(self, members: Iterable[Member], cloud: CloudStock) -> Counter[str]:
+        """How many places other runs are giving to boards that this one gives none, as it does to ``members``; by
+        certificate, also of those that they are about to make."""
+        here = {member.name: member for member in members}
         reserved: Counter[str] = Counter()
         for board, certificates in self._reserved.items():
             member, before = here.get(board), self._fleet.remembered.get(board, Remembered())

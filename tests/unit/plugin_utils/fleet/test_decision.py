@@ -851,6 +851,17 @@ def test_a_board_of_two_runs_that_wish_for_different_certificates_has_a_place_in
     assert codes(deciding(fresh("b"), other, reservations=reservations, remembered=remembered)) == {}
 
 
+def test_a_place_that_another_run_gives_to_a_board_which_this_one_refuses_is_not_free(
+    cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations
+) -> None:
+    have(cloud, store)
+    cloud.state.seed_devices(99, store.read(DeveloperCredentials, "bench").certificate_id)
+    assert reasons(deciding(fresh("a"), reservations=reservations)) == {}
+    wishes = {"a": replace(WISHES, roster=("b",)), "b": WISHES}
+    found = codes(deciding(fresh("a", "b"), wishes, reservations=reservations))
+    assert found == {"a": "not-in-roster", "b": "no-room-spread"}
+
+
 def test_two_runs_fill_a_certificate_that_neither_has_made_yet(deciding: Deciding, reservations: Reservations) -> None:
     spread = replace(WISHES, spread=True)
     one, two = (
