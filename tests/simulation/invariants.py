@@ -48,6 +48,7 @@ class Invariants:
         self._contested: set[str] = set()
         self._given: dict[Path, set[str]] = {}
         self._memories: dict[Run, Mapping[str, Remembered]] = {}
+        self._decided: dict[Run, Mapping[str, Remembered]] = {}
 
     def begins(self, run: Run) -> None:
         self._memories[run] = self._memory(run)
@@ -75,7 +76,8 @@ class Invariants:
             return name in roster or bool(keys and keys <= pinned)
         if run.wishes.new_boards == "allow":
             return True
-        for memory in (self._memories[run], self._memory(run)):
+        # A board that was forgotten after the run had decided is told by its program that something has changed.
+        for memory in (self._memories[run], self._decided.get(run, {}), self._memory(run)):
             if any(keys and keys <= set(board.host_keys) for board in memory.values()):
                 return True
             if name in memory and not memory[name].host_keys:
@@ -100,6 +102,7 @@ class Invariants:
     def decided(self, run: Run) -> None:
         """A board has one place at a time, that which was given to it last. Where runs that are under way give it
         different ones, since they wish for different certificates, the other one may be given away once more."""
+        self._decided[run] = self._memory(run)
         for other, actor in self._world.runs:
             if other is not run and not actor.gone:
                 for name in run.given.keys() & other.given.keys():
