@@ -248,7 +248,8 @@ class Schedule:
         require(not bad, "status tells of each board", str(bad))
         known = {one.device_id for one in memory.values()}
         # Also one that is somebody else's: it stands in the stranger's line, since nobody knows better.
-        of_strangers = {one for board in world.network.values() if board.stranger for one in (board.identity, board.lies)}
+        strangers = [board for board in world.network.values() if board.stranger]
+        of_strangers = {one for board in strangers for one in (board.identity, board.lies)}
         ours = {one.certificate for one in memory.values()}
         certificates = {one.id for one in world.cloud.state.certificates.values() if one.name in ours}
         strays = [one.id for one in world.cloud.state.devices.values() if one.ca_id in certificates - {None}]
