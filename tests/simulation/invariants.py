@@ -46,11 +46,16 @@ class Invariants:
         self._stores: dict[Path, Store] = {}
         self._nobodys: set[str] = set()
         self._given: dict[Path, set[str]] = {}
-        self._memories: dict[Run, Mapping[str, Remembered]] = {}
-        self._decided: dict[Run, Mapping[str, Remembered]] = {}
+        self._memories: dict[Run, list[Mapping[str, Remembered]]] = {}
+        """What the team remembered when a run began, and whenever that changed since: it decides by one of them."""
 
     def begins(self, run: Run) -> None:
-        self._memories[run] = self._memory(run)
+        self._memories[run] = [self._memory(run)]
+
+    def memory_changed(self, store: Path) -> None:
+        for run, actor in self._world.runs:
+            if run.person.store == store and not actor.gone:
+                self._memories[run].append(self._memory(run))
 
     # --- keys, and what they take the place of ---
 
@@ -75,8 +80,7 @@ class Invariants:
             return name in roster or bool(keys and keys <= pinned)
         if run.wishes.new_boards == "allow":
             return True
-        # A board that was forgotten after the run had decided is told by its program that something has changed.
-        for memory in (self._memories[run], self._decided.get(run, {}), self._memory(run)):
+        for memory in self._memories[run]:
             if any(keys and keys <= set(board.host_keys) for board in memory.values()):
                 return True
             if name in memory and not memory[name].host_keys:
@@ -97,10 +101,6 @@ class Invariants:
     def store_changed(self, store: Path) -> None:
         lost = self._given.get(store, set()) - self._signers(store)
         require(not lost, "no signing key is lost", f"{lost} of {store}")
-
-    def decided(self, run: Run) -> None:
-        """What the team knows now, it goes by."""
-        self._decided[run] = self._memory(run)
 
     def emptied(self, old: Set) -> None:
         """A device that nobody has proven yet stays in the Device Directory. A run that gave out places before that can
@@ -156,7 +156,7 @@ class Invariants:
             for board in self._world.boards:
                 there = self._world.names_of(board)
                 if device in board.identities and board.disk.kcm and board.disk.kcm.identity == device:
-                    asked = run.inventory - set(silent) - set(run.names) - self._memories[run].keys()
+                    asked = run.inventory - set(silent) - set(run.names) - self._memories[run][0].keys()
                     stays = board.powered and asked & set(there)
                     require(
                         not stays or board.lies, "no device of another board leaves", f"{name}: {device} is {there}"

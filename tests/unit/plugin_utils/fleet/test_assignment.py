@@ -109,10 +109,10 @@ def test_a_place_that_another_run_gives_is_kept_as_long_as_there_is_one() -> Non
     assert places([reserving("bench-02", "bench-01")], *free).given == {"a": "bench-01"}, "the last one"
 
 
-def test_who_can_have_no_other_place_comes_before_who_has_been_given_one() -> None:
-    """Its device was deleted, and no policy lets it bootstrap with another certificate."""
-    seekers = [reserving("bench-01"), holder("old", "bench-01")]
-    assert places(seekers, certificate("bench-01", 99)).given == {"a": "bench-02", "old": "bench-01"}
+def test_the_last_place_is_kept_for_who_holds_it_and_not_for_who_is_given_it_as_well() -> None:
+    """The device of the one was deleted, so that the cloud does not count it."""
+    last = (certificate("bench-01"), certificate("bench-02", 99))
+    assert places([reserving("bench-02"), holder("b", "bench-02")], *last).given == {"a": "bench-01", "b": "bench-02"}
 
 
 def test_who_has_yet_to_bootstrap_leaves_a_full_certificate_and_no_other() -> None:
