@@ -247,7 +247,7 @@ class Schedule:
         ]
         require(not bad, "status tells of each board", str(bad))
         known = {one.device_id for one in memory.values()}
-        # Also one that a stranger only says it is: who can tell?
+        # Also one that is somebody else's: it stands in the stranger's line, since nobody knows better.
         strangers = [board for board in world.network.values() if board.stranger]
         of_strangers = {one for board in strangers for one in (board.identity, board.lies)}
         ours = {one.certificate for one in memory.values()}
