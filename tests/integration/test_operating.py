@@ -206,7 +206,7 @@ def test_the_update_key_changes_by_a_rotation_of_a_whole_fleet_alone(bench: Benc
         stopped = bench.play("rotate", given, waves)
         assert stopped.returncode != 0, stopped.output
         assert outcomes() == {first: "changed", second: "unreachable", third: "not_reached"}, stopped.output
-        assert "default.key.pem belongs to" in " ".join(stopped.output.split())
+        assert "remove the copy in clear: " in " ".join(stopped.output.split())
     finally:
         bench.lists(bench.addresses)
     assert everything()[1][third] == before[1][third]
