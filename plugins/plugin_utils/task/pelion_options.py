@@ -64,8 +64,8 @@ def require_key(arguments: dict[str, Any], stores: Stores) -> ApiKey:
     if key is None:
         raise PelionError(
             "No API key: there is none in PELION_API_KEY or MBED_CLOUD_SDK_API_KEY, and none is saved in the user "
-            f"store {stores.user.directory}. Set PELION_API_KEY, or save one with pelion.mbl.save_api_key. Keys are made "
-            "in the portal, under access management."
+            f"store {stores.user.directory}. Set PELION_API_KEY, or save one with pelion.mbl.save_api_key. Keys are "
+            "made in the portal, under access management."
         )
     return key
 
