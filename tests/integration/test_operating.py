@@ -220,6 +220,21 @@ def test_the_update_key_changes_by_a_rotation_of_a_whole_fleet_alone(bench: Benc
     assert due.returncode == 2 and "in the future" in due.output
 
 
+def test_a_lost_store_is_replaced_in_waves(bench: Bench) -> None:
+    """By the page's command of "The signing key or the store is lost"."""
+    before = {board["name"]: board["device_id"] for board in bench.report()["boards"]}
+    store = bench.home / ".mbl-store/team"
+    store.rename(bench.home / "lost")
+    refused = bench.play("provision")
+    assert refused.returncode == 2 and "update-unknown" in refused.stderr, refused.output
+    (command,) = (command for command in COMMANDS if "when_update_unknown=replace" in command)
+    made = bench.run(f"{command} -e report=reports")
+    assert made.returncode == 0 and "3 boards: 3 changed" in made.stderr, made.output
+    assert "Wave 3 of 3" in made.stdout
+    assert {board["name"]: board["device_id"] for board in bench.report()["boards"]} == before
+    assert all(board["takes_updates"]["answer"] == "yes" for board in bench.report()["boards"])
+
+
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("ansible-playbook")])
 def test_a_command_of_the_page(bench: Bench, command: str) -> None:
     """One after the other: tried, done, and done again, when nothing is left to do."""

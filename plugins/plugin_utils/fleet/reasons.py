@@ -235,8 +235,8 @@ READINESS_REASONS: Mapping[str, Kind] = MappingProxyType(
         "not-our-certificate": Kind(
             "It holds an update certificate ({fingerprint:.16}…) that the team store does not have, so it takes no "
             "update that the team signs.",
-            "If another store was used before, use that one. To change to this store's certificate, run "
-            f"pelion.mbl.provision with -e provision_pelion_when_update_unknown=replace. {LOST}",
+            "If another store was used before, use that one. If that is lost, run pelion.mbl.rotate with -e "
+            "provision_pelion_when_update_unknown=replace: the boards get this store's certificate, in waves.",
             "They hold update certificates that the team store does not have, so they take no updates that the team "
             "signs.",
         ),

@@ -11,8 +11,11 @@ from ..credentials.update_resources import UpdateResources
 from ..store.store import Store
 from .mbl_cli_store import is_mbl_cli_store
 
-LOST = 'Is it lost? See "The signing key or the store is lost" in docs/operating.md.'
-"""What to tell users of a signing key that may be lost, or the store that has it."""
+LOST = (
+    "If it is lost, have the manifest tool make another certificate and key, and give the new C file to "
+    "pelion.mbl.rotate (-e provision_pelion_update_src=FILE)."
+)
+"""What to tell users of a signing key that may be lost."""
 
 
 def known_update_certificates(store: Store, report: Callable[[str], None]) -> dict[str, str]:

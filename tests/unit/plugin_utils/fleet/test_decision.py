@@ -348,7 +348,7 @@ def test_what_is_injected_without_a_signing_key_is_told_at_each_run(
         decision = deciding({"a": FRESH, "b": board_with(items, None)}, file, src=keyless)
         told = [warning for warning in decision.warnings if "no signing key" in warning]
         assert len(told) == 1 and "'keyless'" in told[0] and "for a, b. " in told[0]
-        assert ".manifest-dev-tool/dev.key.pem" in told[0] and "docs/operating.md" in told[0]
+        assert ".manifest-dev-tool/dev.key.pem" in told[0] and "pelion.mbl.rotate" in told[0]
         store.write("keyless", keyless)
     with_key = deciding(fresh("a"))
     assert not [warning for warning in with_key.warnings if "no signing key" in warning]
