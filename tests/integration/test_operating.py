@@ -306,7 +306,7 @@ def test_an_api_key_is_typed_unseen(bench: Bench) -> None:
         f"-e provision_pelion_user_store={saved.parent}"
     )
     for typed, status in ((key[:-1] + "~", 2), (key, 0)):
-        seen, ended = bench.type(command, {"API key (": typed})
+        seen, ended = bench.type(command, {"API key (from the portal": typed})
         assert ended == status, seen
         assert typed not in seen and "Bearer" not in seen
         assert saved.exists() == (status == 0)
