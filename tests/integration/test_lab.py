@@ -9,6 +9,7 @@ import datetime
 import io
 import json
 import os
+import pwd
 import signal
 import subprocess
 import tarfile
@@ -213,6 +214,8 @@ def test_unknown_board(fleet: Fleet) -> None:
 def test_environment_of_commands(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PELION_API_KEY", "ak_a_real_one")
     monkeypatch.setenv("MBED_CLOUD_SDK_HOST", "https://api.example.com")
+    monkeypatch.delenv("PELION_TEAM_STORE", raising=False)
+    monkeypatch.delenv("PELION_USER_STORE", raising=False)
     monkeypatch.setenv("HOME", "/tmp/some home")
     monkeypatch.setenv("ANSIBLE_FORKS", "17")
     monkeypatch.setenv("ANSIBLE_INVENTORY", "mine,")
@@ -224,6 +227,7 @@ def test_environment_of_commands(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) 
     assert environment["MBED_CLOUD_SDK_HOST"].startswith("http://127.0.0.1:")
     assert Path(environment["PELION_CA_PATH"]).read_text().startswith("-----BEGIN CERTIFICATE-----")
     assert environment["HOME"] == "/tmp/some home"
+    assert "PELION_TEAM_STORE" not in environment and "PELION_USER_STORE" not in environment
     assert (environment["ANSIBLE_FORKS"], environment["ANSIBLE_INVENTORY"]) == ("17", "mine,")
     assert environment["PATH"].split(":")[0] == str(ROOT / ".venv/bin")
     supervisors = [process for process, arguments in command_lines() if b"pelion_lab.supervisor" in arguments]
@@ -231,6 +235,15 @@ def test_environment_of_commands(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) 
     for process in supervisors:
         with contextlib.suppress(OSError):  # of another test's lab, which has ended
             assert b"ak_a_real_one" not in (process / "environ").read_bytes()
+
+
+def test_stores_are_the_labs(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tried in the lab gets into no store of the user's, and is gone with it (test_nothing_is_left)."""
+    monkeypatch.setenv("HOME", pwd.getpwuid(os.getuid()).pw_dir)
+    monkeypatch.delenv("PELION_TEAM_STORE", raising=False)
+    monkeypatch.setenv("PELION_USER_STORE", "/the caller's own")
+    told = fleet_run(fleet, ["sh", "-c", 'mkdir "$PELION_TEAM_STORE"; echo "$PELION_TEAM_STORE:$PELION_USER_STORE"'])
+    assert (told.stdout, told.stderr) == (f"{fleet.state}/stores/team:/the caller's own\n", "")
 
 
 def test_key_is_for_the_user_only(fleet: Fleet) -> None:
@@ -404,6 +417,7 @@ def test_nothing_is_left(state: Path, killed: bool) -> None:
     fleet.run("sh", "-c", "setsid sleep 1000 </dev/null >/dev/null 2>&1 &")
     assert any("sleep 1000" in trace for trace in traces(state))
     fleet.on(fleet.boards[0], "mount -t tmpfs tmpfs /config/user")
+    (state / "stores/team").mkdir()
     if killed:
         os.kill(first_process(state), signal.SIGKILL)
         eventually(lambda: lab("status", "--state", state).returncode == 1)

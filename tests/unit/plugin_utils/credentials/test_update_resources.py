@@ -92,6 +92,15 @@ def test_an_id_may_have_a_zero_in_it() -> None:
     assert UpdateResources.from_c_source(c_source(values), "x.c").vendor_id.bytes == bytes(range(16))
 
 
+def test_a_file_that_is_none_is_told_as_such() -> None:
+    with pytest.raises(CSourceError) as caught:
+        UpdateResources.from_c_source(b"\n- name: a play;\n", "x.c")
+    assert str(caught.value).startswith("x.c is not an update_default_resources.c of the manifest tool: line 2: ")
+    assert caught.value.facts == {"source": "x.c", "line": 2}
+    with pytest.raises(CSourceError, match=r"^x\.c: is empty$"):
+        UpdateResources.from_c_source(b" \n", "x.c")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

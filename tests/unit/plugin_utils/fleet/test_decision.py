@@ -348,6 +348,7 @@ def test_what_is_injected_without_a_signing_key_is_told_at_each_run(
         decision = deciding({"a": FRESH, "b": board_with(items, None)}, file, src=keyless)
         told = [warning for warning in decision.warnings if "no signing key" in warning]
         assert len(told) == 1 and "'keyless'" in told[0] and "for a, b. " in told[0]
+        assert ".manifest-dev-tool/dev.key.pem" in told[0] and "pelion.mbl.rotate" in told[0]
         store.write("keyless", keyless)
     with_key = deciding(fresh("a"))
     assert not [warning for warning in with_key.warnings if "no signing key" in warning]
@@ -389,7 +390,9 @@ def test_a_board_that_would_ignore_a_new_certificate_lets_none_be_made(
     refused = deciding(boards, replace(WISHES, dev_cert="next"))
     assert "already bootstrapped" in refused.common_message()
     for told in (decision, refused):
-        assert "It holds 'bench': if that is right, set provision_pelion_dev_cert to it." in told.common_message()
+        assert (
+            "The one held is 'bench': if that is right, set provision_pelion_dev_cert to it." in told.common_message()
+        )
 
 
 def test_spread_makes_and_names_only_what_is_needed(cloud: Cloud, store: Store, deciding: Deciding) -> None:

@@ -304,7 +304,7 @@ def test_a_refusal_is_common_when_it_is_that_of_all_boards() -> None:
 
 def test_a_hint_is_given_where_there_is_its_fact() -> None:
     [reason] = CASES["would-ignore-certificate"]()
-    assert "It holds 'bench-01'" in reason.next_step(FLEET_REASONS)
+    assert "The one held is 'bench-01'" in reason.next_step(FLEET_REASONS)
     assert "It holds" not in Reason(reason.code, {"dev_cert": "x"}).next_step(FLEET_REASONS)
 
 
