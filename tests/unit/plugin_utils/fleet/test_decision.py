@@ -839,6 +839,17 @@ def test_what_is_held_ends(
     assert set(reasons(deciding(fresh("c"), reservations=reservations))) == {"c"}
 
 
+def test_places_are_heeded_that_a_machine_with_another_clock_gives(
+    store: Store, reservations: Reservations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to an hour; what ends later yet is no run's, and would be held for ever."""
+    for board, hours in (("ahead", 1.9), ("odd", 2.5)):
+        monkeypatch.setattr(f"{Reservations.__module__}.HELD_FOR", timedelta(hours=hours))
+        reservations.keep({board: "bench"})
+    monkeypatch.setattr(f"{Reservations.__module__}.HELD_FOR", timedelta(hours=1))
+    assert reservations.noted() == {"ahead": "bench"}
+
+
 def test_boards_that_get_nothing_or_are_refused_hold_no_places(
     cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations
 ) -> None:
@@ -869,7 +880,13 @@ def test_others_places_are_heeded_also_when_none_can_be_noted(
     assert [told for told in decision.warnings if "No space is left." in told]
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"format": 2}', '{"format": 1, "boards": {"a": {}}}', "a directory"])
+NOTED = '{"format": 1, "boards": {"a": {"certificate": "bench", "until": %s}}}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", '{"format": 2}', '{"format": 1, "boards": {"a": {}}}', NOTED % 5, NOTED % '"soon"', "a directory"],
+)
 def test_a_store_that_takes_no_notes_is_warned_of(
     cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations, content: str
 ) -> None:
@@ -948,8 +965,10 @@ def test_what_each_board_gets_is_told_in_words(cloud: Cloud, store: Store, decid
     UpdateKeeper(store, "short").present(ids=derive_ids("example.com", "board"), valid_days=400)
     replacing = replace(WISHES, update=replace(UPDATE, name="short", renew_before_days=500, replace=True))
     fleets = {
-        "as it is": (WISHES, {"right": right, "gone": gone, "fresh": FRESH}),
+        "as it is": (WISHES, {"right": right, "gone": gone, "fresh": FRESH, "blind": Inspection(has_utility=False)}),
+        "damaged": (WISHES, {"damaged": replace(right, status_code=1)}),
         "renewed": (replacing, {"right": right}),
+        "of another name": (replace(WISHES, update=UpdateWish("short")), {"right": right}),
         "elsewhere": (replace(WISHES, dev_cert="other", when_bootstrapped="keep_identity"), {"right": right}),
     }
     told = {}
@@ -962,6 +981,8 @@ def test_what_each_board_gets_is_told_in_words(cloud: Cloud, store: Store, decid
             "gone": f"registers anew, since the Device Directory does not have its device {'0' * 32}",
             "fresh": "the developer certificate 'bench' and the update certificate of 'update'",
         },
+        "damaged": {"damaged": "the same credentials again"},
         "renewed": {"right": "a new update certificate of 'short'"},
+        "of another name": {"right": "the update certificate of 'short'"},
         "elsewhere": {"right": "the developer certificate 'other', which is not in the team store yet"},
     }
