@@ -330,6 +330,15 @@ def test_a_certificate_that_ends_is_left_to_a_rotation_and_that_is_told(
     assert codes(decision) == {} and decision.updates == []
     assert len([w for w in decision.warnings if "only pelion.mbl.rotate makes" in w]) == 1
     assert deciding(fresh("a"), replace(WISHES, update=replace(short, replace=True))).updates
+    of_a_file = replace(short, src="short.c", vendor_domain="not asked, since there is a file", device_class="")
+    decision = deciding(fresh("a"), replace(WISHES, update=of_a_file), src=store.read(UpdateResources, "short"))
+    assert codes(decision) == {}
+    [told] = [w for w in decision.warnings if "are to get a new certificate" in w]
+    assert "only the manifest tool makes" in told
+    # What is made now is new.
+    decision = deciding(fresh("a"), replace(WISHES, update=replace(short, name="new")))
+    assert [wish.name for wish in decision.updates] == ["new"]
+    assert not [w for w in decision.warnings if "are to get a new certificate" in w]
 
 
 def test_a_key_for_no_file_is_told(cloud: Cloud, store: Store, deciding: Deciding) -> None:
@@ -489,6 +498,11 @@ def test_a_board_whose_device_was_deleted_leaves_a_certificate_that_is_full_by_n
     assert (moved.parts["a"].dev_cert, moved.dev_certs) == ("bench-02", ["bench-02"])
     stays = deciding({"a": board}, spread)
     assert (stays.parts["a"].dev_cert, stays.dev_certs) == ("bench-01", [])
+    # Nor does one whose device is there, or is not known.
+    for device_id in (device_under(cloud, store, "bench-01"), None):
+        there = replace(board, log=ClientLog(True, device_id), status_code=1)
+        stays = deciding({"a": there}, replace(spread, when_bootstrapped="keep_identity"))
+        assert (stays.parts["a"].dev_cert, stays.dev_certs) == ("bench-01", [])
 
 
 def test_copied_boards_are_not_in_order(cloud: Cloud, store: Store, deciding: Deciding) -> None:
@@ -582,6 +596,12 @@ def test_an_inactive_certificate_is_given_to_nobody_new(cloud: Cloud, store: Sto
     assert set(decision.proven) == {"held"}
 
 
+def test_a_certificate_that_has_ended_is_given_to_nobody_new(cloud: Cloud, store: Store, deciding: Deciding) -> None:
+    have(cloud, store)
+    cloud.state.reissue_certificate(store.read(DeveloperCredentials, "bench").certificate_id, days_left=0)
+    assert "expired" in reasons(deciding({"fresh": FRESH}))["fresh"]
+
+
 def test_a_stranger_costs_the_others_nothing(cloud: Cloud, store: Store, deciding: Deciding, tmp_path: Path) -> None:
     items = have(cloud, store_at(tmp_path / "somebody else's"))
     stranger = board_with(items, None)
@@ -603,6 +623,7 @@ def test_a_board_without_the_utility_is_refused_alone(cloud: Cloud, store: Store
     [
         UpdateWish("update"),
         UpdateWish("update", vendor_id="x", class_id="y"),
+        UpdateWish("update", vendor_id="1" * 32, class_id="y"),
         UpdateWish("update", vendor_id="0" * 32, class_id="0" * 32),
         UpdateWish("update", vendor_domain="nodot", device_class="c"),
         UpdateWish("update", vendor_domain=f"{'long' * 20}.com", device_class="c"),
@@ -627,6 +648,7 @@ def test_what_is_wrong_with_a_wish_names_the_role_s_variables(store: Store, wish
     assert "provision_pelion_" in text and text.endswith(".")
     options = "src|private_key_src|vendor_domain|device_class|vendor_id|class_id|renew_[a-z_]+|valid_days|subject"
     assert not re.findall(rf"(?<!\w)(?:{options})\b", text), text
+    assert re.fullmatch(f"(?:{options})|update_(?:{options})", text.partition("provision_pelion_")[2].split()[0]), text
 
 
 def test_a_damaged_entry_of_the_store_is_told_and_not_written_over(
@@ -652,6 +674,21 @@ def test_a_device_counts_for_its_certificate_and_for_none_that_is_gone(cloud: Cl
     assert stock.cloud and stock.cloud.counts(device_id, "bench")
     assert not stock.cloud.counts(device_id, "gone") and not stock.cloud.counts("0" * 32, "bench")
     assert not stock.cloud.counts(None, "bench")
+    have(cloud, store, "other")
+    stock = read_stock(store, api_of(cloud), lambda path: None, [Member("a", WISHES, FRESH)])
+    assert stock.cloud and not stock.cloud.counts(device_id, "other")
+
+
+def test_what_the_cloud_has_lost_is_made_again_and_names_nothing(cloud: Cloud, store: Store) -> None:
+    items = have(cloud, store)
+    holder = Member("a", WISHES, board_with(items, None))
+    found = read_stock(store, api_of(cloud), lambda path: None, [holder])
+    assert found.is_ready("bench") and found.held_name(holder) == {"holds": "bench"}
+    api_of(cloud).delete_trusted_certificate(store.read(DeveloperCredentials, "bench").certificate_id)
+    lost = read_stock(store, api_of(cloud), lambda path: None, [holder])
+    assert not lost.is_ready("bench") and lost.held_name(holder) == {}
+    unasked = read_stock(store, None, lambda path: None, [holder])
+    assert unasked.is_ready("bench") and unasked.held_name(holder) == {}
 
 
 def test_a_certificate_of_the_cloud_that_the_store_lacks_is_fetched(

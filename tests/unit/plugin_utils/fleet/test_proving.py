@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from string import Formatter
@@ -443,7 +444,8 @@ def test_a_proof_of_another_certificate_does_not_stand(cloud: Cloud) -> None:
     other = UpdateProof.of(OTHER, "2026-01-01T00:00:00Z")
     assert asked(cloud, candidate(device, "b", proof=other))["b"].asked
     held = {"a": OTHER.fingerprint, "b": RESOURCES.fingerprint, "c": None}
-    assert standing_proofs(dict.fromkeys("abcd", other), held) == {"a": "2026-01-01T00:00:00Z"}
+    proofs = {**dict.fromkeys("abcd", other), "never": None}
+    assert standing_proofs(proofs, held) == {"a": "2026-01-01T00:00:00Z"}
 
 
 def test_another_answer_takes_the_proof_away_and_silence_does_not() -> None:
@@ -468,9 +470,12 @@ def test_a_damaged_proof_is_a_damaged_file(tmp_path: Path) -> None:
     store = store_at(tmp_path / "team")
     remember(store, {"b": Remembered.now((), "0" * 32, "c")})
     file = tmp_path / "team" / "fleet.json"
-    file.write_text(file.read_text().replace('"update_proof": null', '"update_proof": {"fingerprint": 1}'))
-    with pytest.raises(PelionError, match=r"fleet\.json"):
-        read_fleet(store)
+    text = file.read_text()
+    at_no_time = asdict(UpdateProof.of(RESOURCES, "yesterday"))
+    for damaged in ({"fingerprint": 1}, at_no_time):
+        file.write_text(text.replace('"update_proof": null', f'"update_proof": {json.dumps(damaged)}'))
+        with pytest.raises(PelionError, match=r"fleet\.json"):
+            read_fleet(store)
 
 
 def test_the_log_tells_what_an_early_client_means(cloud: Cloud) -> None:

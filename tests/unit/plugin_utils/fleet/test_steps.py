@@ -179,7 +179,7 @@ def test_the_directory_is_asked_for_as_long_as_the_most_patient_board_may_take(
     FLEET.keep_in(team)
     proven: list[float] = []
     monkeypatch.setattr(
-        concluding, "prove", lambda api, claims, timeout, *identities: proven.append(timeout) or prove(api, claims, 0)
+        concluding, "prove", lambda api, claims, timeout, whose: proven.append(timeout) or prove(api, claims, 0, whose)
     )
     aheads: list[timedelta] = []
     claims = {
