@@ -62,5 +62,5 @@ class Reservations:
                 for name, entry in self._file.read().items()
                 if now < parse_time(entry["until"]) <= now + 2 * HELD_FOR
             }
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, AttributeError):
             raise self._file.damaged() from None

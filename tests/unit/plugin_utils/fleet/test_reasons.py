@@ -20,6 +20,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.answers import Restart
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import record_of
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.client_log import ClientLog
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import ITEMS, Items
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.api_answers import Device
@@ -300,6 +301,13 @@ def test_a_refusal_is_common_when_it_is_that_of_all_boards() -> None:
         differing_parts = {"a": Part(refused=Reason(code, one_s)), "b": Part(refused=Reason(code, other_s))}
         said = str(Decision(differing_parts).common_message())
         assert said.startswith(f"All 2 boards: {FLEET_REASONS[code].common}")
+
+
+def test_what_another_room_s_error_says_is_told_where_its_facts_do_not() -> None:
+    assert reason_of(StoreError("It is damaged.", path="x")) == Reason("store", {"text": "It is damaged."})
+    assert reason_of(BoardError.of("bad-answer", "12")) == Reason("bad-answer", {"detail": "12"})
+    unforeseen = failure(Reason("different-teams", {"one": "a", "first": "b", "other": "c", "second": "d"}))
+    assert str(unforeseen) in reason_of(unforeseen).message(FLEET_REASONS)
 
 
 def test_a_hint_is_given_where_there_is_its_fact() -> None:

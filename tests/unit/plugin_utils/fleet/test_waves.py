@@ -98,7 +98,7 @@ def test_the_first_wave_has_no_more_boards_than_it_was_told(boards: list[str], w
 
 
 def test_a_file_of_names() -> None:
-    text = "# the canary\nb3\n\n\nb1  # near the window\n  b2\n# far away\nfar\n\n# nobody\n  \nb4\n"
+    text = "# the canary\nb3\n\n\nb1  # near the window\n  b2\n# far away\nfar\n  \nb4\n\n# nobody\n"
     assert names_in(text) == [["b3"], ["b1", "b2", "far"], ["b4"]]
     assert names_in("") == []
 
