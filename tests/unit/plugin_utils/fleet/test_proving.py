@@ -41,7 +41,12 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import (
     read_fleet,
     remember,
 )
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.probing import ProbeName, Told, send_probe
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.probing import (
+    ProbeName,
+    Told,
+    is_left_over,
+    send_probe,
+)
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.proving import (
     Candidate,
     Inquiry,
@@ -408,6 +413,7 @@ def test_what_a_killed_run_left_is_found_by_its_name(cloud: Cloud) -> None:
         api.create_campaign(str(without_manifest), manifest.id, [device])
         inquiry = inquire(api, [candidate(device)], ENTRIES, now_terms)
         names = {str(name) for name in (killed, without_campaign, without_manifest)}
+        assert not is_left_over(str(ProbeName.new(600)))
         assert set(inquiry.left_over) == names and len(inquiry.left_over) == 3 and len(inquiry.questions) == 1
     asked(cloud, candidate(device))
     assert [manifest["name"] for manifest in left(cloud)["manifests"]] == ["others'"] and not left(cloud)["campaigns"]
@@ -418,6 +424,7 @@ def test_what_a_killed_run_left_is_found_by_its_name(cloud: Cloud) -> None:
     [
         ({}, False),
         ({"host": "elsewhere"}, False),
+        ({"host": "elsewhere", "until": datetime.now(timezone.utc) - timedelta(minutes=1)}, False),
         ({"host": "elsewhere", "until": datetime.now(timezone.utc) - timedelta(hours=1)}, True),
         ({"until": datetime.now(timezone.utc) - timedelta(hours=1)}, True),
         ({"process": dead_process()}, True),
@@ -433,7 +440,15 @@ def test_a_run_that_still_runs_is_left_alone(changes: dict[str, Any], is_left_ov
     assert len(str(name)) <= 128 and ProbeName.new(1).process == os.getpid()
 
 
-@pytest.mark.parametrize("name", ["", "spring update", "pelion.mbl update proof by x:1 until soon 00000000"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "spring update",
+        "pelion.mbl update proof by x:1 until soon 00000000",
+        "pelion.mbl update proof by x:1 until 2026-99-01T00:00:00Z 00000000",
+    ],
+)
 def test_others_campaigns_are_not_ours(name: str) -> None:
     assert ProbeName.read(name) is None
 
