@@ -122,7 +122,6 @@ def _await_answers(api: PelionApi, campaign: Campaign, waiting: set[str], timeou
         if not why_stopped and not now.is_active and now.phase != "draft":
             why_stopped = now.why_stopped or now.phase
             deadline = min(deadline, time.monotonic() + SETTLE_SECONDS)
-            left = min(left, SETTLE_SECONDS)
         time.sleep(min(pause, left))
         pause = min(pause * 1.5, LONGEST_PAUSE)
 

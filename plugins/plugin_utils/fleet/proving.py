@@ -243,9 +243,9 @@ def _resources(entries: Iterable[tuple[str, UpdateResources]], signers: Signers,
 
 
 def proofs_of(verdicts: Mapping[str, Verdict]) -> Iterator[tuple[str, UpdateProof | None]]:
-    """What the team is to remember of boards that were asked: a proof, or, after another answer, that there is none."""
+    """What the team is to remember of boards that answered: a proof, or, after another answer, that there is none."""
     for board, verdict in verdicts.items():
-        if verdict.asked and (verdict.outcome == "refused" or verdict.result == PROVEN):
+        if verdict.outcome == "refused" or verdict.result == PROVEN:
             yield board, verdict.proof
 
 

@@ -343,12 +343,13 @@ def test_a_question_is_about_what_its_boards_hold_with_the_key_that_any_entry_ha
     boards = [candidate(one, "one"), candidate(other, "other", of=OTHER), candidate(None, "unknown")]
     with api_of(cloud) as api:
         inquiry = inquire(api, boards, entries, now_terms)
-        backwards = inquire(api, boards[:1], [entries[2], entries[3]][::-1], now_terms)
+        former = ("new", replace(OTHER, former=(odd,)))
+        present = inquire(api, boards[:1], [former, ("bench", RESOURCES)], now_terms)
     assert list(inquiry.questions) == [
         Question("keyless", RESOURCES, {"one": one}),
         Question("shelf", OTHER, {"other": other}),
     ]
-    assert list(backwards.questions) == [Question("bench", RESOURCES, {"one": one})]
+    assert list(present.questions) == [Question("bench", RESOURCES, {"one": one})]
     assert inquiry.obstacles == {"unknown": Reason("device-id-unknown")}
     settled = replace(inquiry, settled={"before": Verdict("proven")})
     assert settled.obstacles == {}
