@@ -330,7 +330,7 @@ def test_a_certificate_that_ends_is_left_to_a_rotation_and_that_is_told(
     assert codes(decision) == {} and decision.updates == []
     assert len([w for w in decision.warnings if "only pelion.mbl.rotate makes" in w]) == 1
     assert deciding(fresh("a"), replace(WISHES, update=replace(short, replace=True))).updates
-    of_a_file = replace(short, src="short.c", vendor_domain="not asked, since there is a file", device_class="")
+    of_a_file = replace(short, src="short.c", vendor_domain="not asked, since there is a file " * 3, device_class="")
     decision = deciding(fresh("a"), replace(WISHES, update=of_a_file), src=store.read(UpdateResources, "short"))
     assert codes(decision) == {}
     [told] = [w for w in decision.warnings if "are to get a new certificate" in w]
