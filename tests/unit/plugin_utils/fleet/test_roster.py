@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.client_log import ClientLog
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.host_keys import HostKeys
@@ -70,11 +71,14 @@ def test_a_roster_asks_for_a_key_where_one_may_be_the_board_s() -> None:
 
 
 def test_a_board_that_its_roster_does_not_mean_has_no_device_by_its_own_word() -> None:
-    board = Inspection(has_utility=True, log=ClientLog(True, "d" * 32))
+    bootstrapped = (kcm.file_name(kcm.LWM2M_SERVER_URI),)
+    board = Inspection(has_utility=True, files=bootstrapped, log=ClientLog(True, "d" * 32))
     for roster, device_id in ((None, "d" * 32), (("bench-1",), "d" * 32), (("other",), None)):
         wishes = Wishes("bench", UpdateWish("update"), roster=roster)
         found = Member("bench-1", wishes, board, HostKeys((KEY,))).sighting
-        assert found == Sighting("bench-1", (KEY,), device_id, believed=device_id is not None)
+        assert found == Sighting("bench-1", (KEY,), device_id, by_name=device_id is not None)
+    new = Member("bench-1", replace(wishes, roster=None), replace(board, files=()), HostKeys((KEY,))).sighting
+    assert not new.by_name, "it may be another one, that has not bootstrapped yet"
 
 
 def test_a_name_with_keys_is_both() -> None:
