@@ -35,5 +35,5 @@ def _parts(member: Member, part: Part, stock: Stock) -> Iterator[str]:
         yield f"the developer certificate {part.dev_cert!r}"
     update, held = stock.updates[member.wishes.update], member.board.update_certificate
     wanted = update.resources.fingerprint if update.resources else None
-    if wanted is None or held is None or held["fingerprint"] != wanted:
+    if held is None or held["fingerprint"] != wanted:
         yield f"{'the' if update.ready else 'a new'} update certificate of {part.update_resources!r}"

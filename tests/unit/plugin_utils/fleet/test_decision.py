@@ -330,6 +330,15 @@ def test_a_certificate_that_ends_is_left_to_a_rotation_and_that_is_told(
     assert codes(decision) == {} and decision.updates == []
     assert len([w for w in decision.warnings if "only pelion.mbl.rotate makes" in w]) == 1
     assert deciding(fresh("a"), replace(WISHES, update=replace(short, replace=True))).updates
+    of_a_file = replace(short, src="short.c", vendor_domain="not asked, since there is a file " * 3, device_class="")
+    decision = deciding(fresh("a"), replace(WISHES, update=of_a_file), src=store.read(UpdateResources, "short"))
+    assert codes(decision) == {}
+    [told] = [w for w in decision.warnings if "are to get a new certificate" in w]
+    assert "only the manifest tool makes" in told
+    # What is made now is new.
+    decision = deciding(fresh("a"), replace(WISHES, update=replace(short, name="new")))
+    assert [wish.name for wish in decision.updates] == ["new"]
+    assert not [w for w in decision.warnings if "are to get a new certificate" in w]
 
 
 def test_a_key_for_no_file_is_told(cloud: Cloud, store: Store, deciding: Deciding) -> None:
@@ -492,6 +501,11 @@ def test_a_board_whose_device_was_deleted_leaves_a_certificate_that_is_full_by_n
     assert (moved.parts["a"].dev_cert, moved.dev_certs) == ("bench-02", ["bench-02"])
     stays = deciding({"a": board}, spread)
     assert (stays.parts["a"].dev_cert, stays.dev_certs) == ("bench-01", [])
+    # Nor does one whose device is there, or is not known.
+    for device_id in (device_under(cloud, store, "bench-01"), None):
+        there = replace(board, log=ClientLog(True, device_id), status_code=1)
+        stays = deciding({"a": there}, replace(spread, when_bootstrapped="keep_identity"))
+        assert (stays.parts["a"].dev_cert, stays.dev_certs) == ("bench-01", [])
 
 
 def test_copied_boards_are_not_in_order(cloud: Cloud, store: Store, deciding: Deciding) -> None:
@@ -585,6 +599,12 @@ def test_an_inactive_certificate_is_given_to_nobody_new(cloud: Cloud, store: Sto
     assert set(decision.proven) == {"held"}
 
 
+def test_a_certificate_that_has_ended_is_given_to_nobody_new(cloud: Cloud, store: Store, deciding: Deciding) -> None:
+    have(cloud, store)
+    cloud.state.reissue_certificate(store.read(DeveloperCredentials, "bench").certificate_id, days_left=0)
+    assert "expired" in reasons(deciding({"fresh": FRESH}))["fresh"]
+
+
 def test_a_stranger_costs_the_others_nothing(cloud: Cloud, store: Store, deciding: Deciding, tmp_path: Path) -> None:
     items = have(cloud, store_at(tmp_path / "somebody else's"))
     stranger = board_with(items, None)
@@ -606,6 +626,7 @@ def test_a_board_without_the_utility_is_refused_alone(cloud: Cloud, store: Store
     [
         UpdateWish("update"),
         UpdateWish("update", vendor_id="x", class_id="y"),
+        UpdateWish("update", vendor_id="1" * 32, class_id="y"),
         UpdateWish("update", vendor_id="0" * 32, class_id="0" * 32),
         UpdateWish("update", vendor_domain="nodot", device_class="c"),
         UpdateWish("update", vendor_domain=f"{'long' * 20}.com", device_class="c"),
@@ -630,6 +651,7 @@ def test_what_is_wrong_with_a_wish_names_the_role_s_variables(store: Store, wish
     assert "provision_pelion_" in text and text.endswith(".")
     options = "src|private_key_src|vendor_domain|device_class|vendor_id|class_id|renew_[a-z_]+|valid_days|subject"
     assert not re.findall(rf"(?<!\w)(?:{options})\b", text), text
+    assert re.fullmatch(f"(?:{options})|update_(?:{options})", text.partition("provision_pelion_")[2].split()[0]), text
 
 
 def test_a_damaged_entry_of_the_store_is_told_and_not_written_over(
@@ -655,6 +677,21 @@ def test_a_device_counts_for_its_certificate_and_for_none_that_is_gone(cloud: Cl
     assert stock.cloud and stock.cloud.counts(device_id, "bench")
     assert not stock.cloud.counts(device_id, "gone") and not stock.cloud.counts("0" * 32, "bench")
     assert not stock.cloud.counts(None, "bench")
+    have(cloud, store, "other")
+    stock = read_stock(store, api_of(cloud), lambda path: None, [Member("a", WISHES, FRESH)])
+    assert stock.cloud and not stock.cloud.counts(device_id, "other")
+
+
+def test_what_the_cloud_has_lost_is_made_again_and_names_nothing(cloud: Cloud, store: Store) -> None:
+    items = have(cloud, store)
+    holder = Member("a", WISHES, board_with(items, None))
+    found = read_stock(store, api_of(cloud), lambda path: None, [holder])
+    assert found.is_ready("bench") and found.held_name(holder) == {"holds": "bench"}
+    api_of(cloud).delete_trusted_certificate(store.read(DeveloperCredentials, "bench").certificate_id)
+    lost = read_stock(store, api_of(cloud), lambda path: None, [holder])
+    assert not lost.is_ready("bench") and lost.held_name(holder) == {}
+    unasked = read_stock(store, None, lambda path: None, [holder])
+    assert unasked.is_ready("bench") and unasked.held_name(holder) == {}
 
 
 def test_a_certificate_of_the_cloud_that_the_store_lacks_is_fetched(
@@ -887,6 +924,17 @@ def test_what_is_held_ends(
     assert set(reasons(deciding(fresh("c"), reservations=reservations))) == {"c"}
 
 
+def test_places_are_heeded_that_a_machine_with_another_clock_gives(
+    store: Store, reservations: Reservations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to an hour; what ends later yet is no run's, and would be held for ever."""
+    for board, hours in (("ahead", 1.9), ("odd", 2.5)):
+        monkeypatch.setattr(f"{Reservations.__module__}.HELD_FOR", timedelta(hours=hours))
+        reservations.keep({board: "bench"})
+    monkeypatch.setattr(f"{Reservations.__module__}.HELD_FOR", timedelta(hours=1))
+    assert reservations.noted() == {"ahead": ("bench",)}
+
+
 def test_boards_that_get_nothing_or_are_refused_hold_no_places(
     cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations
 ) -> None:
@@ -917,7 +965,22 @@ def test_others_places_are_heeded_also_when_none_can_be_noted(
     assert [told for told in decision.warnings if "No space is left." in told]
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"format": 2}', '{"format": 1, "boards": {"a": {}}}', "a directory"])
+NOTED = '{"format": 1, "boards": {"a": {"certificate": "bench", "until": %s}}}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        '{"format": 2}',
+        '{"format": 1, "boards": {"a": {}}}',
+        NOTED % 5,
+        NOTED % '"soon"',
+        NOTED % '"", "others": 5',
+        "a directory",
+    ],
+)
 def test_a_store_that_takes_no_notes_is_warned_of(
     cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations, content: str
 ) -> None:
@@ -996,8 +1059,10 @@ def test_what_each_board_gets_is_told_in_words(cloud: Cloud, store: Store, decid
     UpdateKeeper(store, "short").present(ids=derive_ids("example.com", "board"), valid_days=400)
     replacing = replace(WISHES, update=replace(UPDATE, name="short", renew_before_days=500, replace=True))
     fleets = {
-        "as it is": (WISHES, {"right": right, "gone": gone, "fresh": FRESH}),
+        "as it is": (WISHES, {"right": right, "gone": gone, "fresh": FRESH, "blind": Inspection(has_utility=False)}),
+        "damaged": (WISHES, {"damaged": replace(right, status_code=1)}),
         "renewed": (replacing, {"right": right}),
+        "of another name": (replace(WISHES, update=UpdateWish("short")), {"right": right}),
         "elsewhere": (replace(WISHES, dev_cert="other", when_bootstrapped="keep_identity"), {"right": right}),
     }
     told = {}
@@ -1010,6 +1075,8 @@ def test_what_each_board_gets_is_told_in_words(cloud: Cloud, store: Store, decid
             "gone": f"registers anew, since the Device Directory does not have its device {'0' * 32}",
             "fresh": "the developer certificate 'bench' and the update certificate of 'update'",
         },
+        "damaged": {"damaged": "the same credentials again"},
         "renewed": {"right": "a new update certificate of 'short'"},
+        "of another name": {"right": "the update certificate of 'short'"},
         "elsewhere": {"right": "the developer certificate 'other', which is not in the team store yet"},
     }
