@@ -49,6 +49,9 @@ def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
         time.sleep(0.2)
 
 
+HALF_WAY = "$genuine --provision; rm -f /config/user/pal/WORKING/97LymtR#; exit 1"
+"""What a failing `--provision` does, as observed on the real one: it leaves a mixture."""
+
 HOLD = "touch /tmp/at-work; while [ -e /tmp/at-work ]; do usleep 100000; done"
 """What the utility's replacement does to be at work until the test has removed the file."""
 
@@ -69,7 +72,7 @@ def provisioned(fleet: Fleet, provision: Provision) -> Provisioned:
 def test_a_failing_injection_leaves_the_old_set(fleet: Fleet, provisioned: Provisioned) -> None:
     board, provision_anew = provisioned
     before = fleet.content(board)
-    replace_utility(fleet, board, "$genuine --provision; rm -f /config/user/pal/WORKING/97LymtR#; exit 1")
+    replace_utility(fleet, board, HALF_WAY)
     play = provision_anew()
     assert play.recap[board].failed == 1, play.output
     assert "is as it was before" in play.output
