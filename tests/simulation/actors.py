@@ -24,7 +24,7 @@ class Actor:
     """``work`` under a ``name``. A ``mortal`` one may be killed or interrupted at an exchange. Who is ``dead`` does
     nothing any more, not even what ``finally`` asks for."""
 
-    def __init__(self, name: str, work: Callable[[], None], mortal: bool) -> None:
+    def __init__(self, name: str, work: Callable[[], None], mortal: bool, main: greenlet) -> None:
         self.name, self.mortal = name, mortal
         self.wakes = 0.0
         self.waits_for: Actor | None = None
@@ -33,7 +33,7 @@ class Actor:
         self.told = ""
         self.at = "its begin"
         self.descriptors: set[int] = set()
-        self.greenlet = greenlet(self._run)
+        self.greenlet = greenlet(self._run, main)
         self.greenlet.actor = self
         self._work = work
 
@@ -75,7 +75,7 @@ class Hub:
         self.history.append(f"{CLOCK.seconds - CLOCK.began:8.1f}  {who}: {text}")
 
     def spawn(self, name: str, work: Callable[[], None], *, mortal: bool = False) -> Actor:
-        actor = Actor(name, work, mortal)
+        actor = Actor(name, work, mortal, self._main)
         self.actors.append(actor)
         return actor
 

@@ -45,9 +45,9 @@ class Invariants:
         self._world = world
         self._stores: dict[Path, Store] = {}
         self._nobodys: set[str] = set()
-        self._contested: set[str] = set()
         self._given: dict[Path, set[str]] = {}
         self._memories: dict[Run, Mapping[str, Remembered]] = {}
+        self._decided: dict[Run, Mapping[str, Remembered]] = {}
 
     def begins(self, run: Run) -> None:
         self._memories[run] = self._memory(run)
@@ -75,7 +75,8 @@ class Invariants:
             return name in roster or bool(keys and keys <= pinned)
         if run.wishes.new_boards == "allow":
             return True
-        for memory in (self._memories[run], self._memory(run)):
+        # A board that was forgotten after the run had decided is told by its program that something has changed.
+        for memory in (self._memories[run], self._decided.get(run, {}), self._memory(run)):
             if any(keys and keys <= set(board.host_keys) for board in memory.values()):
                 return True
             if name in memory and not memory[name].host_keys:
@@ -98,13 +99,8 @@ class Invariants:
         require(not lost, "no signing key is lost", f"{lost} of {store}")
 
     def decided(self, run: Run) -> None:
-        """A board has one place at a time, that which was given to it last. Where runs that are under way give it
-        different ones, since they wish for different certificates, the other one may be given away once more."""
-        for other, actor in self._world.runs:
-            if other is not run and not actor.gone:
-                for name in run.given.keys() & other.given.keys():
-                    if run.given[name] != other.given[name]:
-                        self._contested.add(other.given[name])
+        """What the team knows now, it goes by."""
+        self._decided[run] = self._memory(run)
 
     def emptied(self, old: Set) -> None:
         """A device that nobody has proven yet stays in the Device Directory. A run that gave out places before that can
@@ -121,7 +117,7 @@ class Invariants:
             excused = {state.devices[one].ca_id for one in self._nobodys & state.devices.keys()}
             # Where a store took no note of the places that a run gives, the run has warned.
             unnoted = [run for run, _actor in self._world.runs if any(UNNOTED in text for text in run.warnings)]
-            names = self._contested.union(*(run.given.values() for run in unnoted))
+            names = {name for run in unnoted for name in run.given.values()}
             excused |= {one.id for one in state.certificates.values() if one.name in names}
             if not any(certificate in why for certificate in excused if certificate):
                 raise BrokenError("no certificate has more boards than places", f"{board}: {why}")

@@ -87,9 +87,6 @@ class World:
         self._watched(lambda: self.invariants.delivered(delivery))
 
     def told_in_order(self, run: Run, names: Iterable[str]) -> None:
-        run.by_themselves = {
-            name for name, (board, _keys) in run.met.items() if run.identities.get(board.number) != board.identity
-        }
         self._watched(lambda: self.invariants.told_in_order(run, names))
         self._watched(lambda: self.invariants.decided(run))
 

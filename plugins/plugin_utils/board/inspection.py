@@ -179,7 +179,11 @@ class Inspection:
         """What the user should know of a board that can be worked with: texts."""
         found = []
         if self.interrupted:
-            found.append("An injection was cut off on this board; a run without --check completes or undoes it.")
+            found.append(
+                "An injection was cut off on this board. A run without --check completes or undoes it and starts the "
+                "client. If that bootstraps or registers before the run has decided, the run may do other things for "
+                "the board than check mode tells, and make another developer certificate."
+            )
         if self.damaged:
             found.append(
                 f"Damaged copies of items in the board's KCM: {', '.join(self.damaged)}. An injection makes them anew."

@@ -20,8 +20,8 @@ class Seeker:
 
     With ``spread``, NAME-01, NAME-02, … serve as well as NAME; with ``create``, one may be made for it.
     ``counted`` says that the board's device is among those that its certificate has already, ``unused`` that the board
-    has not bootstrapped with it, or will do so again. ``reserved`` is the certificate in which another run gives it a
-    place.
+    has not bootstrapped with it, or will do so again. ``reserved`` are the certificates in which other runs give it
+    places, that which was given last at the end.
     """
 
     board: str
@@ -31,7 +31,7 @@ class Seeker:
     holds: str | None = None
     counted: bool = False
     unused: bool = False
-    reserved: str | None = None
+    reserved: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,15 +82,23 @@ def assign(seekers: Iterable[Seeker], certificates: Iterable[Certificate], certi
     houses = _Houses(everything, certificates_left)
     given: dict[str, str] = {}
     homeless: dict[str, Reason] = {}
-    newcomers = []
+    others, newcomers = [], []
     for seeker in seekers:
-        own = houses.held_by(seeker) or houses.reserved_for(seeker)
+        own = houses.held_by(seeker)
         if own is None or (seeker.unused and seeker.spread and not seeker.counted and not houses.has_room(own)):
-            newcomers.append(seeker)
+            others.append(seeker)
         else:
             given[seeker.board] = own
             if not seeker.counted:
                 houses.take(own)
+    # After those that can have no other place.
+    for seeker in others:
+        reserved = houses.reserved_for(seeker)
+        if reserved is None:
+            newcomers.append(seeker)
+        else:
+            given[seeker.board] = reserved
+            houses.take(reserved)
     # What is made for those who may have one made can serve the others too.
     for seeker in sorted(newcomers, key=lambda seeker: (not seeker.create, natural(seeker.board))):
         place = houses.place_for(seeker)
@@ -122,9 +130,10 @@ class _Houses:
 
     def reserved_for(self, seeker: Seeker) -> str | None:
         """The certificate in which another run gives the board a place, when that is still there for its wish."""
-        name = seeker.reserved
-        free = name in self._certificates and is_meant(seeker.wish, seeker.spread, name) and self.has_room(name)
-        return name if free else None
+        for name in reversed(seeker.reserved):
+            if name in self._certificates and is_meant(seeker.wish, seeker.spread, name) and self.has_room(name):
+                return name
+        return None
 
     def has_room(self, name: str) -> bool:
         return self._room[name] > 0

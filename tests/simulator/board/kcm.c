@@ -33,7 +33,7 @@ static struct root_of_trust {
     uint8_t mac_key[32];
     uint8_t time[8]; // little-endian seconds since 1970
 } root_of_trust;
-static const char MAGIC[7] = "LabKCM1";
+static const char MAGIC[] = "LabKCM1"; // its end is not kept
 
 static const char *const PREFIXES[] = {"CfgParam_", "Cert_", "PrvKey_"};
 
@@ -148,7 +148,7 @@ enum kcm_result kcm_open(void) {
         return result;
     }
     memset(&root_of_trust, 0, sizeof root_of_trust);
-    memcpy(root_of_trust.magic, MAGIC, sizeof MAGIC);
+    memcpy(root_of_trust.magic, MAGIC, sizeof root_of_trust.magic);
     return save_root_of_trust() ? KCM_OK : KCM_FILE_ERROR;
 }
 

@@ -95,8 +95,8 @@ def test_places_of_holders_are_not_given_away() -> None:
     assert places(counted, certificate("bench-01", 1)).create == []
 
 
-def reserving(name: str) -> Seeker:
-    return Seeker("a", "bench", spread=True, reserved=name)
+def reserving(*names: str) -> Seeker:
+    return Seeker("a", "bench", spread=True, reserved=names)
 
 
 def test_a_place_that_another_run_gives_is_kept_as_long_as_there_is_one() -> None:
@@ -105,6 +105,14 @@ def test_a_place_that_another_run_gives_is_kept_as_long_as_there_is_one() -> Non
     assert places([reserving("bench-02")], free[0], certificate("bench-02", 100)).given == {"a": "bench-01"}
     for elsewhere in ("other", "bench-03"):
         assert places([reserving(elsewhere)], *free, certificate("other")).given == {"a": "bench-01"}
+        assert places([reserving("bench-02", elsewhere)], *free, certificate("other")).given == {"a": "bench-02"}
+    assert places([reserving("bench-02", "bench-01")], *free).given == {"a": "bench-01"}, "the last one"
+
+
+def test_who_can_have_no_other_place_comes_before_who_has_been_given_one() -> None:
+    """Its device was deleted, and no policy lets it bootstrap with another certificate."""
+    seekers = [reserving("bench-01"), holder("old", "bench-01")]
+    assert places(seekers, certificate("bench-01", 99)).given == {"a": "bench-02", "old": "bench-01"}
 
 
 def test_who_has_yet_to_bootstrap_leaves_a_full_certificate_and_no_other() -> None:

@@ -659,11 +659,24 @@ def test_a_certificate_of_the_cloud_that_the_store_lacks_is_fetched(
 ) -> None:
     items = have(cloud, store)
     board = board_with(items, device_under(cloud, store))
+    damaged = board_with(items, device_under(cloud, store), status_code=1)
     store.remove(DeveloperCredentials, "bench")
-    decision = deciding({"a": board})
+    decision = deciding({"a": board, "damaged": damaged, "fresh": FRESH})
     assert decision.dev_certs == ["bench"]
-    assert decision.parts["a"].reconnect is None
-    assert not decision.parts["a"].refused
+    assert not any(part.refused or part.reconnect for part in decision.parts.values())
+    assert {name for name, part in decision.parts.items() if part.holds} == {"a"}, "what is fetched"
+    cloud.state.certificates_of(cloud.account_id)[0].status = "INACTIVE"
+    assert set(codes(deciding({"a": board})).values()) == {"certificate-inactive"}, "it could not be fetched"
+
+
+def test_a_board_that_bootstrapped_with_another_one_gets_none_fetched(
+    cloud: Cloud, store: Store, deciding: Deciding
+) -> None:
+    board = board_with(have(cloud, store), device_under(cloud, store))
+    have(cloud, store, "other")
+    store.remove(DeveloperCredentials, "other")
+    decision = deciding({"a": board}, replace(WISHES, dev_cert="other"))
+    assert (codes(decision), decision.dev_certs) == ({"a": "bootstrapped"}, [])
 
 
 def test_a_certificate_that_is_another_one_in_the_cloud_by_now_is_fetched(
@@ -817,6 +830,27 @@ def test_a_board_of_two_runs_has_one_place_which_both_give_it(deciding: Deciding
     }
 
 
+def test_a_board_of_two_runs_that_wish_for_different_certificates_has_a_place_in_each(
+    cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations
+) -> None:
+    other = replace(WISHES, dev_cert="other")
+    for name in ("bench", "other"):
+        have(cloud, store, name)
+        cloud.state.seed_devices(99, store.read(DeveloperCredentials, name).certificate_id)
+    for wishes in (WISHES, other, WISHES):  # whichever of the runs is started again
+        assert reasons(deciding(fresh("a"), wishes, reservations=reservations)) == {}
+    with reservations.locked() as reserved:
+        assert reserved == {"a": ("other", "bench")}
+    for wishes in (WISHES, other):
+        for boards in (fresh("b"), fresh("a", "b")):
+            assert set(codes(deciding(boards, wishes, reservations=reservations, dry_run=True))) == {"b"}
+    apart = {"a": other, "b": WISHES}
+    assert set(codes(deciding(fresh("a", "b"), apart, reservations=reservations, dry_run=True))) == {"b"}
+    # Once it is a device of the one that was given last, it needs no place in the other.
+    remembered = {"a": Remembered((), device_under(cloud, store, "bench"), "bench", "2026-01-01T00:00:00Z")}
+    assert codes(deciding(fresh("b"), other, reservations=reservations, remembered=remembered)) == {}
+
+
 def test_two_runs_fill_a_certificate_that_neither_has_made_yet(deciding: Deciding, reservations: Reservations) -> None:
     spread = replace(WISHES, spread=True)
     one, two = (
@@ -850,7 +884,7 @@ def test_boards_that_get_nothing_or_are_refused_hold_no_places(
     proven = board_with(items, device_under(cloud, store))
     assert set(deciding({"proven": proven, "new": FRESH}, reservations=reservations).places) == {"new"}
     with reservations.locked() as reserved:
-        assert reserved == {"new": "bench"}
+        assert reserved == {"new": ("bench",)}
 
 
 def test_others_places_are_heeded_also_when_none_can_be_noted(
@@ -893,7 +927,7 @@ def test_a_board_that_moves_to_another_certificate_takes_a_place_there(
     wishes = replace(WISHES, dev_cert="next", when_bootstrapped="keep_identity")
     assert deciding({"a": moving}, wishes, reservations=reservations).places == {"a": "next"}
     with reservations.locked() as reserved:
-        assert reserved == {"a": "next"}
+        assert reserved == {"a": ("next",)}
 
 
 def test_a_proven_fleet_leaves_the_store_alone(

@@ -74,6 +74,23 @@ def test_a_renamed_board_is_no_copy_of_the_machine_that_answers_oddly_under_its_
     assert fleet.refused == {}
 
 
+def test_a_board_that_has_not_bootstrapped_takes_no_device_by_its_name_alone(tmp_path: Path) -> None:
+    """Names were swapped while somebody provisioned who checks no host keys, so that a board was remembered by the name
+    that another one has now."""
+    team = store_at(tmp_path / "team")
+    empty, board = FLEET.fresh()[0], FLEET.proven()[1]
+    remember(team, {empty.name: Remembered.now((), board.board.device_id, "bench-01")})
+    there = [empty.name, board.name]
+    assert Fleet([empty, board], read_fleet(team), there=there).refused == {}
+    silent = replace(empty, board=replace(board.board, log=ClientLog()))
+    assert Fleet([silent, board], read_fleet(team), there=there).refused.keys() == set(there), "it may be the device"
+    odd = {empty.name: empty.host_keys.fingerprints}
+    assert Fleet([board], read_fleet(team), there=there, odd=odd).refused == {}
+    proven = Remembered.now(empty.host_keys.fingerprints, board.board.device_id, "bench-01")
+    remember(team, {empty.name: proven})
+    assert Fleet([empty, board], read_fleet(team), there=there).refused.keys() == {board.name}
+
+
 def test_what_ssh_refuses_for_another_key_is_not_the_remembered_board() -> None:
     """Which key that is, is not proven, so it is taken for nobody's."""
     shown, known = host_key(1), host_key(2)
@@ -98,6 +115,15 @@ def test_check_mode_foresees_what_credentials_that_are_to_be_made_change() -> No
     assert not dry(member.board, part, items)["changed"]
     told = dry(member.board, Part(dev_cert="bench-01", update_resources="update", to_be_made=True), items)
     assert (told["changed"], told["reason_codes"]) == (True, ["not-in-store"])
+
+
+def test_check_mode_foresees_that_a_board_holds_what_is_fetched_from_the_cloud() -> None:
+    board, nothing = FLEET.proven()[0].board, Items({})
+    part = Part(dev_cert="bench-01", update_resources="update", to_be_made=True, holds=True)
+    assert not dry(board, part, nothing)["changed"]
+    assert dry(replace(board, interrupted=True), part, nothing)["changed"]
+    silent = dry(replace(board, client_runs=False), part, nothing)
+    assert (silent["changed"], silent["injected"], silent["reconnected"]) == (True, False, True)
 
 
 def test_what_is_concluded_is_remembered(tmp_path: Path) -> None:
