@@ -22,7 +22,7 @@ STORAGE, INPUTS, LOGS = "/config/user", "/scratch", "/var/log"
 ROOM_FOR_A_SET = 256
 """kB on STORAGE for an injection. A set takes 128 on blocks of 4; 100 were too few for the utility, 200 were not."""
 ROOM_FOR_A_LITTLE = 64
-"""kB on INPUTS, where a directory is made and filled if memory can't be mounted, and on LOGS."""
+"""kB on INPUTS, where a directory is made, and on LOGS."""
 CLOCK_TOLERANCE = timedelta(hours=1)
 
 
