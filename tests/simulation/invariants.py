@@ -45,7 +45,6 @@ class Invariants:
         self._world = world
         self._stores: dict[Path, Store] = {}
         self._nobodys: set[str] = set()
-        self._emptied: set[str] = set()
         self._given: dict[Path, set[str]] = {}
         self._memories: dict[Run, list[Mapping[str, Remembered]]] = {}
         """What the team remembered when a run began, and whenever that changed since: it decides by one of them."""
@@ -114,13 +113,11 @@ class Invariants:
         }
         if old.identity and old.identity not in proven:
             self._nobodys.add(old.identity)
-        self._emptied.add(old.identity)
 
     def turned_away(self, board: Board, why: str) -> None:
         if "has its" in why and not self._world.excuses:
             state = self._world.cloud.state
-            unseen = self._nobodys | (self._emptied if self._world.cloud.lagged else set())
-            excused = {state.devices[one].ca_id for one in unseen & state.devices.keys()}
+            excused = {state.devices[one].ca_id for one in self._nobodys & state.devices.keys()}
             # Where a store took no note of the places that a run gives, the run has warned.
             unnoted = [run for run, _actor in self._world.runs if any(UNNOTED in text for text in run.warnings)]
             names = {name for run in unnoted for name in run.given.values()}
