@@ -682,6 +682,20 @@ def test_a_device_counts_for_its_certificate_and_for_none_that_is_gone(cloud: Cl
     assert stock.cloud and not stock.cloud.counts(device_id, "other")
 
 
+def test_only_a_board_whose_device_is_gone_may_leave_its_certificate(cloud: Cloud, store: Store) -> None:
+    items, anew = have(cloud, store), replace(WISHES, when_bootstrapped="keep_identity")
+    there = device_under(cloud, store)
+    stock = read_stock(store, api_of(cloud), lambda path: None, [Member("a", WISHES, FRESH)])
+    assert stock.cloud
+    for wishes, device_id, may in (
+        (anew, "0" * 32, True),
+        (anew, there, False),
+        (anew, None, False),
+        (WISHES, "0" * 32, False),
+    ):
+        assert stock.cloud.may_leave(Member("a", wishes, board_with(items, device_id))) is may
+
+
 def test_what_the_cloud_has_lost_is_made_again_and_names_nothing(cloud: Cloud, store: Store) -> None:
     items = have(cloud, store)
     holder = Member("a", WISHES, board_with(items, None))

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -383,10 +385,19 @@ def test_a_file_of_another_certificate_is_not_stored(cloud: Cloud, store: Store)
     assert not store.names(DeveloperCredentials)
 
 
-def test_nothing_is_made_that_could_not_be_kept(cloud: Cloud, tmp_path: Path) -> None:
-    (tmp_path / "team").write_text("a file, where the store's directory should be")
+def test_nothing_is_made_that_could_not_be_kept(
+    cloud: Cloud, tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("a file, where the store's directory should be")
     with pytest.raises(PelionError):
-        present(cloud, store_at(tmp_path / "team"))
+        present(cloud, store_at(tmp_path / "file"))
+
+    def full(directory: Path, size: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(f"{Store.__module__}.probe_directory", full)
+    with pytest.raises(StoreError, match="No space left"):
+        present(cloud, store)
     assert not names(cloud)
 
 
