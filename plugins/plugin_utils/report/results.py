@@ -78,6 +78,11 @@ def judged(result: Mapping[str, Any]) -> dict[str, Readiness]:
         return {}
 
 
+def has_looked(failure: Mapping[str, Any]) -> bool:
+    """Whether a task that failed did look at what the boards answered, and failed for what it found."""
+    return "unchecked" in failure
+
+
 def diagnosed(result: Mapping[str, Any]) -> Reason | None:
     """The most likely cause of what is wrong with a board that was diagnosed; None where nothing is, and for any other
     result."""

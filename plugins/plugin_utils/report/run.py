@@ -15,7 +15,8 @@ from ..reasons import Reason
 from ..times import time_text
 from .entries import ATTENTION, CHANGED, GOOD, NOT_REACHED, OK, BoardReport, HeldCertificate, Report, TakesUpdates
 from .failure import Failure, has_failed
-from .results import BoardFacts, Decided, Names, Reported, diagnosed, judged, results_of_boards
+from .results import BoardFacts, Decided, Names, Reported, diagnosed, has_looked, judged, results_of_boards
+from .status import not_yet_judged
 
 
 @dataclass
@@ -23,12 +24,14 @@ class _Seen:
     """What is known of one board so far; ``batch`` is the number of the last batch that it was seen in.
 
     ``bad`` is what is reported of it when it did not come to a good end, ``takes_updates`` what a task judged of what
-    it holds now.
+    it holds now. ``unjudged`` is what is reported of one that was asked how it is and of which nothing else is known,
+    in a run that ends before anything comes of its answer.
     """
 
     name: str
     outcome: str = NOT_REACHED
     bad: BoardReport | None = None
+    unjudged: BoardReport | None = None
     device_id: str | None = None
     site: str | None = None
     batch: int = 0
@@ -46,7 +49,7 @@ class _Seen:
     def report(self, names: Names, now: datetime) -> BoardReport:
         """``names`` are those of the certificates that it was to get."""
         told = self.bad or BoardReport(self.name, self.outcome)
-        if self.outcome == NOT_REACHED:
+        if self.outcome == NOT_REACHED and self.bad is None:
             told = BoardReport.because(self.name, NOT_REACHED, Reason("not-reached"))
         return replace(
             told,
@@ -122,6 +125,7 @@ class Run:
                 seen.outcome = CHANGED
             elif seen.outcome == NOT_REACHED and not Decided.is_awaited_by(result) and self._batch != self._looked:
                 seen.outcome = OK
+                seen.unjudged = not_yet_judged(name, result)
             if why := diagnosed(result):
                 seen.ended(BoardReport.because(name, ATTENTION, why))
             seen.note(BoardFacts.from_json(result))
@@ -142,6 +146,8 @@ class Run:
         for seen in self._boards.values():
             if seen.batch == self._batch and seen.bad is None:
                 seen.ended(failure.report(seen.name))
+            elif seen.outcome == OK and seen.unjudged and not has_looked(result):
+                seen.ended(seen.unjudged)
 
     def report(self, now: datetime) -> Report:
         return Report(
