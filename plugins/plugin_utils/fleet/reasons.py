@@ -297,6 +297,7 @@ READINESS_REASONS: Mapping[str, Kind] = MappingProxyType(
             "This run has no vault secret for the team store, so the signing keys were not looked at.",
             "Run again with the vault secret, such as with --ask-vault-pass.",
         ),
+        "store-secret-wrong": Kind("{text}", "Run again with the team store's vault secret."),
         "key-not-tried": Kind(
             "The signing key of {update_resources!r} is in a token that could not be asked here. {text}",
             "Run again where the token is, or rely on a proof by the board itself.",

@@ -75,6 +75,7 @@ def test_a_board_of_which_all_is_as_it_should_be_takes_updates() -> None:
         ({"held": replace(HELD, fingerprint=None)}, NO, "no-update-certificate"),
         ({"held": replace(HELD, fingerprint="e" * 64)}, NO, "not-our-certificate"),
         ({"held": replace(HELD, fingerprint="e" * 64), "known": Signers(whole=False)}, NOT_KNOWN, "store-not-whole"),
+        ({"known": Signers(whole=False, locked="No secret opens it.")}, NOT_KNOWN, "store-secret-wrong"),
         ({"known": None}, NOT_KNOWN, "store-not-opened"),
         ({"known": signers(former=True)}, NO, "former-certificate"),
         ({"known": signers(signs=None)}, NO, "no-signing-key"),
