@@ -92,8 +92,8 @@ class Fleet:
             yield changed_keys(changed)
         if new:
             yield (
-                "These boards are new to the team and get keys, since provision_pelion_roster is not set: "
-                f"{some(new, 10)}."
+                "These boards are new to the team and get keys where they lack any, since provision_pelion_roster is "
+                f"not set: {some(new, 10)}."
             )
 
 

@@ -15,7 +15,7 @@ from ..reasons import Reason
 from ..times import time_text
 from .entries import ATTENTION, CHANGED, GOOD, NOT_REACHED, OK, BoardReport, HeldCertificate, Report, TakesUpdates
 from .failure import Failure, has_failed
-from .results import BoardFacts, Decided, Names, Reported, diagnosed, has_looked, judged, results_of_boards
+from .results import BoardFacts, Decided, Names, Reported, advice, diagnosed, has_looked, judged, results_of_boards
 from .status import not_yet_judged
 
 
@@ -78,6 +78,7 @@ class Run:
         self._boards: dict[str, _Seen] = {}
         self._names: dict[str, Names] = {}
         self._problems: list[str] = []
+        self._advice: list[str] = []
         self._absent: set[str] = set()
         self._judged = False
         self._looked = 0
@@ -93,6 +94,7 @@ class Run:
 
     def decided(self, result: Mapping[str, Any]) -> None:
         """A task that stands for the whole batch was done."""
+        self._advice += advice(result)
         self.reported = Reported.from_json(result) or self.reported
         for name, own in results_of_boards(result).items():
             if has_failed(own):
@@ -138,6 +140,7 @@ class Run:
 
     def stopped(self, result: Mapping[str, Any]) -> None:
         """A task that stands for the whole batch failed: what was begun in it stays unfinished."""
+        self._advice += advice(result)
         failure = Failure.from_json(result)
         self._problems.append(failure.said)
         self._expect()
@@ -157,6 +160,7 @@ class Run:
             problems=tuple(dict.fromkeys(self._problems)),
             absent=sorted(self._absent, key=natural),
             check_mode=self.check_mode,
+            warnings=tuple(dict.fromkeys(self._advice)),
         )
 
     def _told(self, name: str, now: datetime) -> BoardReport:

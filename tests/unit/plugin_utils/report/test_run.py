@@ -319,6 +319,17 @@ def test_a_board_has_its_address() -> None:
     assert [board.address for board in run.report(NOW).boards] == ["192.0.2.1", None]
 
 
+def test_what_people_are_to_do_is_in_the_summary_whatever_task_said_it() -> None:
+    run = Run("provision")
+    run.begin_batch(["a"])
+    run.decided({"changed": True, "results": [{"advice": ["Check the secret."]}, {"advice": ["Back it up."]}, 3]})
+    run.succeeded("a", {"changed": True})
+    run.stopped({"msg": "No.", "advice": ["Back it up."]})
+    report = run.report(NOW)
+    assert report.warnings == ("Check the secret.", "Back it up.")
+    assert "Warning: Check the secret." in summary(report)
+
+
 def test_in_check_mode_boards_would_be_changed() -> None:
     run = Run("provision")
     run.check_mode = True
