@@ -74,8 +74,10 @@ class ActionModule(Action):
             for notice in outcome.notices:
                 self.warn(notice)
             if given and given.key_beside and outcome.changed:
+                kept = "would now be" if self.check_mode else "is now"
                 self.warn(
-                    f"The signing key {given.key_beside} belongs to {arguments['src']}: the team store keeps it, too."
+                    f"The signing key of {arguments['src']} {kept} in the team store, encrypted. Once the store is "
+                    f"backed up, remove the copy in clear: {given.key_beside}."
                 )
             if files and outcome.credentials:
                 exported = files.write(outcome.credentials, dry_run=self.check_mode)

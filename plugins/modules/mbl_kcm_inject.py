@@ -70,8 +70,8 @@ attributes:
     support: full
 notes:
   - The board needs no Python. It needs its root user and C(/opt/arm/pelion-provisioning-util).
-  - The private key goes to the board over the connection's standard input and lies in memory there (where the board can
-    mount C(ramfs)) until the utility has read it.
+  - The private key goes to the board over the connection's standard input and lies in memory there until the
+    utility has read it.
 seealso:
   - module: pelion.mbl.pelion_dev_cert
   - module: pelion.mbl.mbl_update_resources

@@ -15,8 +15,6 @@ description:
   - What the board is to hold, the role's variables say, which it reads by their names, as they are for this board.
   - One exchange over one connection; no secret is sent. What an earlier run left behind on the board when it was cut
     off is completed or undone, unless in check mode.
-  - Internal to the role P(pelion.mbl.provision_pelion#role), whose tasks show its use. Options and results may change
-    with any release.
 options: {}
 extends_documentation_fragment:
   - pelion.mbl.attributes

@@ -19,8 +19,6 @@ description:
     tell which boards take part (the role is included under a condition, in a loop, or in a block with C(rescue) or
     C(always)), it warns once and leaves all boards to their own tasks. The results are the same.
   - A board that fails, or cannot be reached, does not make this task fail.
-  - Internal to the role P(pelion.mbl.provision_pelion#role), whose tasks show its use. Options and results may change
-    with any release.
 options:
   task:
     description: A file with one task, looked for as the files of C(include_tasks) are. Only modules of this

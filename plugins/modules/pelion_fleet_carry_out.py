@@ -13,8 +13,6 @@ author:
   - The pelion.mbl contributors (@pelion)
 description:
   - Does what M(pelion.mbl.mbl_kcm_inject) does, without asking the board again.
-  - Internal to the role P(pelion.mbl.provision_pelion#role), whose tasks show its use. Options and results may change
-    with any release.
 options:
   part:
     description: The board's part, of M(pelion.mbl.pelion_fleet_decide).

@@ -17,8 +17,6 @@ description:
     once, and before any of them is touched.
   - Runs with the strategies in which C(run_once) means once (V(linear)). Under V(free) and V(host_pinned) Ansible
     refuses it.
-  - Internal to the role P(pelion.mbl.provision_pelion#role), whose tasks show its use. Options and results may change
-    with any release.
 options:
   verify:
     description: Whether to ask the cloud. Without, boards are taken at their word.

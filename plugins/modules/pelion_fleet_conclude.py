@@ -17,8 +17,6 @@ description:
     in the file C(fleet.json) of the team store.
   - Does not fail for boards that are not proven or were refused, but has the result with which each is to fail by
     itself, in M(pelion.mbl.pelion_fleet_tell).
-  - Internal to the role P(pelion.mbl.provision_pelion#role), whose tasks show its use. Options and results may change
-    with any release.
 options:
   asked:
     description: What M(pelion.mbl.pelion_fleet_ask) returned, by board.

@@ -22,8 +22,6 @@ description:
   - Nothing is made or changed but two files of the team store. C(fleet.json) remembers the boards that were proven.
     C(reserved.json) holds, for an hour, the places in developer certificates that were given to boards which the
     cloud does not count yet, so that runs that decide at the same time do not give them away twice.
-  - Internal to the role P(pelion.mbl.provision_pelion#role), whose tasks show its use. Options and results may change
-    with any release.
 options:
   asked:
     description: What M(pelion.mbl.pelion_fleet_ask) returned, by board. Entries without its results are passed over.

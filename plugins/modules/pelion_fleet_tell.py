@@ -14,8 +14,6 @@ author:
 description:
   - Only a board's own task counts for Ansible, in its recap, for C(rescue), for C(max_fail_percentage) and for
     whatever reads its events. This one ends as the task for all boards says that it ended for the board.
-  - Internal to the role P(pelion.mbl.provision_pelion#role), whose tasks show its use. Options and results may change
-    with any release.
 options:
   results:
     description: The name of the variable with the results, as a task with C(boards) in its result registered it.

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import importlib
 import sys
+from pathlib import Path
 from typing import Any
 
 from .errors import PelionError
 
+_REQUIREMENTS = Path(__file__).parents[2] / "requirements.txt"
 _missing: set[str] = set()
 
 
@@ -52,5 +54,5 @@ def require_libraries() -> None:
     if _missing:
         raise PelionError(
             f"Missing on the controller: {', '.join(sorted(_missing))}. Install the Python libraries of pelion.mbl: "
-            f"{sys.executable} -m pip install -r FILE, with the collection's file requirements.txt."
+            f"{sys.executable} -m pip install -r {_REQUIREMENTS}"
         )

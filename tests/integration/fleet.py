@@ -174,7 +174,7 @@ class Fleet:
             "umount /config/user/pal /config/user /scratch/provisioning-certs 2>/dev/null;"
             "rm -rf /config/user/pal* /config/user/pelion-mbl* /scratch/* /run/pelion-mbl*;"
             "rm -f /etc/lab/update-fault /etc/lab/active-version; echo 4.1.0 >/etc/lab/client-release;"
-            "rm -rf /config/elsewhere /var/log/mbl-cloud-client.log*; : >/var/log/mbl-cloud-client.log;"
+            "rm -rf /var/log/mbl-cloud-client.log*; : >/var/log/mbl-cloud-client.log;"
             "[ ! -e /opt/arm/genuine ] || mv /opt/arm/genuine /opt/arm/pelion-provisioning-util",
         )
 
@@ -192,19 +192,6 @@ class Fleet:
             board,
             "grep -q endless /etc/shells || echo /opt/arm/endless >>/etc/shells;"
             "sed -i 's:/home/root\\:.*:/home/root\\:/opt/arm/endless:' /etc/passwd",
-        )
-
-    def make_log_a_fifo(self, board: str) -> None:
-        """The cloud client's log, which nobody writes: who opens it to read waits."""
-        log = "/var/log/mbl-cloud-client.log"
-        self.on(board, f"systemctl stop mbl-cloud-client; rm -f {log}; mkfifo {log}")
-
-    def make_kcm_a_link(self, board: str) -> None:
-        """/config/user/pal leads to /config/elsewhere/pal, which has what it had."""
-        self.on(
-            board,
-            "mkdir -p /config/elsewhere /config/user/pal && mv /config/user/pal /config/elsewhere/pal &&"
-            "ln -s /config/elsewhere/pal /config/user/pal",
         )
 
     def copy_storage(self, source: str, copy: str, *, host_key: bool = False) -> None:

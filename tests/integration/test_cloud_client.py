@@ -159,19 +159,6 @@ def test_refused_at_registration_it_bootstraps_again_under_its_id(fleet: Fleet, 
     assert working(fleet, board) >= {*LWM2M, *OWN}
 
 
-def test_a_deleted_device_comes_back_as_another(fleet: Fleet, board: str) -> None:
-    start(fleet, board)
-    identity = registered(fleet, board)
-    call = (
-        "import os, requests, sys; requests.delete(os.environ['PELION_API_HOST'] + '/v3/devices/' + sys.argv[1] + '/',"
-        "headers={'Authorization': 'Bearer ' + os.environ['PELION_API_KEY']}, verify=os.environ['PELION_CA_PATH'],"
-        "timeout=30).raise_for_status()"
-    )
-    assert fleet.run("python", "-c", call, identity).returncode == 0
-    start(fleet, board)
-    assert registered(fleet, board, 2) != identity
-
-
 def test_a_certificate_that_tls_refuses(fleet: Fleet, board: str) -> None:
     """It tells of error 266 or is ended by SIGPIPE without a line; the unit stays active either way."""
     refuse(fleet, "handshake", reason="not trusted")
@@ -303,15 +290,6 @@ def test_it_answers_to_manifests(fleet: Fleet, board: str, resources: UpdateReso
     assert answered(fleet, device, make_probe(resources)) == "UPD4_FAIL_221"
     assert kept(fleet, board) == before
     assert registrations(fleet, board) == 1
-
-
-@stand_in_only
-@pytest.mark.parametrize(("release", "result"), [("3.0.0", "UPD4_FAIL_221"), ("2.0.1", "UPD2_FAIL_15")])
-def test_releases_differ(fleet: Fleet, board: str, resources: UpdateResources, release: str, result: str) -> None:
-    as_release(fleet, board, release)
-    start(fleet, board)
-    device = registered(fleet, board)
-    assert answered(fleet, device, make_probe(resources)) == result
 
 
 @stand_in_only

@@ -139,12 +139,6 @@ def test_a_board_of_one_family_is_found(street: Street) -> None:
     assert addresses(seek(street)) == {"mbed-linux-os-0": ["10.0.0.2"], "mbed-linux-os-1": ["fe80::ff:0:1%eth0"]}
 
 
-def test_the_preferred_family_comes_first(street: Street) -> None:
-    street.inhabit([board(0)])
-    found = addresses(seek(street, rules={"versions": [4, 6]}))
-    assert found == {"mbed-linux-os-0": ["10.0.0.2", "fe80::ff:0:0%eth0"]}
-
-
 def test_a_board_that_says_goodbye_is_not_there(street: Street) -> None:
     street.inhabit([board(0), board(1, goodbye=0.3)])
     assert names(seek(street)) == {"mbed-linux-os-0"}
@@ -220,42 +214,6 @@ def test_unicast_answers_that_were_not_sent_on_the_link_are_ignored(street: Stre
     assert names(seek(street)) == {"mbed-linux-os-0", "mbed-linux-os-2"}
 
 
-@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "other", "grp", "10.0.0.9", "True", "{{ 6 * 7 }}"])
-def test_a_name_that_is_not_a_boards_makes_no_host(street: Street, name: str) -> None:
-    street.inhabit([board(0), board(1, name=name, host="x.local.")])
-    found = seek(street)
-    assert names(found) == {"mbed-linux-os-0"}
-    assert any(name in warning for warning in found["warnings"])
-
-
-@pytest.mark.parametrize(
-    ("address", "why"),
-    [
-        ("127.0.0.1", "loopback"),
-        ("10.0.0.1", "this machine"),
-        ("fe80::1", "this machine"),
-        ("::ffff:a00:9", "IPv4 address in IPv6"),
-        ("10.0.255.255", "whole network"),
-        ("240.0.0.1", "reserved"),
-        ("8.8.8.8", "not on a network of eth0"),
-        ("2001:db8::1", "not on a network of eth0"),
-        ("224.0.0.1", "multicast"),
-    ],
-)
-def test_an_address_that_cannot_be_the_boards_is_refused_and_told(street: Street, address: str, why: str) -> None:
-    told = {"ipv6": address, "ipv4": None} if ":" in address else {"ipv4": address, "ipv6": None}
-    street.inhabit([board(0, **told, sender={"4": "10.0.0.2", "6": "fe80::ff:0:0"})])
-    found = seek(street)
-    assert found["boards"] == []
-    assert any(address in warning and why in warning for warning in found["warnings"])
-
-
-def test_a_routed_address_is_used_when_that_is_allowed(street: Street) -> None:
-    street.inhabit([board(0, more=["192.0.2.5"], ipv4=None, ipv6=None, sender={"4": "10.0.0.2"})])
-    assert seek(street)["boards"] == []
-    assert addresses(seek(street, rules={"allow_routed": True})) == {"mbed-linux-os-0": ["192.0.2.5"]}
-
-
 def test_what_is_told_on_one_link_is_not_heard_on_another(two_links: Street) -> None:
     """The kernel chooses a socket by the sender's address, so several are needed."""
     two_links.inhabit([board(number, cable=number // 10, ipv6=None) for number in range(20)])
@@ -264,39 +222,6 @@ def test_what_is_told_on_one_link_is_not_heard_on_another(two_links: Street) -> 
         (f"mbed-linux-os-{number}", f"eth{number // 10}") for number in range(20)
     }
     assert found["warnings"] == []
-
-
-def test_one_name_on_two_links_is_two_boards(two_links: Street) -> None:
-    """Also with IPv4 alone, each with its own port, and beside one that is really called so."""
-    only = {"ipv6": None}
-    two_links.inhabit(
-        [
-            board(7, cable=0, port=2200, **only),
-            board(7, cable=1, port=2201, **only),
-            board(8, name="mbed-linux-os-7-eth0", **only),
-        ]
-    )
-    found = seek(two_links, rules={"name_pattern": "mbed-linux-os-.*"})
-    told = {each["name"]: (each["addresses"], each["port"]) for each in found["boards"]}
-    assert told == {
-        "mbed-linux-os-7-eth0": (["10.0.0.10"], 22),
-        "mbed-linux-os-7-eth0-eth0": (["10.0.0.9"], 2200),
-        "mbed-linux-os-7-eth1": (["10.1.0.9"], 2201),
-    }
-    assert any("several network interfaces" in warning for warning in found["warnings"])
-
-
-def test_a_name_that_only_ends_like_an_interface_is_no_case_of_two_links(street: Street) -> None:
-    street.inhabit([board(0, name="mbed-linux-os-0-eth0")])
-    found = seek(street, rules={"name_pattern": ".*"})
-    assert names(found) == {"mbed-linux-os-0-eth0"}
-    assert found["warnings"] == []
-
-
-def test_one_board_on_two_links_is_one_board(two_links: Street) -> None:
-    both = {"ipv4": None, "ipv6": "fe80::77", "mac": "02:00:00:00:00:77"}
-    two_links.inhabit([board(7, **both), board(7, cable=1, **both)])
-    assert names(seek(two_links)) == {"mbed-linux-os-7"}
 
 
 def test_only_the_named_interfaces_are_asked(two_links: Street) -> None:
@@ -336,15 +261,6 @@ def test_a_flood_of_names_hides_no_board(street: Street, name: str) -> None:
     found = seek(street, rules={"max_hosts": 100}, timeout=8)
     assert {f"mbed-linux-os-{number}" for number in range(20)} <= names(found)
     assert len(found["boards"]) <= 100
-
-
-def test_known_boards_come_first_when_there_are_too_many(street: Street) -> None:
-    one = {"4": "10.0.66.66", "6": "fe80::66"}
-    street.inhabit([board(number, sender=one) for number in range(30)])
-    found = seek(street, rules={"max_hosts": 3}, roster=["mbed-linux-os-29"])
-    assert len(found["boards"]) == 3
-    assert "mbed-linux-os-29" in names(found)
-    assert any("max_hosts (3)" in warning for warning in found["warnings"])
 
 
 def test_dropped_answers_are_told_with_what_helps(street: Street, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import datetime
 import io
 import json
 import os
+import pwd
 import signal
 import subprocess
 import tarfile
@@ -200,19 +201,14 @@ def test_power(fleet: Fleet) -> None:
     assert fleet.on(board, "cat /config/user/kept; rm /config/user/kept") == "kept\n"
 
 
-def test_unknown_board(fleet: Fleet) -> None:
-    command = [LAB, "device", "--state", fleet.state, "mbed-linux-os-x", "true"]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
-    assert answer.returncode == 1
-    assert answer.stderr.startswith("lab: no board is called mbed-linux-os-x; there are: mbed-linux-os-")
-
-
 # The controller's place
 
 
 def test_environment_of_commands(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PELION_API_KEY", "ak_a_real_one")
     monkeypatch.setenv("MBED_CLOUD_SDK_HOST", "https://api.example.com")
+    monkeypatch.delenv("PELION_TEAM_STORE", raising=False)
+    monkeypatch.delenv("PELION_USER_STORE", raising=False)
     monkeypatch.setenv("HOME", "/tmp/some home")
     monkeypatch.setenv("ANSIBLE_FORKS", "17")
     monkeypatch.setenv("ANSIBLE_INVENTORY", "mine,")
@@ -224,6 +220,7 @@ def test_environment_of_commands(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) 
     assert environment["MBED_CLOUD_SDK_HOST"].startswith("http://127.0.0.1:")
     assert Path(environment["PELION_CA_PATH"]).read_text().startswith("-----BEGIN CERTIFICATE-----")
     assert environment["HOME"] == "/tmp/some home"
+    assert "PELION_TEAM_STORE" not in environment and "PELION_USER_STORE" not in environment
     assert (environment["ANSIBLE_FORKS"], environment["ANSIBLE_INVENTORY"]) == ("17", "mine,")
     assert environment["PATH"].split(":")[0] == str(ROOT / ".venv/bin")
     supervisors = [process for process, arguments in command_lines() if b"pelion_lab.supervisor" in arguments]
@@ -231,6 +228,15 @@ def test_environment_of_commands(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) 
     for process in supervisors:
         with contextlib.suppress(OSError):  # of another test's lab, which has ended
             assert b"ak_a_real_one" not in (process / "environ").read_bytes()
+
+
+def test_stores_are_the_labs(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tried in the lab gets into no store of the user's, and is gone with it (test_nothing_is_left)."""
+    monkeypatch.setenv("HOME", pwd.getpwuid(os.getuid()).pw_dir)
+    monkeypatch.delenv("PELION_TEAM_STORE", raising=False)
+    monkeypatch.setenv("PELION_USER_STORE", "/the caller's own")
+    told = fleet_run(fleet, ["sh", "-c", 'mkdir "$PELION_TEAM_STORE"; echo "$PELION_TEAM_STORE:$PELION_USER_STORE"'])
+    assert (told.stdout, told.stderr) == (f"{fleet.state}/stores/team:/the caller's own\n", "")
 
 
 def test_key_is_for_the_user_only(fleet: Fleet) -> None:
@@ -243,32 +249,7 @@ def test_key_is_for_the_user_only(fleet: Fleet) -> None:
         assert key.encode() not in arguments, process
 
 
-# systemctl and the cloud client
-
-
-def test_systemctl(fleet: Fleet) -> None:
-    board = fleet.boards[0]
-    fleet.on(board, "systemctl start mbl-cloud-client")
-
-    def systemctl(arguments: str) -> tuple[int, str]:
-        *lines, code = fleet.on(board, f"systemctl {arguments} 2>&1; echo $?").splitlines()
-        return int(code), "\n".join(lines)
-
-    assert systemctl("is-active mbl-cloud-client") == (0, "active")
-    assert systemctl("is-active --quiet mbl-cloud-client.service") == (0, "")
-    assert systemctl("stop mbl-cloud-client") == (0, "")
-    assert systemctl("is-active mbl-cloud-client") == (3, "inactive")
-    assert systemctl("status mbl-cloud-client")[0] == 3
-    assert systemctl("restart mbl-cloud-client") == (0, "")
-    assert systemctl("show -p ActiveState --value mbl-cloud-client") == (0, "active")
-    # A board that is not provisioned: the daemon leaves at once, and the unit stays active.
-    eventually(lambda: "active (exited)" in systemctl("status mbl-cloud-client")[1])
-    assert systemctl("is-active mbl-cloud-client") == (0, "active")
-    assert systemctl("is-enabled mbl-cloud-client") == (0, "enabled")
-    assert systemctl("is-active sshd") == (3, "inactive")
-    assert systemctl("start sshd") == (5, "Failed to start sshd.service: Unit sshd.service not found.")
-    assert systemctl("status sshd") == (4, "Unit sshd.service could not be found.")
-    assert systemctl("frobnicate mbl-cloud-client") == (1, "Unknown operation frobnicate.")
+# The cloud client
 
 
 def test_client_of_a_board_that_is_not_provisioned(fleet: Fleet) -> None:
@@ -404,6 +385,7 @@ def test_nothing_is_left(state: Path, killed: bool) -> None:
     fleet.run("sh", "-c", "setsid sleep 1000 </dev/null >/dev/null 2>&1 &")
     assert any("sleep 1000" in trace for trace in traces(state))
     fleet.on(fleet.boards[0], "mount -t tmpfs tmpfs /config/user")
+    (state / "stores/team").mkdir()
     if killed:
         os.kill(first_process(state), signal.SIGKILL)
         eventually(lambda: lab("status", "--state", state).returncode == 1)
@@ -438,22 +420,6 @@ def test_interrupted_start_leaves_nothing(state: Path) -> None:
     assert not (state / "boards").exists()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "error"),
-    [
-        (("--devices", "0"), "a lab needs at least one board"),
-        (("--devices", "2", "--sha1-hosts", "3"), "--sha1-hosts 3 is more than --devices 2"),
-        (("--util", __file__), f"--util {__file__} is not an executable file"),
-        (("--util", "/"), "--util / is not an executable file"),
-        (("--util", "/does/not/exist"), "--util /does/not/exist is not an executable file"),
-    ],
-)
-def test_refused_at_once(state: Path, arguments: tuple[str, ...], error: str) -> None:
-    answer = lab("up", "--state", state, *arguments)
-    assert (answer.returncode, answer.stderr) == (1, f"lab: {error}\n")
-    assert not state.exists()
-
-
 def test_files_of_others_are_safe(state: Path) -> None:
     (state / "boards").mkdir(parents=True)
     (state / "boards/precious").write_text("x")
@@ -464,11 +430,3 @@ def test_files_of_others_are_safe(state: Path) -> None:
     lab("down", "--state", state)
     assert (state / "boards/precious").exists()
     (state / "thesis.tex").unlink()
-
-
-def test_nothing_is_up(state: Path) -> None:
-    for command in (["status"], ["run", "--", "true"], ["device", "x", "true"]):
-        name, *rest = command
-        answer = lab(name, "--state", state, *rest)
-        assert answer.returncode == 1
-        assert answer.stderr.startswith(f"lab: no lab is up in {state}; start one with: ")

@@ -91,7 +91,7 @@ def test_generated_and_exported(user: StoreUser) -> None:
     del exported["private_key_src"]
     beside = user.run({UPDATE: {"name": "beside", **exported}})
     assert beside.results[0]["has_private_key"]
-    assert f"{key} belongs to" in " ".join(beside.output.split())
+    assert f"remove the copy in clear: {key}." in " ".join(beside.output.split())
 
 
 def test_nothing_secret_is_shown_at_any_verbosity(user: StoreUser) -> None:

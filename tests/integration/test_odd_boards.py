@@ -9,15 +9,6 @@ from fleet import Fleet, Provision
 IMPATIENT = ("-e", "provision_pelion_board_timeout=5")
 
 
-def test_a_pipe_as_log_is_not_waited_for(fleet: Fleet, provision: Provision) -> None:
-    board = fleet.boards[0]
-    fleet.make_log_a_fifo(board)
-    play = provision("--limit", board, "-e", "provision_pelion_registration_timeout=1")
-    assert "did not register within 1 second" in play.output, play.output
-    again = fleet.run("ansible", board, "-m", "pelion.mbl.mbl_pelion_status", "-a", "lock_timeout=0")
-    assert '"provisioned_by": "pelion.mbl"' in again.stdout
-
-
 def test_an_endless_answer_and_a_hanging_program_harm_their_own_boards_only(fleet: Fleet, provision: Provision) -> None:
     endless, hanging, good = fleet.boards
     fleet.answer_without_end(endless)

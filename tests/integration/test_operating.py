@@ -206,7 +206,7 @@ def test_the_update_key_changes_by_a_rotation_of_a_whole_fleet_alone(bench: Benc
         stopped = bench.play("rotate", given, waves)
         assert stopped.returncode != 0, stopped.output
         assert outcomes() == {first: "changed", second: "unreachable", third: "not_reached"}, stopped.output
-        assert "default.key.pem belongs to" in " ".join(stopped.output.split())
+        assert "remove the copy in clear: " in " ".join(stopped.output.split())
     finally:
         bench.lists(bench.addresses)
     assert everything()[1][third] == before[1][third]
@@ -218,6 +218,21 @@ def test_the_update_key_changes_by_a_rotation_of_a_whole_fleet_alone(bench: Benc
     assert held == {made.fingerprint}
     due = bench.play("rotate", given, "-e provision_pelion_renew_if_made_before=2999-01-01")
     assert due.returncode == 2 and "in the future" in due.output
+
+
+def test_a_lost_store_is_replaced_in_waves(bench: Bench) -> None:
+    """By the page's command of "The signing key or the store is lost"."""
+    before = {board["name"]: board["device_id"] for board in bench.report()["boards"]}
+    store = bench.home / ".mbl-store/team"
+    store.rename(bench.home / "lost")
+    refused = bench.play("provision")
+    assert refused.returncode == 2 and "update-unknown" in refused.stderr, refused.output
+    (command,) = (command for command in COMMANDS if "when_update_unknown=replace" in command)
+    made = bench.run(f"{command} -e report=reports")
+    assert made.returncode == 0 and "3 boards: 3 changed" in made.stderr, made.output
+    assert "Wave 3 of 3" in made.stdout
+    assert {board["name"]: board["device_id"] for board in bench.report()["boards"]} == before
+    assert all(board["takes_updates"]["answer"] == "yes" for board in bench.report()["boards"])
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("ansible-playbook")])
@@ -291,7 +306,7 @@ def test_an_api_key_is_typed_unseen(bench: Bench) -> None:
         f"-e provision_pelion_user_store={saved.parent}"
     )
     for typed, status in ((key[:-1] + "~", 2), (key, 0)):
-        seen, ended = bench.type(command, {"API key (": typed})
+        seen, ended = bench.type(command, {"API key (from the portal": typed})
         assert ended == status, seen
         assert typed not in seen and "Bearer" not in seen
         assert saved.exists() == (status == 0)

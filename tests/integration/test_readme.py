@@ -95,7 +95,7 @@ def test_a_command(reader: Path, lab: Fleet, command: str) -> None:
     if "pelion.mbl.provision" in command:
         assert len(re.findall(r"mbed-linux-os-\d+ +: ok=.*changed=[1-9]", output)) == len(lab.boards)
         assert f"{len(lab.boards)} boards: {len(lab.boards)} changed" in output
-        assert "default.key.pem belongs to" in " ".join(output.split())
+        assert "remove the copy in clear: " in " ".join(output.split())
         assert "Unable to parse" not in output
     elif "pelion.mbl.status" in command:
         assert output.count(" registered") == len(lab.boards)

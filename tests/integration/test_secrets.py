@@ -15,7 +15,7 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from fleet import ROOT, Fleet, Provision
-from test_transaction import FAILURES, replace_utility
+from test_transaction import HALF_WAY, replace_utility
 
 
 def forms_of_key(pem: str) -> set[bytes]:
@@ -120,7 +120,7 @@ def test_no_secret_is_found_where_it_must_not_be(
     # The wire between controller and board is ssh; what a board prints comes back in Ansible's own output.
     with ProcessWatch() as watch:
         plays = [provision("-vvvvv", "--diff", environment=loud)]
-        replace_utility(fleet, board, FAILURES["it fails after the first group"])
+        replace_utility(fleet, board, HALF_WAY)
         other = ["-e", "provision_pelion_update_resources=other", "-e", "provision_pelion_device_class=other"]
         plays.append(provision("-vvvvv", "--diff", "--limit", board, *other, environment=loud))
     assert plays[0].returncode == 0, plays[0].output[-3000:]

@@ -3,8 +3,7 @@
 """The model of a board: what it holds, its client, and what board_program.sh does, with each step of the transaction as
 a moment at which it may be cut.
 
-test_models.py holds it to the real program. Not modelled: the journal of boards that can mount nothing, links, full
-disks, the texts of the utility.
+test_models.py holds it to the real program. Not modelled: links, full disks, the texts of the utility.
 """
 
 from __future__ import annotations

@@ -40,7 +40,6 @@ class Cloud:
         self.hub = hub
         self.state = State("coaps://bootstrap.lab.pelion.test:5684", "coaps://lwm2m.lab.pelion.test:5684")
         self.account, self.key = self.state.add_account()
-        self.lagged = False
         self._answers: dict[str, list[tuple[float, requests.Response, bytes]]] = {}
 
     def api(self, warn: Callable[[str], None] = lambda text: None) -> PelionApi:
@@ -67,7 +66,6 @@ class Cloud:
         if fault == "an answer of before":
             former = [kept for kept in self._answers.get(asked, ()) if kept[0] >= CLOCK.seconds - LONGEST_LAG]
             if former:
-                self.lagged = True
                 return former[0][1:]
         response, content = self._ask(method, path, query, body)
         if is_list:

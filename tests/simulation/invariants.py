@@ -45,13 +45,17 @@ class Invariants:
         self._world = world
         self._stores: dict[Path, Store] = {}
         self._nobodys: set[str] = set()
-        self._contested: set[str] = set()
         self._given: dict[Path, set[str]] = {}
-        self._memories: dict[Run, Mapping[str, Remembered]] = {}
-        self._decided: dict[Run, Mapping[str, Remembered]] = {}
+        self._memories: dict[Run, list[Mapping[str, Remembered]]] = {}
+        """What the team remembered when a run began, and whenever that changed since: it decides by one of them."""
 
     def begins(self, run: Run) -> None:
-        self._memories[run] = self._memory(run)
+        self._memories[run] = [self._memory(run)]
+
+    def memory_changed(self, store: Path) -> None:
+        for run, actor in self._world.runs:
+            if run.person.store == store and not actor.gone:
+                self._memories[run].append(self._memory(run))
 
     # --- keys, and what they take the place of ---
 
@@ -76,8 +80,7 @@ class Invariants:
             return name in roster or bool(keys and keys <= pinned)
         if run.wishes.new_boards == "allow":
             return True
-        # A board that was forgotten after the run had decided is told by its program that something has changed.
-        for memory in (self._memories[run], self._decided.get(run, {}), self._memory(run)):
+        for memory in self._memories[run]:
             if any(keys and keys <= set(board.host_keys) for board in memory.values()):
                 return True
             if name in memory and not memory[name].host_keys:
@@ -99,19 +102,12 @@ class Invariants:
         lost = self._given.get(store, set()) - self._signers(store)
         require(not lost, "no signing key is lost", f"{lost} of {store}")
 
-    def decided(self, run: Run) -> None:
-        """A board has one place at a time, that which was given to it last. Where runs that are under way give it
-        different ones, since they wish for different certificates, the other one may be given away once more."""
-        self._decided[run] = self._memory(run)
-        for other, actor in self._world.runs:
-            if other is not run and not actor.gone:
-                for name in run.given.keys() & other.given.keys():
-                    if run.given[name] != other.given[name]:
-                        self._contested.add(other.given[name])
-
     def emptied(self, old: Set) -> None:
         """A device that nobody has proven yet stays in the Device Directory. A run that gave out places before that can
-        know nothing of it, and a run that is to give the board another device then needs two places for it."""
+        know nothing of it, and a run that is to give the board another device then needs two places for it.
+
+        A device that a list of before does not have may as well have been deleted, as far as a run can tell.
+        """
         proven = {
             remembered.device_id for person in self._world.people for remembered in self._fleet(person.store).values()
         }
@@ -124,7 +120,7 @@ class Invariants:
             excused = {state.devices[one].ca_id for one in self._nobodys & state.devices.keys()}
             # Where a store took no note of the places that a run gives, the run has warned.
             unnoted = [run for run, _actor in self._world.runs if any(UNNOTED in text for text in run.warnings)]
-            names = self._contested.union(*(run.given.values() for run in unnoted))
+            names = {name for run in unnoted for name in run.given.values()}
             excused |= {one.id for one in state.certificates.values() if one.name in names}
             if not any(certificate in why for certificate in excused if certificate):
                 raise BrokenError("no certificate has more boards than places", f"{board}: {why}")
@@ -163,7 +159,7 @@ class Invariants:
             for board in self._world.boards:
                 there = self._world.names_of(board)
                 if device in board.identities and board.disk.kcm and board.disk.kcm.identity == device:
-                    asked = run.inventory - set(silent) - set(run.names) - self._memories[run].keys()
+                    asked = run.inventory - set(silent) - set(run.names) - self._memories[run][0].keys()
                     stays = board.powered and asked & set(there)
                     require(
                         not stays or board.lies, "no device of another board leaves", f"{name}: {device} is {there}"

@@ -112,8 +112,6 @@ class Run:
         self.report: Report | None = None
         self.began = CLOCK.seconds
         self.inventory: set[str] = set()
-        self.identities: dict[int, str] = {}
-        self.by_themselves: set[str] = set()
         self.warnings: list[str] = []
 
     @property
@@ -128,7 +126,6 @@ class Run:
     def start(self) -> None:
         self.began = CLOCK.seconds
         self.inventory = self.world.visible()
-        self.identities = {board.number: board.identity for board in self.world.boards}
         try:
             getattr(self, self.kind)()
         except PelionError as error:

@@ -33,6 +33,8 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.report.entries import O
 
 MEMORY = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
 TO_SETTLE = 600.0
+UNFORESEEN = "before the run has decided"
+"""In the warning of check mode."""
 ON_ITS_OWN = ("bootstrapped-since", "changed-since")
 
 
@@ -207,11 +209,10 @@ class Schedule:
         names = sorted(world.network)
         foreseen = self.alone("provision", names, check=True, person=person)
         done = self.alone("provision", names, person=person)
-        # A board that the look put in order starts its client, which may bootstrap before its part is carried out, or
-        # even before the cloud is asked: then it takes a place.
+        # Of a board that is to be put in order, check mode says that nothing foresees what its client does then.
         on_its_own = {name for name, result in done.results.items() if result.get("reason") in ON_ITS_OWN}
-        before, after = _told(foreseen, on_its_own | done.by_themselves), _told(done, on_its_own | done.by_themselves)
-        if done.by_themselves:
+        before, after = _told(foreseen, on_its_own), _told(done, on_its_own)
+        if any(UNFORESEEN in text for text in foreseen.warnings):
             before["prepared"] = after["prepared"]
         require(before == after, "check mode foresees", f"{before} was {after}")
         self.settle()
@@ -246,7 +247,9 @@ class Schedule:
         ]
         require(not bad, "status tells of each board", str(bad))
         known = {one.device_id for one in memory.values()}
-        of_strangers = {board.identity for board in world.network.values() if board.stranger}
+        # Also one that is somebody else's: it stands in the stranger's line, since nobody knows better.
+        strangers = [board for board in world.network.values() if board.stranger]
+        of_strangers = {one for board in strangers for one in (board.identity, board.lies)}
         ours = {one.certificate for one in memory.values()}
         certificates = {one.id for one in world.cloud.state.certificates.values() if one.name in ours}
         strays = [one.id for one in world.cloud.state.devices.values() if one.ca_id in certificates - {None}]

@@ -82,16 +82,14 @@ class World:
     def store_changed(self, path: Path) -> None:
         if path.name.endswith(".update-resources.yml"):
             self._watched(lambda: self.invariants.store_changed(path.parent))
+        elif path.name.startswith("fleet."):
+            self._watched(lambda: self.invariants.memory_changed(path.parent))
 
     def delivered(self, delivery: Delivery) -> None:
         self._watched(lambda: self.invariants.delivered(delivery))
 
     def told_in_order(self, run: Run, names: Iterable[str]) -> None:
-        run.by_themselves = {
-            name for name, (board, _keys) in run.met.items() if run.identities.get(board.number) != board.identity
-        }
         self._watched(lambda: self.invariants.told_in_order(run, names))
-        self._watched(lambda: self.invariants.decided(run))
 
     def told_proven(self, run: Run, claims: Mapping[str, Claim]) -> None:
         self._watched(lambda: self.invariants.told_proven(run, claims))

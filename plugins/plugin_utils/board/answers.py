@@ -35,8 +35,8 @@ ANSWERS: Mapping[str, str] = MappingProxyType(
         "committed": "`yes`: the new set is in its place",
         "recovered": "`yes`: what a run that was cut off had left was put in order",
         "interrupted": "`yes`: there is something of that kind, which a look does not touch",
-        "way": "`already`: an earlier exchange did the work; `journal`: it was done in place",
-        "inputs": "`disk`: the items lay on the disk; `busy`: a process sat in their directory",
+        "way": "`already`: an earlier exchange did the work",
+        "inputs": "`busy`: a process sat in the items' directory",
         "record": "a line of the record",
         "device": "a line of what was remembered of the registration",
         "kcm-digest": "the digest of the KCM",
@@ -69,8 +69,8 @@ ANSWERS: Mapping[str, str] = MappingProxyType(
 class Restart:
     """How the board's client fares after a restart that this run has caused.
 
-    ``way`` is how the items got there: ``beside`` the old ones, by ``journal`` (in place), ``already`` (the exchange
-    was repeated after it had done its work), or None for a restart alone. ``warnings`` are texts for the user.
+    ``way`` is how the items got there: ``beside`` the old ones, ``already`` (the exchange was repeated after it had
+    done its work), or None for a restart alone. ``warnings`` are texts for the user.
     """
 
     log: ClientLog = field(default_factory=ClientLog)

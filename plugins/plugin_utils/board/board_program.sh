@@ -15,10 +15,9 @@
 # taken apart by expansions. Only what is long, such as a log, is given to a program that reads it faster.
 #
 # A new set of items is built in $beside, which is mounted over $kcm for that time, so that whatever ends the work
-# leaves the old set under its name. Two renames by way of $old then put the new set in its place. Where nothing can
-# be mounted, the work is done in $kcm itself and $before is the journal: as long as it exists, $kcm is not to be
-# trusted, and $before is what the board held. (Boards provisioned by 0.1.0 may hold one as well.) All of these
-# appear and go by rename only.
+# leaves the old set under its name. Two renames by way of $old then put the new set in its place. All of these appear
+# and go by rename only. Version 0.1.0 worked in $kcm itself, and $before was its journal: where one is left, $kcm is
+# not to be trusted, and $before is what the board held.
 
 set -u
 umask 077
@@ -68,7 +67,7 @@ write_items() { return 1; }
 # How far this run has come.
 watcher=          # the process that ends this one when its time is over
 locked=no
-injecting=no      # or beside, journal: what put_back has to undo
+injecting=no      # yes when there is something that put_back has to undo
 client_stopped=no # whether on_exit has to start it
 running=          # the utility's process
 code=             # its last exit code
@@ -483,7 +482,7 @@ end_stray_utilities() {
     done
 }
 
-### What it reads: the items, in memory if the board can
+### What it reads: the items, in memory
 
 # The mount's source is our mark, so that a mount left by a killed run is known for ours.
 inputs_are_mounted() {
@@ -494,19 +493,16 @@ inputs_are_mounted() {
 }
 
 make_inputs() {
-    local made_inputs
+    local made_inputs output
     [ -d "${inputs%/*}" ] || fail no-scratch
     made_inputs=no
     rmdir "$inputs" 2>/dev/null
     [ -d "$inputs" ] || { mkdir "$inputs" && made_inputs=yes; } || fail inputs
-    if mount -t ramfs -o mode=0700 "$mark" "$inputs" 2>/dev/null; then
-        [ "$made_inputs" = no ] || : >"$inputs/.$mark"
-    elif [ "$made_inputs" = yes ]; then
-        say inputs disk
-        : >"$inputs/.$mark"
-    else
-        fail inputs-taken
-    fi
+    attempt mount -t ramfs -o mode=0700 "$mark" "$inputs" || {
+        rmdir "$inputs" 2>/dev/null
+        fail mount "$output"
+    }
+    [ "$made_inputs" = no ] || : >"$inputs/.$mark"
 }
 
 # Another tool that provisions at the same time writes into the same directory.
@@ -530,7 +526,7 @@ drop_inputs() {
             umount -l "$inputs" || return
         }
     done
-    if [ -e "$inputs/.$mark" ]; then
+    if [ -e "$inputs/.$mark" ]; then # on the disk, by 0.1.0 where it could mount nothing
         for file in "$inputs"/*.bin; do [ ! -f "$file" ] || overwrite "$file"; done
         sync
         made_inputs=yes
@@ -715,40 +711,23 @@ unmount_beside() {
     while beside_is_mounted; do umount "$kcm" 2>/dev/null || umount -l "$kcm" || return; done
 }
 
-mount_beside() { mount -o bind "$beside" "$kcm" 2>/dev/null && beside_is_mounted; }
-
 # Runs a command; what it said is in $output.
 attempt() { output=$("$@" 2>&1); }
 
-# From here on $kcm is a set to work on: a copy of the old one that is mounted over it or, where nothing can be mounted,
-# the old one itself, with a journal. An identity that is not to stay is not in it.
+# From here on $kcm is a set to work on: a copy of the old one that is mounted over it. An identity that is not to stay
+# is not in it.
 open_transaction() {
     local output
     former=$backup
-    injecting=beside
+    injecting=yes
     if [ -d "$kcm" ] && [ "$bootstrap" != new-identity ]; then
         attempt cp -a "$kcm" "$beside" || fail snapshot "$output"
     else
         attempt mkdir "$beside" || fail snapshot "$output"
     fi
     [ -d "$kcm" ] || attempt mkdir "$kcm" || fail snapshot "$output" # something to mount on
-    mount_beside || open_journal
+    attempt mount -o bind "$beside" "$kcm" && beside_is_mounted || fail mount "$output"
     clear_items
-}
-
-open_journal() {
-    local output
-    say way journal
-    put_back || fail put-back
-    attempt cp -a "$kcm" "$before.part" || {
-        throw_away "$before.part"
-        fail snapshot "$output"
-    }
-    sync
-    injecting=journal
-    mv "$before.part" "$before" || fail snapshot
-    sync
-    [ "$bootstrap" != new-identity ] || throw_away "$kcm"
 }
 
 # The utility refuses to store over a damaged file. It is to store all of these anew, so none need be there; what the
@@ -763,14 +742,10 @@ clear_items() {
 # Undoes what this run has begun.
 put_back() {
     rm -f "$record.new"
-    if [ "$injecting" = beside ]; then
-        unmount_beside || return
-        if [ -d "$old" ]; then take_old; fi || return
-        throw_away "$beside"
-        rmdir "$kcm" 2>/dev/null
-    else
-        take_before || return
-    fi
+    unmount_beside || return
+    if [ -d "$old" ]; then take_old; fi || return
+    throw_away "$beside"
+    rmdir "$kcm" 2>/dev/null
     injecting=no
     sync
 }
@@ -801,17 +776,13 @@ commit() {
         echo "kcm=$checked"
     } >"$record.new" || fail record
     sync # what the utility wrote, before a name says that it is good
-    if [ "$injecting" = beside ]; then
-        unmount_beside || fail unmount
-        require_as_found
-        has_lasted "$beside"
-        trap '' INT TERM
-        mv "$kcm" "$old" && mv "$beside" "$kcm" || fail swap
-    else
-        has_lasted "$kcm"
-        trap '' INT TERM
-        mv "$before" "$discard" || fail swap
-    fi
+    unmount_beside || fail unmount
+    take_digest "$kcm" # something may have been written there just before the new set was mounted over it
+    require_as_found
+    require_not_bootstrapped
+    require_lasted
+    trap '' INT TERM
+    mv "$kcm" "$old" && mv "$beside" "$kcm" || fail swap
     injecting=no
     say committed yes
     mv "$record.new" "$record"
@@ -820,24 +791,18 @@ commit() {
     throw_away "$old"
 }
 
-# Another tool, which knows no lock, may have provisioned the board after it was looked at and before the new set was
-# mounted over what it wrote.
-require_as_found() {
-    local digest
-    take_digest "$kcm"
-    [ "$digest" = "$found_digest" ] || fail changed-since
-    require_not_bootstrapped
-}
+# Of $digest, that of the KCM: another tool, which knows no lock, may have provisioned the board since it was looked at.
+require_as_found() { [ "$digest" = "$found_digest" ] || fail changed-since; }
 
 require_not_bootstrapped() {
     [ "$bootstrap" != not-yet ] || [ ! -e "$kcm/WORKING/${lwm2m_files%% *}" ] || fail bootstrapped-since
 }
 
 # Another tool's utility may have written into the new set since it was checked.
-has_lasted() {
+require_lasted() {
     local process
     ! find_foreign_utility || fail foreign-utility "$process"
-    is_checked "$1" || fail changed-since
+    is_checked "$beside" || fail changed-since
 }
 
 ### What a killed run or a power cut left
@@ -1107,7 +1072,7 @@ inject() {
         say way already
         checked=$digest
     else
-        [ "$digest" = "$found_digest" ] || fail changed-since
+        require_as_found
         require_server
         stop_client
         require_not_bootstrapped
@@ -1146,7 +1111,7 @@ empty() {
     begin
     if [ -e "$kcm" ]; then # else the exchange was repeated after it had done its work
         take_digest "$kcm"
-        [ "$digest" = "$found_digest" ] || fail changed-since
+        require_as_found
         ! find_foreign_utility || fail foreign-utility "$process"
         stop_client
         throw_away "$kcm" || fail swap
@@ -1161,7 +1126,7 @@ reconnect() {
     local backup working digest
     begin
     take_digest "$kcm"
-    [ "$digest" = "$found_digest" ] || fail changed-since
+    require_as_found
     stop_client
     start_client
     prove "$digest"

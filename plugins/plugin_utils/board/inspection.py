@@ -22,7 +22,7 @@ STORAGE, INPUTS, LOGS = "/config/user", "/scratch", "/var/log"
 ROOM_FOR_A_SET = 256
 """kB on STORAGE for an injection. A set takes 128 on blocks of 4; 100 were too few for the utility, 200 were not."""
 ROOM_FOR_A_LITTLE = 64
-"""kB on INPUTS, where a directory is made and filled if memory can't be mounted, and on LOGS."""
+"""kB on INPUTS, where a directory is made, and on LOGS."""
 CLOCK_TOLERANCE = timedelta(hours=1)
 
 
@@ -179,7 +179,11 @@ class Inspection:
         """What the user should know of a board that can be worked with: texts."""
         found = []
         if self.interrupted:
-            found.append("An injection was cut off on this board; a run without --check completes or undoes it.")
+            found.append(
+                "An injection was cut off on this board. A run without --check completes or undoes it and starts the "
+                "client. If that bootstraps or registers before the run has decided, the run may do other things for "
+                "the board than check mode tells, and make another developer certificate."
+            )
         if self.damaged:
             found.append(
                 f"Damaged copies of items in the board's KCM: {', '.join(self.damaged)}. An injection makes them anew."

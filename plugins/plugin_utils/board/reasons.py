@@ -54,9 +54,10 @@ PROGRAM_REASONS: Mapping[str, Kind] = MappingProxyType(
             "The items could not be written to /scratch/provisioning-certs.",
             "Check that /scratch is not full or read-only.",
         ),
-        "inputs-taken": Kind(
-            "/scratch/provisioning-certs exists and no memory could be mounted over it.",
-            "Another tool left it there: remove it from the board, it may hold private keys.",
+        "mount": Kind(
+            "This board could not mount what the work needs, so nothing was changed: {detail}",
+            "Check that it is an MBL board, and that the user is root.",
+            "These boards could not mount what the work needs, so nothing was changed.",
         ),
         "inputs-changed": Kind(
             "Another tool used /scratch/provisioning-certs at the same time.", "Run again when it has ended."
@@ -154,17 +155,9 @@ BOARD_REASONS: Mapping[str, Kind] = MappingProxyType({**PROGRAM_REASONS, **CONTR
 
 BOARD_WARNINGS: Mapping[tuple[str, str], Kind] = MappingProxyType(
     {
-        ("inputs", "disk"): Kind(
-            "No memory could be mounted on the board, so the keys were on its disk (/scratch) for a moment. They "
-            "were overwritten there, but flash memory may keep old copies."
-        ),
         ("inputs", "busy"): Kind(
             "A process on the board was using /scratch/provisioning-certs while the keys were there, so it may have "
             "read them. The directory was emptied, and is unmounted as soon as that process ends."
-        ),
-        ("way", "journal"): Kind(
-            "Nothing can be mounted over /config/user/pal on this board, so the credentials were replaced in place. "
-            "After a power cut during that time, the old ones would only have come back with the next run."
         ),
     }
 )

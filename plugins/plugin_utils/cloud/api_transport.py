@@ -38,8 +38,8 @@ LARGEST_ANSWER = 16 * 1024 * 1024
 _ADVICE: dict[str | int, str] = {
     "account_limit_exceeded": "The account has as many trusted certificates as it may have: delete one that is no "
     "longer needed, or use an existing one.",
-    401: "The API key is not valid at this host: check it, or make a new one in the portal.",
-    403: "The API key, or the account's type, does not allow this: use a key with the rights for it.",
+    401: "The API key{origin} is not valid at this host: check it, or make a new one in the portal.",
+    403: "The API key{origin}, or the account's type, does not allow this: use a key with the rights for it.",
     404: "If every call to this host fails like this, api_host is not a Pelion API.",
     429: "The service asks to slow down: try again later.",
 }
@@ -53,7 +53,7 @@ class ApiTransport:
     ``retries`` is how often a GET or DELETE is repeated after a lost connection, 429 or 5xx. Other calls are
     repeated only when no connection came about, so that nothing is done twice. Proxies come from the
     environment, but this machine itself is never asked through one. ``warn`` is called once when the service's clock
-    and ours differ.
+    and ours differ. ``origin`` says in errors where the key was found.
     """
 
     def __init__(
@@ -66,11 +66,13 @@ class ApiTransport:
         validate_certs: bool = True,
         timeout: int = 30,
         retries: int = 4,
+        origin: str = "",
     ) -> None:
+        self._origin = f" ({origin})" if origin else ""
         if not key or not key.isascii() or not key.isprintable() or " " in key:
             raise PelionError(
-                "The API key is empty or has characters that are not allowed in a key (spaces, line ends, "
-                "non-ASCII). Check that exactly the key was copied."
+                f"The API key{self._origin} is empty or has characters that are not allowed in a key (spaces, line "
+                "ends, non-ASCII). Check that exactly the key was copied."
             )
         if timeout < 1 or not 0 <= retries <= 20:
             raise PelionError(
@@ -249,7 +251,7 @@ class ApiTransport:
             parts.append(f", at each of {attempts} attempts")
         if request_id:
             parts.append(f" [request_id {request_id}]")
-        advice = _ADVICE.get(kind) or _ADVICE.get(status)
+        advice = (_ADVICE.get(kind) or _ADVICE.get(status, "")).format(origin=self._origin)
         if not advice and status >= 500:
             advice = "The service has a problem: try again later, and report the request_id if it persists."
         text = "".join(parts)

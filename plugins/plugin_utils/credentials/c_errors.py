@@ -13,5 +13,9 @@ LONGEST_QUOTE = 80
 class CSourceError(PelionError):
     """A file is not C source of the expected kind. Names file, line and reason, never its content."""
 
-    def __init__(self, source: str, line: int | None, reason: str) -> None:
-        super().__init__(f"{source}{f', line {line}' if line else ''}: {reason}", source=source, line=line)
+    def __init__(self, source: str, line: int | None, reason: str, expected: str = "") -> None:
+        """``expected`` is what the file should have been, where the line alone would not tell that it is something
+        else."""
+        self.line, self.reason = line, reason
+        begin = f"{source} is not {expected}: " if expected else f"{source}{', ' if line else ': '}"
+        super().__init__(f"{begin}{f'line {line}: ' if line else ''}{reason}", source=source, line=line)

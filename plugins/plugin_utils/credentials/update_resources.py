@@ -37,6 +37,7 @@ else:
 
 
 REQUIRED = (UPDATE_CERTIFICATE, VENDOR_ID, CLASS_ID)
+_EXPECTED = "an update_default_resources.c of the manifest tool"
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,12 @@ class UpdateResources(Certified):
         Raises CSourceError when it is no such file, CredentialError when a value breaks a rule other
         than those on time.
         """
-        file = parse_c_source(text, source)
+        try:
+            file = parse_c_source(text, source)
+        except CSourceError as error:
+            if error.line is None:
+                raise
+            raise CSourceError(source, error.line, error.reason, _EXPECTED) from None
         missing = [key for key in REQUIRED if key not in file.constants]
         if missing:
             raise CSourceError(source, None, _what_it_is(file, missing))

@@ -20,8 +20,8 @@ class Seeker:
 
     With ``spread``, NAME-01, NAME-02, … serve as well as NAME; with ``create``, one may be made for it.
     ``counted`` says that the board's device is among those that its certificate has already, ``unused`` that the board
-    has not bootstrapped with it, or will do so again. ``reserved`` is the certificate in which another run gives it a
-    place.
+    has not bootstrapped with it, or will do so again. ``reserved`` are the certificates in which other runs give it
+    places, that which was given last at the end.
     """
 
     board: str
@@ -31,7 +31,7 @@ class Seeker:
     holds: str | None = None
     counted: bool = False
     unused: bool = False
-    reserved: str | None = None
+    reserved: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ def assign(seekers: Iterable[Seeker], certificates: Iterable[Certificate], certi
     given: dict[str, str] = {}
     homeless: dict[str, Reason] = {}
     newcomers = []
-    for seeker in seekers:
+    # Who holds a certificate keeps its place there, also where the last one was given to another board.
+    for seeker in sorted(seekers, key=lambda seeker: houses.held_by(seeker) is None):
         own = houses.held_by(seeker) or houses.reserved_for(seeker)
         if own is None or (seeker.unused and seeker.spread and not seeker.counted and not houses.has_room(own)):
             newcomers.append(seeker)
@@ -122,9 +123,10 @@ class _Houses:
 
     def reserved_for(self, seeker: Seeker) -> str | None:
         """The certificate in which another run gives the board a place, when that is still there for its wish."""
-        name = seeker.reserved
-        free = name in self._certificates and is_meant(seeker.wish, seeker.spread, name) and self.has_room(name)
-        return name if free else None
+        for name in reversed(seeker.reserved):
+            if name in self._certificates and is_meant(seeker.wish, seeker.spread, name) and self.has_room(name):
+                return name
+        return None
 
     def has_room(self, name: str) -> bool:
         return self._room[name] > 0

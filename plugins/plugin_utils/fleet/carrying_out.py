@@ -15,7 +15,7 @@ from .injecting import Warn, bring_to, read_items
 from .part import Part
 from .proof import Claim
 from .reasons import WORK_REASONS
-from .work import NOT_IN_STORE, work_for
+from .work import NOT_IN_STORE, Work, work_for
 
 
 def carry_out(
@@ -35,10 +35,13 @@ def carry_out(
 
     Raises what bring_to and read_items do.
     """
-    items = None
+    items, work = None, NOT_IN_STORE
     if not (dry_run and part.to_be_made):  # until then, the store has what is to be replaced
         items = read_items(team, part.dev_cert, part.update_resources, warn, dry_run=dry_run)
-    work = NOT_IN_STORE if items is None else work_for(found, items, part.when_bootstrapped)
+    if items is not None:
+        work = work_for(found, items, part.when_bootstrapped)
+    elif part.holds:
+        work = Work(reconnect=found.registered is False)
     if part.reconnect and not work.changes:
         work = replace(work, reconnect=True)
     names = (part.dev_cert, part.update_resources)

@@ -50,9 +50,10 @@ def conclude(
     ``there`` and ``terms_at``: see decide_for. Raises ApiError and StoreError."""
     if not claims:
         return Conclusion()
-    # Boards without a claim tell by their keys that they are not the ones of their names any more.
-    met = {name: answer.member(name).sighting for name, answer in _answers(asked) if name not in claims}
-    sightings = [*met.values(), *(claim.sighting for claim in claims.values())]
+    # Boards without a claim tell by their keys that they are not the ones of their names any more. Of others, the claim
+    # counts, which comes later.
+    met = [answer.member(name).sighting for name, answer in _answers(asked)]
+    sightings = [*met, *(claim.sighting for claim in claims.values())]
     remembered = read_fleet(team)
     identities = Identities.of(sightings, remembered, there, odd_answers(asked, remembered))
     proof = Proof({name: copy.reason for name, copy in identities.copies.items() if name in claims})

@@ -23,11 +23,11 @@ from .memory import Remembered
 from .part import Part
 from .reasons import FLEET_REASONS, reason_of
 from .refusals import refusals, turned_away
-from .reservations import Reservations
+from .reservations import Places, Reservations
 from .roster import misspelt
-from .stock import DeveloperStock, Stock
+from .stock import CloudStock, DeveloperStock, Stock
 from .wishes import UpdateWish
-from .work import work_for
+from .work import NOT_IN_STORE, Certificates, work_for
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Decision:
         return f"All {len(self.parts)} boards: {text}"
 
 
-def decide(fleet: Fleet, stock: Stock, reserved: Mapping[str, str] | None = None) -> Decision:
+def decide(fleet: Fleet, stock: Stock, reserved: Places | None = None) -> Decision:
     """Decide for all boards of the ``fleet`` at once. ``stock`` was read for those that it admits.
 
     What concerns one board, or the boards of one wish, refuses those alone. ``reserved`` are boards of other runs with
@@ -198,18 +198,18 @@ def _seeks_place(seeker: Seeker, stock: Stock) -> bool:
 class _Deciding:
     """One decision on its way: a pure function's working notes."""
 
-    def __init__(self, fleet: Fleet, stock: Stock, reserved: Mapping[str, str]) -> None:
+    def __init__(self, fleet: Fleet, stock: Stock, reserved: Places) -> None:
         self._fleet = fleet
         self._stock = stock
         self._reserved = reserved
-        self._items: dict[tuple[str, UpdateWish], Items | Reason | None] = {}
+        self._items: dict[tuple[str, UpdateWish], Items | Certificates | Reason | None] = {}
 
     def decide(self) -> Decision:
         refused = {**self._fleet.refused, **refusals(self._fleet.admitted, self._stock)}
         members = [member for member in self._fleet.admitted if member.name not in refused]
         seekers = {
-            member.name: replace(_seeker(self._fleet, member, self._stock), reserved=self._reserved.get(member.name))
-            for member in members
+            m.name: replace(_seeker(self._fleet, m, self._stock), reserved=self._reserved.get(m.name, ()))
+            for m in members
         }
         assignment = self._assign(members, seekers.values())
         refused.update(assignment.homeless)
@@ -260,7 +260,7 @@ class _Deciding:
         for member in members:
             part, wish = working.get(member.name), member.wishes.update
             resources = self._stock.updates[wish].resources
-            if part and not part.reconnect and resources and resources.private_key is None:
+            if part and not part.holds and resources and resources.private_key is None:
                 getting.setdefault(wish.name, []).append(member.name)
         yield from (without_key(name, some(boards, 10)) for name, boards in getting.items())
 
@@ -279,20 +279,22 @@ class _Deciding:
         cloud = self._stock.cloud
         if cloud is None:
             return Assignment({member.name: self._stored_wish(member) for member in members}, [], {})
-        here = {member.name for member in self._fleet.members}
-        reserved = Counter(
-            certificate
-            for board, certificate in self._reserved.items()
-            # Once the cloud counts the board, its reservation is one too many.
-            if board not in here and not cloud.counts(self._remembered_id(board), certificate)
-        )
-        # Also those that another run is about to make for boards of this one.
-        reserved.update(dict.fromkeys(self._reserved.values(), 0))
-        return assign(seekers, cloud.rooms(reserved), cloud.certificates_left)
+        return assign(seekers, cloud.rooms(self._places_of_others(members, cloud)), cloud.certificates_left)
 
-    def _remembered_id(self, board: str) -> str | None:
-        before = self._fleet.remembered.get(board)
-        return before.device_id if before else None
+    def _places_of_others(self, members: Iterable[Member], cloud: CloudStock) -> Counter[str]:
+        """How many places other runs are giving to boards that this one gives none, as it does to ``members``; by
+        certificate, also of those that they are about to make."""
+        here = {member.name: member for member in members}
+        reserved: Counter[str] = Counter()
+        for board, certificates in self._reserved.items():
+            member, before = here.get(board), self._fleet.remembered.get(board, Remembered())
+            device_id = self._fleet.device_id(member) if member else before.device_id
+            for name in certificates:
+                # Once the cloud counts the board, its reservation is one too many, and so are those before it.
+                counted = cloud.counts(device_id, name) or cloud.counts(device_id, certificates[-1])
+                given_here = member and is_meant(member.wishes.dev_cert, member.wishes.spread, name)
+                reserved[name] += not (counted or given_here)
+        return reserved
 
     def _stored_wish(self, member: Member) -> str:
         """Without the cloud: the stored certificate that the board holds, of those that its wish can mean."""
@@ -305,22 +307,23 @@ class _Deciding:
         items = self._items_of(dev_cert, wishes.update)
         if isinstance(items, Reason):
             return Part(refused=items)
-        changes = True
+        stored, work = isinstance(items, Items), NOT_IN_STORE
         if items is not None:
             try:
-                changes = work_for(board, items, wishes.when_bootstrapped).changes
+                work = work_for(board, items, wishes.when_bootstrapped)
             except BoardError as error:
                 return Part(refused=self._with_held_name(reason_of(error), member))
         in_cloud = self._stock.cloud.certificates.get(dev_cert) if self._stock.cloud else None
-        if changes and in_cloud and not in_cloud.active:
+        if (work.changes or not stored) and in_cloud and not in_cloud.active:
             return Part(refused=Reason("certificate-inactive", {"dev_cert": dev_cert}))
-        reconnect = None if changes else self._why_reconnect(member)
-        if not changes and not reconnect and not board.interrupted:
+        reconnect = None if work.changes else self._why_reconnect(member)
+        if stored and not work.changes and not reconnect and not board.interrupted:
             return None
         return Part(
             dev_cert=dev_cert,
             update_resources=wishes.update.name,
-            to_be_made=items is None or not self._stock.updates[wishes.update].ready,
+            to_be_made=not stored or not self._stock.updates[wishes.update].ready,
+            holds=not work.inject,
             when_bootstrapped=wishes.when_bootstrapped,
             registration_timeout=wishes.registration_timeout,
             reconnect=reconnect,
@@ -333,20 +336,22 @@ class _Deciding:
             return reason
         return replace(reason, facts={**reason.facts, **self._stock.held_name(member)})
 
-    def _items_of(self, dev_cert: str, wish: UpdateWish) -> Items | Reason | None:
-        """What a board is to hold; None as long as the store has not got it, the reason where it must not."""
+    def _items_of(self, dev_cert: str, wish: UpdateWish) -> Items | Certificates | Reason | None:
+        """What a board is to hold, as far as it is there; None where it has to be made, the reason where it must not be
+        held."""
         key = (dev_cert, wish)
         if key not in self._items:
             self._items[key] = self._read_items(dev_cert, wish)
         return self._items[key]
 
-    def _read_items(self, dev_cert: str, wish: UpdateWish) -> Items | Reason | None:
+    def _read_items(self, dev_cert: str, wish: UpdateWish) -> Items | Certificates | Reason | None:
         developer, update = self._stock.developer.get(dev_cert), self._stock.updates[wish].resources
         if developer and developer.problem:
             return developer.problem
-        if not developer or not developer.credentials or not update or not self._stock.is_ready(dev_cert):
-            return None
-        return Items.of(developer.credentials.values, update.values)
+        if developer and developer.credentials and update and self._stock.is_ready(dev_cert):
+            return Items.of(developer.credentials.values, update.values)
+        in_cloud = self._stock.cloud.certificates.get(dev_cert) if self._stock.cloud else None
+        return Certificates(in_cloud.der, update.der) if in_cloud and update else None
 
     def _why_reconnect(self, member: Member) -> Reason | None:
         """Why a board that holds the right set must register anew, judged by the Device Directory; of WORK_REASONS."""

@@ -26,11 +26,14 @@ def _parts(member: Member, part: Part, stock: Stock) -> Iterator[str]:
     if part.reconnect:
         yield f"registers anew, since {part.reconnect.text(WORK_REASONS)}"
         return
+    if part.holds:
+        yield "what it holds already"
+        return
     if not stock.is_ready(part.dev_cert):
         yield f"the developer certificate {part.dev_cert!r}, which is not in the team store yet"
     elif stock.stored_names.get(member.holds or "") != part.dev_cert:
         yield f"the developer certificate {part.dev_cert!r}"
     update, held = stock.updates[member.wishes.update], member.board.update_certificate
     wanted = update.resources.fingerprint if update.resources else None
-    if wanted is None or held is None or held["fingerprint"] != wanted:
+    if held is None or held["fingerprint"] != wanted:
         yield f"{'the' if update.ready else 'a new'} update certificate of {part.update_resources!r}"

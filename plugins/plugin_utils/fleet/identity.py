@@ -26,12 +26,13 @@ MOST_NAMED = 10
 @dataclass(frozen=True)
 class Sighting:
     """A board as a run meets it: today's name, the proven ``host_keys``, empty where there are none, and the
-    ``device_id`` that it says is its own. One that is not ``believed`` is not meant to be in the fleet."""
+    ``device_id`` that it says is its own. Its name makes it the device of a board that was remembered without a
+    key only where it is meant to be in the fleet, and shows that it has bootstrapped (``by_name``)."""
 
     name: str
     host_keys: tuple[str, ...] = ()
     device_id: str | None = None
-    believed: bool = True
+    by_name: bool = True
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Identities:
     ) -> Identities:
         """``odd`` are machines whose answers are of no use, with the host keys that are proven of them."""
         by_name = {sighting.name: sighting for sighting in sightings}
-        by_name |= {name: Sighting(name, tuple(keys)) for name, keys in odd.items() if keys}
+        by_name |= {name: Sighting(name, tuple(keys), by_name=False) for name, keys in odd.items() if keys}
         unproven = frozenset(name for name, keys in odd.items() if not keys)
         return cls(by_name, remembered, frozenset(there) | by_name.keys(), unproven)
 
@@ -95,12 +96,10 @@ class Identities:
         return found
 
     def device_id(self, name: str) -> str | None:
-        """As the board says, else as it was when it was last proven. One that is not believed has no device but by the
-        key that the team knows."""
+        """As the board says, else as it was when it was last proven."""
         before, sighting = self.before(name), self.sightings[name]
-        if not sighting.believed and not (before and before.host_keys):
-            return None
-        return sighting.device_id or (before.device_id if before else None)
+        is_it = before and (before.host_keys or sighting.by_name)
+        return sighting.device_id or (before.device_id if before and is_it else None)
 
     @cached_property
     def copies(self) -> Mapping[str, Copied]:

@@ -92,7 +92,7 @@ def shown(state: Mapping[str, Any], names: Sequence[str] = (), *, planned: bool 
             told[title] = f"{name or 'no name'}, ends {end}, SHA-256 {held['fingerprint'][:16]}..."
         else:
             told[title] = f"{name}, which would be made" if planned else "none"
-    missing = state.get("missing_items") or []
+    missing = state.get("missing_items")
     told["missing"] = "none" if not missing else "everything" if is_empty(missing) else list(missing)
     return told | {"provisioned_by": state.get("provisioned_by") or "nobody"}
 

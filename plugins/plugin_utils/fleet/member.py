@@ -27,7 +27,8 @@ class Member:
         """Whom its roster does not mean is nobody's board, so what it says takes no device from others."""
         roster, keys = self.wishes.roster, self.host_keys.fingerprints
         believed = roster is None or is_in(roster, self.name, keys)
-        return Sighting(self.name, keys, self.board.device_id if believed else None, believed)
+        by_name = believed and self.board.bootstrapped
+        return Sighting(self.name, keys, self.board.device_id if believed else None, by_name)
 
     @property
     def holds(self) -> str | None:

@@ -98,7 +98,7 @@ def updated(
     for_nothing: bool = True,
 ) -> dict[str, Remembered]:
     """``known`` with ``boards``; those that tell nothing new as they were, unless ``for_nothing``."""
-    after = {name: board for name, board in known.items() if name not in former or name in boards}
+    after = {name: board for name, board in known.items() if name not in former}
     for name, board in boards.items():
         before = known.get(name)
         if before:
@@ -220,4 +220,4 @@ def _remembered(entry: Mapping[str, Any]) -> Remembered:
 
 
 def _time(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ")

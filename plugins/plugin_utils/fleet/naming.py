@@ -76,7 +76,7 @@ def parse_table(text: str) -> list[Naming]:
             if not columns:
                 columns = _columns(cells)
                 continue
-            if len(cells) > len(columns) and any(cells[len(columns) :]):
+            if any(cells[len(columns) :]):
                 raise PelionError(
                     f"{len(cells)} cells, but only {len(columns)} columns. Put quotes around a cell that contains a "
                     "comma."
@@ -126,7 +126,10 @@ def device_notes(
 
 
 def _columns(cells: list[str]) -> list[str]:
-    columns = [cell.lower() if not cell.lower().startswith(ATTRIBUTE) else cell for cell in cells]
+    columns = []
+    for cell in cells:
+        of_attribute = cell.lower().startswith(ATTRIBUTE)
+        columns.append(f"{ATTRIBUTE}{cell[len(ATTRIBUTE) :]}" if of_attribute else cell.lower())
     for column in columns:
         if column not in (BOARD, SERIAL_NUMBER, *NOTES) and not column.startswith(ATTRIBUTE):
             raise PelionError(f"the column {column!r} is not known. The columns are {COLUMNS}.")

@@ -18,14 +18,16 @@ class Part:
 
     ``refused`` is why nothing may be done; otherwise the board is to hold ``dev_cert`` and ``update_resources`` (names
     in the team store), and, with ``reconnect`` (of WORK_REASONS), to register anew. ``to_be_made`` tells that the store
-    does not have them yet as they are wished. ``bootstrapped_at`` is what the Device Directory says of the board's
-    device before that, ``site`` where the board is.
+    does not have them yet as they are wished, ``holds`` that the board has them already, as far as can be told without
+    the keys that the store lacks. ``bootstrapped_at`` is what the Device Directory says of the board's device before
+    that, ``site`` where the board is.
     """
 
     refused: Reason | None = None
     dev_cert: str = ""
     update_resources: str = ""
     to_be_made: bool = False
+    holds: bool = False
     when_bootstrapped: WhenBootstrapped = REFUSE
     registration_timeout: int = 0
     reconnect: Reason | None = None

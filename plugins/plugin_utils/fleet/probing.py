@@ -59,8 +59,7 @@ class ProbeName:
             return None
 
     def __str__(self) -> str:
-        until = time_text(self.until.replace(microsecond=0))
-        return f"pelion.mbl update proof by {self.host}:{self.process} until {until} {self.tag}"
+        return f"pelion.mbl update proof by {self.host}:{self.process} until {time_text(self.until)} {self.tag}"
 
     @property
     def is_left_over(self) -> bool:
@@ -123,7 +122,6 @@ def _await_answers(api: PelionApi, campaign: Campaign, waiting: set[str], timeou
         if not why_stopped and not now.is_active and now.phase != "draft":
             why_stopped = now.why_stopped or now.phase
             deadline = min(deadline, time.monotonic() + SETTLE_SECONDS)
-            left = min(left, SETTLE_SECONDS)
         time.sleep(min(pause, left))
         pause = min(pause * 1.5, LONGEST_PAUSE)
 
@@ -193,12 +191,10 @@ def _stop(api: PelionApi, campaign_id: str) -> None:
         pause = min(pause * 1.5, LONGEST_PAUSE)
 
 
-def remove_left_overs(api: PelionApi, campaigns: Sequence[Campaign], manifests: Sequence[Manifest]) -> list[str]:
-    """Remove those of ``campaigns`` and ``manifests`` that a killed run of ours left; their names. Raises ApiError."""
-    ours = [(kept.id, kept.name) for kept in campaigns if is_left_over(kept.name)]
-    uploads = [(kept.id, kept.name) for kept in manifests if is_left_over(kept.name)]
-    remove(api, (kept for kept, _name in ours), (kept for kept, _name in uploads))
-    return list(dict.fromkeys(name for _kept, name in (*ours, *uploads)))
+def remove_left_overs(api: PelionApi, campaigns: Sequence[Campaign], manifests: Sequence[Manifest]) -> None:
+    """Remove those of ``campaigns`` and ``manifests`` that a killed run of ours left. Raises ApiError."""
+    ours, uploads = ([kept.id for kept in there if is_left_over(kept.name)] for there in (campaigns, manifests))
+    remove(api, ours, uploads)
 
 
 def is_left_over(name: str) -> bool:

@@ -25,7 +25,7 @@ from ..team.signers import Signers
 from ..times import time_text
 from .identity import MOST_NAMED, Copied
 from .probing import Told, Warn, is_left_over, occupied, remove_left_overs, send_probe, updating
-from .readiness import YES, Holding, Terms, readiness
+from .readiness import Holding, Terms, readiness
 from .update_proof import UpdateProof
 from .update_results import LOGGED, PROVEN, reason_for
 
@@ -181,7 +181,7 @@ def inquire(
     devices = {device.id: device for device in api.devices({"device_execution_mode__eq": DEVELOPER_MODE})}
     elsewhere = occupied(api, (campaign for campaign in campaigns if not is_left_over(campaign.name)))
     states = updating(api, terms.now - terms.ahead - LONGEST_UPDATE)
-    claims = Counter(candidate.device_id for candidate in candidates if candidate.device_id)
+    claims = Counter(candidate.device_id for candidate in candidates)
 
     settled: dict[str, Verdict] = {}
     boards: dict[str, dict[str, str]] = {}
@@ -210,8 +210,7 @@ def _why_not(candidate: Candidate, signers: Signers, devices: Mapping[str, Devic
     if candidate.obstacle:
         return candidate.obstacle
     device = devices.get(candidate.device_id or "")
-    found = readiness(candidate.held, signers, device, terms, _unregistered(candidate, device))
-    return None if found.answer == YES else found.reason
+    return readiness(candidate.held, signers, device, terms, _unregistered(candidate, device)).reason
 
 
 def _unregistered(candidate: Candidate, device: Device | None) -> Reason | None:
@@ -224,7 +223,7 @@ def _unregistered(candidate: Candidate, device: Device | None) -> Reason | None:
     return None if device.state == "registered" else Reason("device-not-registered", {"state": device.state})
 
 
-def _copied(candidate: Candidate, candidates: Iterable[Candidate], claims: Mapping[str, int]) -> Reason | None:
+def _copied(candidate: Candidate, candidates: Iterable[Candidate], claims: Mapping[str | None, int]) -> Reason | None:
     device_id = candidate.device_id
     if device_id is None or claims[device_id] < 2:
         return None
@@ -236,7 +235,7 @@ def _resources(entries: Iterable[tuple[str, UpdateResources]], signers: Signers,
     """Those that the signer of the certificate stands for, with the key that one of the entries has."""
     signer = signers.by_fingerprint[fingerprint]
     held = [(name, one) for name, entry in entries for one in entry.all_held if one.fingerprint == fingerprint]
-    key = next((one.private_key for _name, one in held if one.private_key), None)
+    key = next(one.private_key for _name, one in held if one.private_key)
     meant = next(
         one for _name, one in held if (one.vendor_id.hex, one.class_id.hex) == (signer.vendor_id, signer.class_id)
     )
@@ -244,17 +243,16 @@ def _resources(entries: Iterable[tuple[str, UpdateResources]], signers: Signers,
 
 
 def proofs_of(verdicts: Mapping[str, Verdict]) -> Iterator[tuple[str, UpdateProof | None]]:
-    """What the team is to remember of boards that were asked: a proof, or, after another answer, that there is none."""
+    """What the team is to remember of boards that answered: a proof, or, after another answer, that there is none."""
     for board, verdict in verdicts.items():
-        if verdict.asked and (verdict.outcome in ("proven", "refused") or verdict.result == PROVEN):
+        if verdict.outcome == "refused" or verdict.result == PROVEN:
             yield board, verdict.proof
 
 
 def proven_by_log(verdict: Mapping[str, Any], log: Iterable[Mapping[str, Any]], now: datetime) -> UpdateProof | None:
     """The proof of a board whose answer means several things, as ``verdict`` (see Verdict.to_json) has it, and whose
     ``log`` since it was asked (``code`` of each of its words on updates) tells which of them it was; else None."""
-    facts = verdict.get("reason_facts") or {}
     if verdict.get("reason") != "answer-ambiguous" or LOGGED not in [line.get("code") for line in log]:
         return None
-    fingerprint, vendor_id, class_id = (str(facts.get(name)) for name in ("fingerprint", "vendor_id", "class_id"))
-    return UpdateProof(fingerprint, vendor_id, class_id, time_text(now) or "")
+    facts = verdict["reason_facts"]
+    return UpdateProof(facts["fingerprint"], facts["vendor_id"], facts["class_id"], time_text(now) or "")

@@ -17,12 +17,13 @@ from ..reasons import Kind, Reason
 from ..store.errors import StoreError
 from ..store.places import PlacesError
 from ..store.vault import VaultError
+from ..team.known_certificates import LOST
 from ..team.update_keeper import DifferentResourcesError, NotRenewableError
 
 _ROSTER = "provision_pelion_roster"
 _IDENTITIES = "provision_pelion_when_bootstrapped to keep_identity or new_identity"
 _OF_THE_BOARD = ("no-utility", "utility-broken", "no-space", "read-only", "bad-answer")
-_HELD_NAME = {"holds": "It holds {holds!r}: if that is right, set provision_pelion_dev_cert to it."}
+_HELD_NAME = {"holds": "The one held is {holds!r}: if that is right, set provision_pelion_dev_cert to it."}
 """After a rotation, the likeliest mistake is a former name in the variables."""
 _IMPORT = {
     "mbl_cli_store": "{mbl_cli_store} is also a store of mbl-cli: import what that kept with "
@@ -225,17 +226,17 @@ FLEET_REASONS: Mapping[str, Kind] = MappingProxyType(
 """Why a board is refused, or not proven to be registered."""
 
 _ROTATE = "Run pelion.mbl.rotate for the fleet."
-_REGISTER_ANEW = "Run pelion.mbl.provision for it, which makes sure that it registers with what it holds."
+_REGISTER_ANEW = "Run pelion.mbl.provision, which makes sure of a registration with what is held."
 
 READINESS_REASONS: Mapping[str, Kind] = MappingProxyType(
     {
         # It takes no updates, or none that the team signs now.
-        "no-update-certificate": Kind("It holds no update certificate.", "Run pelion.mbl.provision for it."),
+        "no-update-certificate": Kind("It holds no update certificate.", "Run pelion.mbl.provision."),
         "not-our-certificate": Kind(
             "It holds an update certificate ({fingerprint:.16}…) that the team store does not have, so it takes no "
             "update that the team signs.",
-            "If it was provisioned from another store, use that one. To give it this store's certificate, run "
-            "pelion.mbl.provision with -e provision_pelion_when_update_unknown=replace.",
+            "If another store was used before, use that one. If that is lost, run pelion.mbl.rotate with -e "
+            "provision_pelion_when_update_unknown=replace: the boards get this store's certificate, in waves.",
             "They hold update certificates that the team store does not have, so they take no updates that the team "
             "signs.",
         ),
@@ -248,7 +249,7 @@ READINESS_REASONS: Mapping[str, Kind] = MappingProxyType(
         "former-certificate": Kind(
             "It holds a former certificate of {update_resources!r} ({fingerprint:.16}…), so it takes no update that is "
             "signed with the present key.",
-            "Run pelion.mbl.provision for it. To send it an update before that, sign with the former key: "
+            "Run pelion.mbl.provision. To send an update before that, sign with the former key: "
             "pelion.mbl.export_signing with -e fingerprint=SHA256.",
             "They hold former certificates of update resources, so they take no updates that are signed with the "
             "present keys.",
@@ -256,7 +257,7 @@ READINESS_REASONS: Mapping[str, Kind] = MappingProxyType(
         "no-signing-key": Kind(
             "The team store has no signing key for the update resources {update_resources!r}.",
             "If you have the key, add it with pelion.mbl.mbl_update_resources (its options name, src and "
-            "private_key_src).",
+            f"private_key_src). {LOST}",
             "The team store has no signing keys for their update resources.",
         ),
         "key-does-not-sign": Kind(

@@ -4,7 +4,8 @@
 
 Runs at several sites, or over several slices of a fleet, decide at the same time, and the cloud counts a board only
 once it has bootstrapped. So each run notes what it gives in ``reserved.json`` of the team store. Nothing is ever taken
-back: a note ends by itself, and counts no more once the cloud has the board's device.
+back: a note ends by itself, and counts no more once the cloud has the board's device. A board has several where runs
+wish for different certificates for it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from typing import Any
 from ..store.noted_file import NotedFile
 from ..store.store import Store
 from ..times import parse_time, time_text
+
+Places = Mapping[str, tuple[str, ...]]
+"""Boards, each with the certificates in which it has places, that which was given last at the end."""
 
 FILE = "reserved.json"
 HELD_FOR = timedelta(hours=1)
@@ -37,30 +41,41 @@ class Reservations:
         )
 
     @contextmanager
-    def locked(self) -> Iterator[dict[str, str]]:
+    def locked(self) -> Iterator[Places]:
         """Boards and the certificates in which they have places, as long as nobody else can give any."""
         with self._store.locked():
             yield self.noted()
 
-    def noted(self) -> dict[str, str]:
+    def noted(self) -> Places:
         """As ``locked``, at a glance: somebody else may be giving places."""
-        return {board: str(entry["certificate"]) for board, entry in self._read().items()}
+        return {board: tuple(held) for board, held in self._read().items()}
 
     def keep(self, places: Mapping[str, str]) -> None:
         """Note more of them, beside those that are there."""
         until = time_text(datetime.now(timezone.utc) + HELD_FOR)
         with self._store.locked():
-            new = {board: {"certificate": certificate, "until": until} for board, certificate in places.items()}
-            self._file.write({**self._read(), **new})
+            noted = self._read()
+            for board, certificate in places.items():
+                noted.setdefault(board, {}).pop(certificate, None)
+                noted[board][certificate] = until
+            self._file.write({board: _entry(held) for board, held in noted.items()})
 
-    def _read(self) -> dict[str, Mapping[str, Any]]:
-        """Those whose time is not over. One that would be held for longer than any run holds it is not one of ours."""
+    def _read(self) -> dict[str, dict[str, Any]]:
+        """Of each board, until when it has places in which certificates, that which was given last at the end. Without
+        those whose time is over. One that would be held for longer than any run holds it is not one of ours."""
         now = datetime.now(timezone.utc)
+        noted = {}
         try:
-            return {
-                name: {"certificate": entry["certificate"], "until": entry["until"]}
-                for name, entry in self._file.read().items()
-                if now < parse_time(entry["until"]) <= now + 2 * HELD_FOR
-            }
+            for board, entry in self._file.read().items():
+                held = {**entry.get("others", {}), str(entry["certificate"]): entry["until"]}
+                noted[board] = {c: until for c, until in held.items() if now < parse_time(until) <= now + 2 * HELD_FOR}
         except (ValueError, KeyError, TypeError, AttributeError):
             raise self._file.damaged() from None
+        return {board: held for board, held in noted.items() if held}
+
+
+def _entry(held: Mapping[str, Any]) -> dict[str, Any]:
+    """With the certificate that was given last, which is all that version 1.0.0 knows."""
+    *others, last = held
+    more = {"others": {certificate: held[certificate] for certificate in others}} if others else {}
+    return {"certificate": last, "until": held[last], **more}

@@ -233,7 +233,7 @@ def _update(
             warn_days=warn_days,
             now=now,
         )
-        if outcome.source == "store" and not wish.src and not wish.replace:
+        if outcome.source == "store" and not wish.src:
             warnings += _left_to_rotate(wish, renewal, outcome.credentials, now)
     except RecipeError as error:
         return UpdateStock(problem=_wish_problem(f"provision_pelion_{error.option} {error.problem}."))

@@ -38,7 +38,7 @@ _RESULTS: Mapping[int, str] = MappingProxyType(
     }
 )
 
-_ROTATE = "Run pelion.mbl.provision for it, which compares what it holds with the team store, then prove it again."
+_ROTATE = "Run pelion.mbl.provision, which compares what is held with the team store, then prove again."
 _HOLDS = "Its own word is that it holds something else than what it was found to hold."
 
 PROBE_REASONS: Mapping[str, Kind] = MappingProxyType(

@@ -7,11 +7,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..board import kcm
-from ..board.board import record_of
 from ..board.errors import BoardError
 from ..board.inspection import Inspection
 from ..board.items import Items
 from ..credentials.certified import describe_certificate
+from ..credentials.rules import sha256_hex
 from ..reasons import Reason
 from .reasons import FLEET_REASONS, coded
 from .wishes import KEEP_IDENTITY, REFUSE, WhenBootstrapped
@@ -35,13 +35,21 @@ class Work:
         return self.inject or self.reconnect
 
 
+@dataclass(frozen=True)
+class Certificates:
+    """What is known of items whose key the store lacks, from the cloud and the update resources. DER."""
+
+    developer_certificate: bytes
+    update_certificate: bytes
+
+
 NOT_IN_STORE = Work((Reason("not-in-store"),))
 """For check mode, when an earlier task would have made the credentials."""
 
 
-def work_for(found: Inspection, items: Items, policy: WhenBootstrapped) -> Work:
-    """Compare what a board was ``found`` to hold with the wanted ``items``. Raises BoardError where ``policy`` forbids
-    what is needed."""
+def work_for(found: Inspection, items: Items | Certificates, policy: WhenBootstrapped) -> Work:
+    """Compare what a board was ``found`` to hold with the wanted ``items``, or with their certificates, as far as these
+    tell. Raises BoardError where ``policy`` forbids what is needed."""
     if not found.has_utility:
         raise BoardError.of("no-utility")
     reasons = tuple(differences(found, items))
@@ -61,24 +69,26 @@ def work_for(found: Inspection, items: Items, policy: WhenBootstrapped) -> Work:
     return Work(reasons, bootstrap="keep-identity" if policy == KEEP_IDENTITY else "new-identity")
 
 
-def differences(found: Inspection, items: Items) -> list[Reason]:
+def differences(found: Inspection, items: Items | Certificates) -> list[Reason]:
     """Why the board is not proven to hold ``items``, of WORK_REASONS; none when it is."""
     if kcm.is_empty(found.missing_items):
         return [Reason("holds-nothing")]
-    wanted = record_of(items)
     differing = []
     if not found.record:
         differing.append(Reason("no-record"))
-    elif found.record.get("fingerprint") != wanted["fingerprint"]:
+    elif isinstance(items, Items) and found.record.get("fingerprint") != items.fingerprint:
         differing.append(Reason("other-injected"))
     elif found.record.get("kcm") != found.kcm_digest and not found.damaged:
         differing.append(Reason("kcm-changed"))
     if found.damaged:
         differing.append(Reason("damaged-items", {"items": list(found.damaged)}))
-    for title, held in (("developer", found.developer_certificate), ("update", found.update_certificate)):
+    for title, held, wanted in (
+        ("developer", found.developer_certificate, items.developer_certificate),
+        ("update", found.update_certificate, items.update_certificate),
+    ):
         if held is None:
             differing.append(Reason("lacks-certificate", {"title": title}))
-        elif held["fingerprint"] != wanted[f"{title}_certificate"]:
+        elif held["fingerprint"] != sha256_hex(wanted):
             differing.append(Reason("holds-other-certificate", {"title": title}))
     if found.missing_items:
         differing.append(Reason("lacks-items", {"items": found.missing_items}))

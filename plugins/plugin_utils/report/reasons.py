@@ -17,8 +17,9 @@ from ..fleet.update_results import PROBE_REASONS
 from ..reasons import Kind
 
 _AGAIN = "run again; boards that are already in order are left as they are."
-_IS_IT_ON = f"Check that it is on and connected, then {_AGAIN}"
-_PROVISION = "Run pelion.mbl.provision for it."
+_FIXED = f"When that is fixed, {_AGAIN}"
+_IS_IT_ON = f"Check power and network, then {_AGAIN}"
+_PROVISION = "Run pelion.mbl.provision."
 
 
 REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
@@ -54,7 +55,7 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
         ),
         "connection-lost": Kind(
             "The connection was lost.",
-            f"Check that it has power and network, then {_AGAIN}",
+            _IS_IT_ON,
             "The connections were lost.",
         ),
         "unreachable": Kind(
@@ -65,14 +66,16 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
         # The run did not do its work on the board.
         "failed": Kind(
             "A task failed on it and gave no code. The text is what the task said.",
-            f"Do what the message says, then {_AGAIN}",
+            _FIXED,
         ),
         "fleet-failed": Kind(
             "A task for the whole fleet failed. The text is what the task said.",
-            f"Do what the message says, then {_AGAIN}",
+            _FIXED,
         ),
         "not-reached": Kind(
-            "The run ended before it got to this board.", f"Fix what ended the run, if anything did, then {_AGAIN}"
+            "The run ended before it got to this board.",
+            f"R{_AGAIN[1:]}",
+            "The run ended before it got to these boards.",
         ),
         "not-judged": Kind(
             "It answered, but the run ended before it could say whether the board is in order.",

@@ -315,8 +315,9 @@ def not_yet_judged(name: str, result: Mapping[str, Any]) -> BoardReport | None:
 
 def _sighting(name: str, answer: Answer) -> Sighting:
     if isinstance(answer, BoardStatus):
-        return Sighting(name, tuple(answer.host_keys), answer.device_id)
-    return Sighting(name, answer.host_keys if answer else ())
+        return Sighting(name, tuple(answer.host_keys), answer.device_id, answer.bootstrapped)
+    keys = answer.host_keys if answer else ()
+    return Sighting(name, keys, by_name=not keys)  # as Identities takes odd machines
 
 
 def _is_another(name: str, answer: Answer, remembered: Mapping[str, Remembered]) -> bool:

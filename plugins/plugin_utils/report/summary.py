@@ -88,20 +88,22 @@ def absence(report: Report) -> str:
 
 def table(report: Report, width: int = MOST_COLUMNS) -> list[str]:
     """The boards as lines of a table, with a heading. The last columns are left out where a line of ``width``
-    characters has no room for them."""
+    characters has no room for them, and named below."""
     columns = [
         [heading, *(printable(cell(board) or "-") for board in report.boards)]
         for heading, cell in _COLUMNS.items()
         if heading != TAKES or any(board.takes_updates for board in report.boards)
     ]
     widths = [max(map(len, column)) for column in columns]
+    hidden: list[str] = []
     while len(columns) > NEEDED_COLUMNS and sum(widths) + len(BETWEEN) * (len(widths) - 1) > width:
-        columns.pop()
+        hidden.insert(0, columns.pop()[0])
         widths.pop()
-    return [
+    rows = [
         BETWEEN.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in zip(*columns, strict=True)
     ]
+    return [*rows, *([f"No room here for: {', '.join(hidden)}. -e report=DIR writes all."] if hidden else ())]
 
 
 def _state(board: BoardReport) -> str:

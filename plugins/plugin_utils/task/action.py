@@ -97,6 +97,11 @@ def api_key() -> str:
     raise AnsibleFallbackNotFound
 
 
+def variable_of(key: str) -> str | None:
+    """The environment variable that ``key`` came from; None for one that came another way."""
+    return next((name for name in API_KEY_VARIABLES if _taken.get(name) == key), None)
+
+
 def failed_result(error: PelionError) -> dict[str, Any]:
     """The result of a task that ends with ``error``."""
     return {"failed": True, "msg": str(error), **error.facts}

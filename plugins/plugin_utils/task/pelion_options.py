@@ -21,7 +21,7 @@ from ..cloud.api_key import ApiKey
 from ..cloud.api_transport import ApiTransport
 from ..cloud.pelion_api import PelionApi
 from ..errors import PelionError
-from .action import Action, api_key
+from .action import Action, api_key, variable_of
 from .store_options import Stores
 
 # Documented in plugins/doc_fragments/pelion.py.
@@ -43,7 +43,8 @@ def find_key(arguments: dict[str, Any], stores: Stores) -> ApiKey | None:
     host = api_url(arguments["api_host"]) if arguments["api_host"] else None
     key: ApiKey | None
     if arguments["api_key"]:
-        key = ApiKey(arguments["api_key"].strip(), host or PelionApi.DEFAULT_HOST)
+        origin = variable_of(arguments["api_key"]) or "given as api_key"
+        key = ApiKey(arguments["api_key"].strip(), host or PelionApi.DEFAULT_HOST, origin)
     else:
         key = stores.user.read(ApiKey, ApiKey.NAME)
         if key is None:
@@ -62,8 +63,9 @@ def require_key(arguments: dict[str, Any], stores: Stores) -> ApiKey:
     key = find_key(arguments, stores)
     if key is None:
         raise PelionError(
-            "No API key: give api_key, set PELION_API_KEY, or save one with pelion.mbl.pelion_api_key. "
-            "Keys are made in the portal, under access management."
+            "No API key: there is none in PELION_API_KEY or MBED_CLOUD_SDK_API_KEY, and none is saved in the user "
+            f"store {stores.user.directory}. Set PELION_API_KEY, or save one with pelion.mbl.save_api_key. Keys are "
+            "made in the portal, under access management."
         )
     return key
 
@@ -85,5 +87,6 @@ def connect(action: Action, arguments: dict[str, Any], key: ApiKey) -> PelionApi
         validate_certs=arguments["validate_certs"],
         timeout=arguments["api_timeout"],
         retries=arguments["api_retries"],
+        origin=key.origin,
     )
     return PelionApi(transport, warn=action.warn)

@@ -6,9 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..credentials.manifest_tool import SIGNING_KEYS
 from ..credentials.update_resources import UpdateResources
 from ..store.store import Store
 from .mbl_cli_store import is_mbl_cli_store
+
+LOST = (
+    "If it is lost, have the manifest tool make another certificate and key, and give the new C file to "
+    "pelion.mbl.rotate (-e provision_pelion_update_src=FILE)."
+)
+"""What to tell users of a signing key that may be lost."""
 
 
 def known_update_certificates(store: Store, report: Callable[[str], None]) -> dict[str, str]:
@@ -40,6 +47,8 @@ def without_key(name: str, boards: str) -> str:
     """What to tell users of update resources without a signing key, and of the ``boards`` that hold or get them."""
     return (
         f"The team store has no signing key for the update resources {name!r}, so nobody can sign updates with it for "
-        f"{boards}. If you have the key, add it: run `ansible localhost -m pelion.mbl.mbl_update_resources -a "
-        f"'name={name} src=FILE.c private_key_src=KEY.pem'`."
+        f"{boards}. A key is taken from beside the C file, where it is called {' or '.join(SIGNING_KEYS)}; later it is "
+        "added with `ansible localhost -m pelion.mbl.mbl_update_resources -a "
+        f"'name={name} src=FILE.c private_key_src=KEY.pem'`. One that you keep elsewhere on purpose may stay there. "
+        + LOST
     )

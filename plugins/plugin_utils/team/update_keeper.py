@@ -137,7 +137,7 @@ class UpdateKeeper:
             if stored:
                 self._require_same(stored, given, ids, replace)
             wanted = given.succeeding(stored) if given and stored else given or stored
-            source = "store" if wanted == stored or not given else "file"
+            source = "store" if wanted == stored else "file"
             overdue = self._overdue(given, renewal, now)
             if wanted is None or (not given and renewal.is_due(wanted, now)):
                 self._require_key_here(wanted)
@@ -234,7 +234,7 @@ class UpdateKeeper:
         """Certificate and ids are one thing under a name."""
         if given:
             wanted, former = _identity(given), any(old.values == given.values for old in stored.former)
-            if given.values == stored.values or (replace and not former):
+            if replace and not former:
                 return
         else:
             wanted, former = dict(zip(("vendor_id", "class_id"), map(str, ids), strict=True)) if ids else {}, False

@@ -10,7 +10,6 @@ import os
 import signal
 from pathlib import Path
 
-from .records import CERTIFICATES_OF_TIER
 from .service import Cloud
 
 
@@ -18,12 +17,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="cloud", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address of the API's listeners")
     parser.add_argument("--name", action="append", default=[], help="another name or address for the API's certificate")
-    parser.add_argument("--https-port", type=int, default=0, help="0 takes any")
-    parser.add_argument("--http-port", type=int, default=0, help="0 takes any")
-    parser.add_argument("--device-host", default="::", help="address of the servers for devices; :: takes IPv4 too")
-    parser.add_argument("--bootstrap-port", type=int, default=0, help="0 takes any")
-    parser.add_argument("--lwm2m-port", type=int, default=0, help="0 takes any")
-    parser.add_argument("--tier", default="1", choices=sorted(CERTIFICATES_OF_TIER), help="of the account")
     parser.add_argument(
         "--state-dir",
         type=Path,
@@ -37,13 +30,8 @@ def main() -> None:
     cloud = Cloud(
         host=options.host,
         names=options.name,
-        https_port=options.https_port,
-        http_port=options.http_port,
-        device_host=options.device_host,
-        bootstrap_port=options.bootstrap_port,
-        lwm2m_port=options.lwm2m_port,
+        device_host="::",  # takes IPv4 too
         state_dir=options.state_dir.absolute(),
-        tier=options.tier,
     )
     try:
         cloud.start()

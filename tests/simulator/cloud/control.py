@@ -36,19 +36,13 @@ def control(state: State, faults: Faults, log: CallLog, devices: Devices) -> Sta
 
         return Route("/_lab" + path, endpoint, methods=[method])
 
-    def add_account(**options: Any) -> dict[str, str]:
-        account, key = state.add_account(**options)
-        return {"id": account.id, "api_key": key}
-
     return Starlette(
         routes=[
-            act("GET", "/faults", faults.to_json),
             act("POST", "/faults", lambda **fault: asdict(faults.add(**fault))),
             act("DELETE", "/faults", faults.clear),
             act("GET", "/device-faults", devices.faults.to_json),
             act("POST", "/device-faults", lambda **fault: asdict(devices.faults.add(**fault))),
             act("DELETE", "/device-faults", devices.faults.clear),
-            act("GET", "/calls", lambda: [asdict(call) for call in log.calls]),
             act("GET", "/calls/counts", log.counts),
             act("DELETE", "/calls", log.clear),
             act("GET", "/attempts", lambda: [asdict(attempt) for attempt in list(devices.attempts)]),
@@ -56,14 +50,8 @@ def control(state: State, faults: Faults, log: CallLog, devices: Devices) -> Sta
             act("PUT", "/answer-when-full", state.set_answer_when_full),
             act("GET", "/state", state.snapshot),
             act("DELETE", "/state", state.forget),
-            act("POST", "/accounts", add_account),
-            act("PATCH", "/accounts/{account_id}", state.set_account),
-            act("POST", "/certificates", state.seed_certificates),
-            act("POST", "/certificates/{certificate_id}/reissue", state.reissue_certificate),
             act("POST", "/devices", state.seed_devices),
             act("PATCH", "/devices/{device_id}", state.set_device_state),
-            act("PUT", "/devices/{device_id}/installed", state.set_installed),
-            act("POST", "/devices/{device_id}/events", state.updates.seed_event),
             act("PATCH", "/updates", state.updates.switch),
         ],
         exception_handlers=dict.fromkeys((TypeError, ValueError, KeyError, ServiceError), _bad_call),

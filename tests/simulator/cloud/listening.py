@@ -72,8 +72,8 @@ class Listeners:
         await asyncio.gather(*others, return_exceptions=True)
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening TCP socket; ``::`` also takes IPv4. Raises OSError that names the address."""
+def bind(host: str) -> socket.socket:
+    """A TCP socket that listens on any free port; ``::`` also takes IPv4. Raises OSError that names the address."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With its protocol told, asyncio sends without delay; else each answer would wait 40 ms for an ACK.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -81,10 +81,10 @@ def bind(host: str, port: int) -> socket.socket:
     if family == socket.AF_INET6:
         listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     try:
-        listener.bind((host, port))
+        listener.bind((host, 0))
     except OSError as error:
         listener.close()
-        raise OSError(error.errno, f"cannot listen on {host} port {port}: {error.strerror}") from None
+        raise OSError(error.errno, f"cannot listen on {host}: {error.strerror}") from None
     listener.listen(256)
     return listener
 

@@ -47,24 +47,18 @@ class Cloud:
         *,
         host: str = "127.0.0.1",
         names: Sequence[str] = (),
-        https_port: int = 0,
-        http_port: int = 0,
         device_host: str = "127.0.0.1",
-        bootstrap_port: int = 0,
-        lwm2m_port: int = 0,
         state_dir: Path | None = None,
         tier: str = "1",
     ) -> None:
         self._host = host
         self._names = (*_OWN_NAMES, *names)
-        self._ports = https_port, http_port
         self._device_host = device_host
-        self._device_ports = bootstrap_port, lwm2m_port
         self._state_dir = state_dir
         self._tier = tier
 
     def start(self) -> None:
-        """Raises OSError when a port cannot be had; then nothing is left running."""
+        """Raises OSError when a listener cannot be had; then nothing is left running."""
         with ExitStack() as running:
             if self._state_dir is None:
                 directory = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="lab-cloud-")))
@@ -78,7 +72,7 @@ class Cloud:
         self._running.close()
 
     def _start(self, running: ExitStack, directory: Path) -> None:
-        listeners = [running.enter_context(bind(self._device_host, port)) for port in self._device_ports]
+        listeners = [running.enter_context(bind(self._device_host)) for _server in range(2)]
         self.bootstrap_port, self.lwm2m_port = (listener.getsockname()[1] for listener in listeners)
         self.state = State(f"coaps://{BOOTSTRAP_HOST}:{self.bootstrap_port}", f"coaps://{LWM2M_HOST}:{self.lwm2m_port}")
         account, self.api_key = self.state.add_account(self._tier)
@@ -103,9 +97,8 @@ class Cloud:
         self._authority = trustme.CA()
         self.ca_path = directory / "ca.pem"
         self._authority.cert_pem.write_to_path(str(self.ca_path))
-        https_port, http_port = self._ports
-        self.https_url = self._listen_tls(self._authority, self._names, https_port)
-        plain = bind(self._host, http_port)
+        self.https_url = self._listen_tls(self._authority, self._names)
+        plain = bind(self._host)
         self.http_url = f"http://127.0.0.1:{plain.getsockname()[1]}"
         self.control_socket = directory / "control.sock"
         running.callback(self.control_socket.unlink, missing_ok=True)
@@ -126,14 +119,14 @@ class Cloud:
 
     def wrong_name_url(self) -> str:
         """URL of one more listener, whose certificate of the known CA is another host's."""
-        return self._listen_tls(self._authority, ("other.lab.pelion.test",), 0)
+        return self._listen_tls(self._authority, ("other.lab.pelion.test",))
 
     def unknown_ca_url(self) -> str:
         """URL of one more listener, whose certificate is of a CA that nobody knows."""
-        return self._listen_tls(trustme.CA(), _OWN_NAMES, 0)
+        return self._listen_tls(trustme.CA(), _OWN_NAMES)
 
-    def _listen_tls(self, authority: trustme.CA, names: tuple[str, ...], port: int) -> str:
-        listener = bind(self._host, port)
+    def _listen_tls(self, authority: trustme.CA, names: tuple[str, ...]) -> str:
+        listener = bind(self._host)
         self._listeners.add(self._wire, listener, tls=authority.issue_cert(*names))
         return f"https://localhost:{listener.getsockname()[1]}"
 

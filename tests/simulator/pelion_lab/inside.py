@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import pwd
 import re
 import shutil
 from collections.abc import Mapping
@@ -16,7 +18,7 @@ from .errors import LabError
 from .lab import as_root, require
 from .network import CLOUD_IPV6
 from .places import BUILD, PROJECT, SIMULATOR, VIRTUAL_ENVIRONMENT
-from .record import Record
+from .record import STORES, Record
 
 BOARD_ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -68,7 +70,7 @@ def _network(record: Record, site: int | None) -> str:
 
 
 def controller_environment(record: Record, state: Path, callers: Mapping[str, str]) -> dict[str, str]:
-    """The caller's environment, with the lab's cloud instead of any other."""
+    """The caller's environment, with the lab's cloud and stores instead of any others."""
     environment = dict(callers)
     for name, value in record.environment.items():
         # What is Ansible's, the caller may know better; the cloud is always the lab's.
@@ -77,10 +79,22 @@ def controller_environment(record: Record, state: Path, callers: Mapping[str, st
     environment["LAB_STATE"] = str(state)
     environment["LAB_ID"] = record.id
     environment.setdefault("ANSIBLE_COLLECTIONS_PATH", str(BUILD))
+    if _is_own_home(callers.get("HOME")):
+        # What the lab's cloud gave is of no use elsewhere, and the user's own keys are none of the lab's business.
+        for variable, store in (("PELION_TEAM_STORE", "team"), ("PELION_USER_STORE", "user")):
+            environment.setdefault(variable, str(state / STORES / store))
     # What is announced comes last, as users are told to name it.
     inventory = [SIMULATOR / "inventory", PROJECT / "inventory/mbl_mdns.yml"]
     environment.setdefault("ANSIBLE_INVENTORY", ",".join(str(path) for path in inventory))
     return environment
+
+
+def _is_own_home(home: str | None) -> bool:
+    """Whether that is where the calling user's own stores may be: who sets another HOME has stores of their own
+    there."""
+    with contextlib.suppress(KeyError):  # a user that this machine does not know
+        return home in (None, pwd.getpwuid(os.getuid()).pw_dir)
+    return True
 
 
 def device(options: argparse.Namespace) -> int:

@@ -22,12 +22,12 @@ from . import parts
 from .errors import LabError
 from .places import EXECUTABLE, SIMULATOR
 from .plan import Plan
-from .record import POWER_SOCKET, Record
+from .record import POWER_SOCKET, STORES, Record
 
 LOG_TAIL_LINES = 20
 LONGEST_SOCKET, LONGEST_SOCKET_PATH = "cloud/control.sock", 107
 # What is found in a state directory. All but the logs is removed by `lab down`.
-_DIRECTORIES = {"boards", "cloud", "disks", "system"}
+_DIRECTORIES = {"boards", "cloud", "disks", STORES, "system"}
 _FILES = {"known_hosts", "known_hosts.old", "lab.json", "lab.new", POWER_SOCKET}
 _OWN_NAMES = {*_DIRECTORIES, *_FILES, "log"}
 # What an option of `lab up` puts others in the place of.
@@ -84,6 +84,7 @@ def up(options: argparse.Namespace) -> int:
         raise
     boards = "1 board" if options.devices == 1 else f"{options.devices} boards"
     print(f"The lab is up after {time.monotonic() - started:.1f} s: {boards} and a cloud in {state}")
+    print(f"Team store and user store of `lab run` are in {state / STORES}, and are removed with the lab")
     return 0
 
 
@@ -137,7 +138,8 @@ def _make_directories(state: Path, owner: int) -> None:
     (state / "boards").mkdir(mode=0o711)
     (state / "disks").mkdir(mode=0o711)
     (state / "log").mkdir()
-    for directory in (state, state / "log"):
+    (state / STORES).mkdir()
+    for directory in (state, state / STORES, state / "log"):
         os.chown(directory, owner, -1)
 
 

@@ -14,6 +14,8 @@ from .errors import LabError
 
 # In the state directory, for pelion_lab/power.py.
 POWER_SOCKET = "power"
+# There, too: the team store and the user store of what `lab run` runs.
+STORES = "stores"
 
 
 @dataclass

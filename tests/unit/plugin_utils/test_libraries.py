@@ -48,5 +48,6 @@ def test_it_is_named_with_what_to_do(without: tuple[str, dict[str, str]], tmp_pa
     )
     output = " ".join((ended.stdout + ended.stderr).split())
     assert f"Missing on the controller: {library}." in output
-    assert "requirements.txt" in output
+    named = output.partition(" -m pip install -r ")[2].split()[0].strip('"')
+    assert Path(named).read_text() == (ROOT / "requirements.txt").read_text()
     assert "bug" not in output

@@ -143,6 +143,11 @@ class BoardBox:
     def mend_utility(self) -> None:
         (self.root / "opt/arm/genuine").rename(self.root / UTILITY)
 
+    def cannot_mount(self, kind: str) -> None:
+        """Refuse mounts with this word in them, `bind` or `ramfs`, from the next boot on."""
+        script = f'#!/bin/sh\ncase "$*" in *{kind}*) echo denied >&2; exit 1 ;; esac\nexec /bin/busybox mount "$@"\n'
+        self._shim({"mount": script})
+
     def without(self, *commands: str) -> None:
         """Let ``commands`` fail, from the next boot on."""
         self._shim(dict.fromkeys(commands, "#!/bin/sh\nexit 1\n"))
@@ -155,20 +160,6 @@ class BoardBox:
     def in_place(self, command: str) -> None:
         """Let ``command`` be itself again, at once."""
         (self.root / "shims" / command).unlink()
-
-    def cannot_bind(self) -> None:
-        """Let no directory be mounted, as on a kernel that does not allow it, from the next boot on."""
-        self._refuse_mounts("bind")
-
-    def cannot_hold_memory(self) -> None:
-        """Let no memory be mounted, from the next boot on."""
-        self._refuse_mounts("ramfs")
-
-    def _refuse_mounts(self, kind: str) -> None:
-        shim = self.root / "shims/mount"
-        former = shim.read_text() if shim.exists() else '#!/bin/sh\nexec /bin/busybox mount "$@"\n'
-        check = f'case "$*" in *{kind}*) exit 1 ;; esac\n'
-        self._shim({"mount": former.replace("#!/bin/sh\n", f"#!/bin/sh\n{check}")})
 
     def cut_before(self, number: int) -> None:
         """Kill everything before command ``number`` (from 1) of those that change anything, from the next boot on."""

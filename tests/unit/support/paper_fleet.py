@@ -28,6 +28,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.member import Mem
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.stock import Stock, read_stock
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import UpdateWish, Wishes
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
 from ansible_collections.pelion.mbl.plugins.plugin_utils.team.developer_certificates import DEVICES_PER_CERTIFICATE
 
 UPDATE = "bench-update"
@@ -109,18 +110,28 @@ class PaperFleet:
             for number, device_id in enumerate(self.ids)
         ]
 
-    def stock(self, members: Sequence[Member], *, in_use: bool, verify: bool = True) -> Stock:
-        """``in_use`` says whether the certificates and their devices are there already."""
-        api: Any = SimpleNamespace(
+    def api(self, *, in_use: bool = True, ahead: timedelta = timedelta(0)) -> Any:
+        """The account. ``ahead`` is by how much this machine's clock differs from its."""
+        return SimpleNamespace(
             developer_certificates=lambda: [
                 _InCloud(c.certificate_id, c.name, c.fingerprint) for c in self._developer.values() if in_use
             ],
             devices=lambda query: self.devices() if in_use else [],
             account=lambda: SimpleNamespace(certificates_limit=self._free + len(self._developer)),
             trusted_certificate_count=lambda: len(self._developer) if in_use else 0,
+            ahead=ahead,
         )
+
+    def keep_in(self, store: Store) -> None:
+        """Write the boards' credentials to a real store."""
+        for name, credentials in self._developer.items():
+            store.write(name, credentials)
+        store.write(UPDATE, self._update)
+
+    def stock(self, members: Sequence[Member], *, in_use: bool, verify: bool = True) -> Stock:
+        """``in_use`` says whether the certificates and their devices are there already."""
         store: Any = _Store(self, in_use)
-        return read_stock(store, api if verify else None, _no_file, members)
+        return read_stock(store, self.api(in_use=in_use) if verify else None, _no_file, members)
 
     def decide(self, members: Sequence[Member], *, in_use: bool, verify: bool = True) -> Decision:
         """Reads the stock, then decides by it."""

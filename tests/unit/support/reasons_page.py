@@ -30,6 +30,8 @@ Why a board is not in order, as a code for scripts. A report has it as `code` of
 The facts that texts name, in *italics* here, are beside it: `facts` in `fleet.json`, `reason_facts` in a result.
 *text* is the message itself, and not repeated there.
 Whether a board takes updates is told by codes of its own, in `takes_updates` of `fleet.json`.
+For `no-signing-key` and `not-our-certificate`, see also [the signing key or the store is
+lost](operating.md#the-signing-key-or-the-store-is-lost).
 A code keeps its meaning. Later versions may have more.
 """
 

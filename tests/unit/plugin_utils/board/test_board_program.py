@@ -52,19 +52,14 @@ def test_unchanged_is_proven_and_nothing_is_written(provisioned: BoardBox) -> No
     assert provisioned.run("cd /config/user && find . -type f | xargs stat -c '%n %i %Y %Z'") == before
 
 
-@pytest.mark.parametrize("way", ["beside", "journal"])
 @pytest.mark.parametrize("bootstrap", ["as-is", "keep-identity", "new-identity"])
-def test_a_set_replaces_another(box: BoardBox, way: str, bootstrap: str) -> None:
+def test_a_set_replaces_another(box: BoardBox, bootstrap: str) -> None:
     inject(box.board(), FIRST, "not-yet")
     former = box.content()
-    if way == "journal":
-        box.cannot_bind()
-        box.reboot()
     (box.root / "config/user/pal/WORKING/0hG1cjMO").write_text("the identity")
     (box.root / "config/user/pal/WORKING/IfhptCHa").write_text("the former server")
     done = inject(box.board(), SECOND, bootstrap)
-    assert (done.way, done.registered) == (way, True)
-    assert bool(done.warnings) == (way == "journal")
+    assert (done.way, done.registered, done.warnings) == ("beside", True, ())
     assert holds(box.board().inspect(may_change=False), SECOND)
     assert not set(former.values()) & set(box.content().values()), "every file is a new one"
     kept = {name: (box.root / f"config/user/pal/WORKING/{name}").read_text() for name in ("0hG1cjMO", "IfhptCHa")}
@@ -99,14 +94,10 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize("way", ["beside", "journal"])
 @pytest.mark.parametrize("failure", FAILURES)
-def test_a_failing_injection_leaves_the_old_set(box: BoardBox, failure: str, way: str) -> None:
+def test_a_failing_injection_leaves_the_old_set(box: BoardBox, failure: str) -> None:
     inject(box.board(), FIRST, "not-yet")
     box.run("cp -a /config/user/pal/BACKUP /tmp/former")
-    if way == "journal":
-        box.cannot_bind()
-        box.reboot()
     before = box.content()
     script, reason = FAILURES[failure]
     box.utility(f"pal=/config/user/pal\n{script}")
@@ -128,11 +119,7 @@ def test_a_failing_injection_leaves_the_old_set(box: BoardBox, failure: str, way
     assert inject(box.board(), SECOND).registered
 
 
-@pytest.mark.parametrize("way", ["beside", "journal"])
-def test_a_failing_injection_of_a_fresh_board_leaves_it_fresh(box: BoardBox, way: str) -> None:
-    if way == "journal":
-        box.cannot_bind()
-        box.reboot()
+def test_a_failing_injection_of_a_fresh_board_leaves_it_fresh(box: BoardBox) -> None:
     box.utility(FAILURES["it fails after the first group"][0])
     with pytest.raises(BoardError):
         inject(box.board(), FIRST, "not-yet")

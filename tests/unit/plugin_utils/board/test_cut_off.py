@@ -43,15 +43,14 @@ class Origin:
 
     box: BoardBox
     place: Path
-    can_bind: bool = True
 
     @classmethod
-    def of(cls, place: Path, held: Items | None, *, can_bind: bool = True) -> Origin:
+    def of(cls, place: Path, held: Items | None) -> Origin:
         box = BoardBox(place / "origin").boot()
         if held:
             inject(box.board(), held, "not-yet")
         box.power_off()
-        return cls(box, place, can_bind)
+        return cls(box, place)
 
     def copy(self) -> BoardBox:
         path = self.place / "copy"
@@ -63,8 +62,6 @@ class Origin:
         """A copy that lost its power before command ``number`` of ``work``, and the commands that were begun."""
         box = self.copy()
         box.cut_before(0)
-        if not self.can_bind:
-            box.cannot_bind()
         box.boot()
         found = box.board().inspect(may_change=False)
         box.cut_next(number)
@@ -116,26 +113,6 @@ def test_power_cuts_leave_one_whole_set(case: str, tmp_path: Path) -> None:
         assert not box.board().inspect(may_change=True).recovered, where
         assert inject(box.board(), THIRD).registered, where
         assert holds(box.board().inspect(may_change=True), THIRD), where
-        box.power_off()
-
-
-def test_where_nothing_can_be_mounted_the_next_contact_leaves_one_whole_set(tmp_path: Path) -> None:
-    """There the KCM is changed in place; what is no whole set is undone by the journal, what is one stays."""
-    origin = Origin.of(tmp_path, FIRST, can_bind=False)
-    _box, commands = origin.cut(0, _inject)
-    for number in points(commands, "journal"):
-        where = f"cut before command {number} of {len(commands)}, {commands[number - 1]}"
-        box, _how = origin.cut(number, _inject)
-        box.boot()
-        board = box.board().inspect(may_change=True)
-        if not holds(board, FIRST):
-            assert board.configured, where
-            # Cut between the utility and the record, nothing of ours says who put it there.
-            assert holds(board, SECOND) or board.provisioned_by == "another tool", where
-            assert is_whole(box.content()), where
-            assert not set(box.content().values()) & set(origin.box.content().values()), where
-        assert not {name for name in box.files() if name.startswith("pal.")}, where
-        assert inject(box.board(), THIRD).registered, where
         box.power_off()
 
 

@@ -77,14 +77,6 @@ def test_what_the_client_writes_is_not_damaged(provisioned: BoardBox) -> None:
     assert (found.damaged, found.provisioned_by) == ((), "pelion.mbl")
 
 
-def test_a_damaged_item_is_not_in_the_way_where_nothing_can_be_mounted(provisioned: BoardBox) -> None:
-    provisioned.cannot_bind()
-    provisioned.reboot()
-    provisioned.run(f"file=/config/user/pal/BACKUP/YBGSQ1nq\n{DAMAGES['zeros']}")
-    assert inject(provisioned.board(), SECOND).way == "journal"
-    assert holds(provisioned.board().inspect(may_change=True), SECOND)
-
-
 @pytest.mark.parametrize("name", ["pal", "pal.new", "pal.old", "pal.before", "pal.discard"])
 def test_nothing_is_done_through_a_link(provisioned: BoardBox, name: str) -> None:
     """What it leads to may be somebody else's; the root of trust there was once overwritten."""

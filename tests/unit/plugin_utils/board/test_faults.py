@@ -125,13 +125,13 @@ def test_a_fault_at_any_time_leaves_one_whole_set(provisioned: BoardBox, fault: 
 
 
 def test_what_cannot_be_undone_is_told_and_no_client_starts_with_it(provisioned: BoardBox) -> None:
-    provisioned.replaced("mount", '#!/bin/sh\ncase "$*" in *bind*) exit 1 ;; esac\nexec /bin/busybox mount "$@"\n')
-    provisioned.utility("/bin/busybox mount -o remount,ro /config/user; exit 1")
+    provisioned.utility("exit 1")
+    provisioned.replaced("umount", '#!/bin/sh\ncase "$*" in *pal) exit 1 ;; esac\nexec /bin/busybox umount "$@"\n')
     with pytest.raises(BoardError) as raised:
         inject(provisioned.board(), SECOND)
     assert raised.value.facts["undone"] is False
     assert "mbl-cloud-clien" not in provisioned.processes()
-    provisioned.run("/bin/busybox mount -o remount,rw /config/user")
+    provisioned.in_place("umount")
     provisioned.mend_utility()
     board = provisioned.board().inspect(may_change=True)
     assert holds(board, FIRST) and board.client_runs

@@ -35,24 +35,22 @@ def test_a_process_that_sits_in_them_keeps_the_mount_but_not_the_keys(box: Board
     assert holds(box.board().inspect(may_change=True), FIRST)
 
 
-def test_without_memory_they_lie_on_disk_for_the_moment_and_that_is_told(box: BoardBox) -> None:
-    box.cannot_hold_memory()
+@pytest.mark.parametrize("kind", ["bind", "ramfs"])
+@pytest.mark.parametrize("theirs", ["", "cd /scratch; mkdir provisioning-certs; echo theirs >provisioning-certs/x"])
+def test_where_nothing_can_be_mounted_nothing_is_changed(box: BoardBox, kind: str, theirs: str) -> None:
+    """Neither are keys put on a disk, nor is the set changed that the board would start with after a cut."""
+    inject(box.board(), FIRST, "not-yet")
+    before = box.content()
+    box.cannot_mount(kind)
     box.reboot()
-    done = inject(box.board(), FIRST, "not-yet")
-    assert (done.registered, len(done.warnings)) == (True, 1)
-    assert "were on its disk" in done.warnings[0]
-    assert box.run("ls /scratch") == ""
-
-
-def test_a_directory_of_another_tool_is_neither_used_nor_touched_where_no_memory_is(box: BoardBox) -> None:
-    box.without("mount")
-    box.reboot()
-    box.run("mkdir /scratch/provisioning-certs; echo theirs >/scratch/provisioning-certs/x")
-    with pytest.raises(BoardError, match="Another tool left it there") as raised:
-        inject(box.board(), FIRST, "not-yet")
-    assert raised.value.facts["reason"] == "inputs-taken"
-    assert (box.root / "scratch/provisioning-certs/x").read_text() == "theirs\n"
-    assert box.content() == {}
+    box.run(theirs)
+    with pytest.raises(BoardError, match="could not mount") as raised:
+        inject(box.board(), SECOND)
+    assert (raised.value.facts["reason"], raised.value.facts["undone"]) == ("mount", True)
+    assert "denied" in str(raised.value)
+    assert box.content() == before
+    assert box.files() == ["pal", "pelion-mbl.device", "pelion-mbl.record"]
+    assert box.run("cd /scratch; find . -type f") == ("./provisioning-certs/x\n" if theirs else "")
 
 
 @pytest.mark.parametrize("deed", ["echo theirs >arm_uc_class_id.bin", "rm -rf /scratch/provisioning-certs/*"])

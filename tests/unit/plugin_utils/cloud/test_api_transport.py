@@ -382,7 +382,10 @@ def test_odd_fields_do_not_hide_the_error(cloud: Cloud, fields: Any) -> None:
 def test_a_wrong_key_is_told_with_advice(cloud: Cloud) -> None:
     error = failure(ApiTransport(cloud.https_url, "ak_wrong", ca_path=str(cloud.ca_path)))
     assert (error.status, error.type) == (401, "invalid_auth")
-    assert "not valid" in str(error)
+    assert "The API key is not valid" in str(error)
+    options = {"ca_path": str(cloud.ca_path), "origin": "PELION_API_KEY"}
+    error = failure(ApiTransport(cloud.https_url, "ak_wrong", **options))
+    assert "The API key (PELION_API_KEY) is not valid" in str(error)
 
 
 def test_a_key_that_the_service_echoes_is_masked(cloud: Cloud) -> None:

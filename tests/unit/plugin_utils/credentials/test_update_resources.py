@@ -19,6 +19,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials import rule
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.c_errors import CSourceError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.rules import CredentialError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_certificate import (
+    MAX_VALID_DAYS,
     Recipe,
     RecipeError,
     common_name,
@@ -90,6 +91,15 @@ def test_broken_rules(field: str, value: bytes, rule: str) -> None:
 def test_an_id_may_have_a_zero_in_it() -> None:
     values = {**update_values(), rules.VENDOR_ID: bytes(range(16))}
     assert UpdateResources.from_c_source(c_source(values), "x.c").vendor_id.bytes == bytes(range(16))
+
+
+def test_a_file_that_is_none_is_told_as_such() -> None:
+    with pytest.raises(CSourceError) as caught:
+        UpdateResources.from_c_source(b"\n- name: a play;\n", "x.c")
+    assert str(caught.value).startswith("x.c is not an update_default_resources.c of the manifest tool: line 2: ")
+    assert caught.value.facts == {"source": "x.c", "line": 2}
+    with pytest.raises(CSourceError, match=r"^x\.c: is empty$"):
+        UpdateResources.from_c_source(b" \n", "x.c")
 
 
 @pytest.mark.parametrize(
@@ -213,13 +223,13 @@ def test_profile_of_what_is_made() -> None:
     ],
 )
 def test_what_cannot_be_made_is_refused(recipe: dict) -> None:
-    with pytest.raises(RecipeError, match=next(iter(recipe))):
+    with pytest.raises(RecipeError, match=f"^{next(iter(recipe))} "):
         Recipe(**{"vendor_id": VENDOR, "class_id": CLASS, **recipe})
 
 
 def test_any_domain_can_be_a_subject() -> None:
-    for domain in ("example.com", "a+b,c.d", "\u00e9.com"):
-        subject = Recipe(VENDOR, CLASS, common_name(domain)).name()
+    for domain in ("example.com", "a+b,c.d", "\u00e9.com", "x" * 64):
+        subject = Recipe(VENDOR, CLASS, common_name(domain), valid_days=MAX_VALID_DAYS).name()
         assert subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value == domain
     with pytest.raises(RecipeError, match="give subject"):
         common_name("x" * 65)

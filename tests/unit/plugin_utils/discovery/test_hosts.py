@@ -46,35 +46,35 @@ def test_a_board_has_its_addresses_in_the_order_of_preference() -> None:
     assert selected(BOARD, rules=Rules(versions=(4,))).boards[0].addresses == ("10.0.0.7",)
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        "127.0.0.1",
-        "0.0.0.0",
-        "0.1.2.3",
-        "224.0.0.1",
-        "255.255.255.255",
-        "10.0.255.255",
-        "10.0.0.0",
-        "10.0.0.1",
-        "240.0.0.1",
-        "10.1.0.0",
-        "8.8.8.8",
-        "::",
-        "::1",
-        "ff02::1",
-        "fe80::1",
-        "fe80:0:0:1::",
-        "2001:db8::1",
-        "2001:db9::1",
-        "::ffff:10.0.0.7",
-        "2002:a00:7::1",
-    ],
-)
-def test_an_address_that_cannot_be_a_boards_is_not_used(address: str) -> None:
+NO_BOARDS = {
+    "127.0.0.1": "loopback",
+    "0.0.0.0": "no address",
+    "0.1.2.3": "reserved",
+    "224.0.0.1": "multicast",
+    "255.255.255.255": "reserved",
+    "10.0.255.255": "whole network",
+    "10.0.0.0": "whole network",
+    "10.0.0.1": "this machine",
+    "240.0.0.1": "reserved",
+    "10.1.0.0": "not on a network of eth0",
+    "8.8.8.8": "not on a network of eth0",
+    "::": "no address",
+    "::1": "loopback",
+    "ff02::1": "multicast",
+    "fe80::1": "this machine",
+    "fe80:0:0:1::": "not on a network of eth0",
+    "2001:db8::1": "this machine",
+    "2001:db9::1": "not on a network of eth0",
+    "::ffff:10.0.0.7": "IPv4 address in IPv6",
+    "2002:a00:7::1": "IPv4 address in IPv6",
+}
+
+
+@pytest.mark.parametrize("address", NO_BOARDS)
+def test_an_address_that_cannot_be_a_boards_is_refused_and_told(address: str) -> None:
     found = selected(replace(BOARD, addresses=(address,)))
     assert not found.boards
-    assert any("mbed-linux-os-7" in warning for warning in found.warnings)
+    assert any("mbed-linux-os-7" in warning and NO_BOARDS[address] in warning for warning in found.warnings)
 
 
 @pytest.mark.parametrize("address", ["10.0.0.7", "fe80::7", "2001:db8::7"])
@@ -140,6 +140,11 @@ def test_one_name_on_two_links_is_two_boards_with_their_own_ports() -> None:
         "mbed-linux-os-7-eth1": 22,
         "mbed-linux-os-7-eth1-eth1": 2222,
     }
+
+
+def test_a_name_that_only_ends_like_an_interface_is_no_case_of_two_links() -> None:
+    found = selected(replace(BOARD, instance="mbed-linux-os-7-eth0"), rules=Rules(name_pattern=".*"))
+    assert [board.name for board in found.boards] == ["mbed-linux-os-7-eth0"] and not found.warnings
 
 
 def test_an_address_in_common_makes_one_board() -> None:

@@ -95,8 +95,8 @@ def test_places_of_holders_are_not_given_away() -> None:
     assert places(counted, certificate("bench-01", 1)).create == []
 
 
-def reserving(name: str) -> Seeker:
-    return Seeker("a", "bench", spread=True, reserved=name)
+def reserving(*names: str) -> Seeker:
+    return Seeker("a", "bench", spread=True, reserved=names)
 
 
 def test_a_place_that_another_run_gives_is_kept_as_long_as_there_is_one() -> None:
@@ -105,6 +105,14 @@ def test_a_place_that_another_run_gives_is_kept_as_long_as_there_is_one() -> Non
     assert places([reserving("bench-02")], free[0], certificate("bench-02", 100)).given == {"a": "bench-01"}
     for elsewhere in ("other", "bench-03"):
         assert places([reserving(elsewhere)], *free, certificate("other")).given == {"a": "bench-01"}
+        assert places([reserving("bench-02", elsewhere)], *free, certificate("other")).given == {"a": "bench-02"}
+    assert places([reserving("bench-02", "bench-01")], *free).given == {"a": "bench-01"}, "the last one"
+
+
+def test_the_last_place_is_kept_for_who_holds_it_and_not_for_who_is_given_it_as_well() -> None:
+    """The device of the one was deleted, so that the cloud does not count it."""
+    last = (certificate("bench-01"), certificate("bench-02", 99))
+    assert places([reserving("bench-02"), holder("b", "bench-02")], *last).given == {"a": "bench-01", "b": "bench-02"}
 
 
 def test_who_has_yet_to_bootstrap_leaves_a_full_certificate_and_no_other() -> None:

@@ -330,6 +330,15 @@ def test_a_certificate_that_ends_is_left_to_a_rotation_and_that_is_told(
     assert codes(decision) == {} and decision.updates == []
     assert len([w for w in decision.warnings if "only pelion.mbl.rotate makes" in w]) == 1
     assert deciding(fresh("a"), replace(WISHES, update=replace(short, replace=True))).updates
+    of_a_file = replace(short, src="short.c", vendor_domain="not asked, since there is a file " * 3, device_class="")
+    decision = deciding(fresh("a"), replace(WISHES, update=of_a_file), src=store.read(UpdateResources, "short"))
+    assert codes(decision) == {}
+    [told] = [w for w in decision.warnings if "are to get a new certificate" in w]
+    assert "only the manifest tool makes" in told
+    # What is made now is new.
+    decision = deciding(fresh("a"), replace(WISHES, update=replace(short, name="new")))
+    assert [wish.name for wish in decision.updates] == ["new"]
+    assert not [w for w in decision.warnings if "are to get a new certificate" in w]
 
 
 def test_a_key_for_no_file_is_told(cloud: Cloud, store: Store, deciding: Deciding) -> None:
@@ -348,6 +357,7 @@ def test_what_is_injected_without_a_signing_key_is_told_at_each_run(
         decision = deciding({"a": FRESH, "b": board_with(items, None)}, file, src=keyless)
         told = [warning for warning in decision.warnings if "no signing key" in warning]
         assert len(told) == 1 and "'keyless'" in told[0] and "for a, b. " in told[0]
+        assert ".manifest-dev-tool/dev.key.pem" in told[0] and "pelion.mbl.rotate" in told[0]
         store.write("keyless", keyless)
     with_key = deciding(fresh("a"))
     assert not [warning for warning in with_key.warnings if "no signing key" in warning]
@@ -389,7 +399,9 @@ def test_a_board_that_would_ignore_a_new_certificate_lets_none_be_made(
     refused = deciding(boards, replace(WISHES, dev_cert="next"))
     assert "already bootstrapped" in refused.common_message()
     for told in (decision, refused):
-        assert "It holds 'bench': if that is right, set provision_pelion_dev_cert to it." in told.common_message()
+        assert (
+            "The one held is 'bench': if that is right, set provision_pelion_dev_cert to it." in told.common_message()
+        )
 
 
 def test_spread_makes_and_names_only_what_is_needed(cloud: Cloud, store: Store, deciding: Deciding) -> None:
@@ -489,6 +501,11 @@ def test_a_board_whose_device_was_deleted_leaves_a_certificate_that_is_full_by_n
     assert (moved.parts["a"].dev_cert, moved.dev_certs) == ("bench-02", ["bench-02"])
     stays = deciding({"a": board}, spread)
     assert (stays.parts["a"].dev_cert, stays.dev_certs) == ("bench-01", [])
+    # Nor does one whose device is there, or is not known.
+    for device_id in (device_under(cloud, store, "bench-01"), None):
+        there = replace(board, log=ClientLog(True, device_id), status_code=1)
+        stays = deciding({"a": there}, replace(spread, when_bootstrapped="keep_identity"))
+        assert (stays.parts["a"].dev_cert, stays.dev_certs) == ("bench-01", [])
 
 
 def test_copied_boards_are_not_in_order(cloud: Cloud, store: Store, deciding: Deciding) -> None:
@@ -582,6 +599,12 @@ def test_an_inactive_certificate_is_given_to_nobody_new(cloud: Cloud, store: Sto
     assert set(decision.proven) == {"held"}
 
 
+def test_a_certificate_that_has_ended_is_given_to_nobody_new(cloud: Cloud, store: Store, deciding: Deciding) -> None:
+    have(cloud, store)
+    cloud.state.reissue_certificate(store.read(DeveloperCredentials, "bench").certificate_id, days_left=0)
+    assert "expired" in reasons(deciding({"fresh": FRESH}))["fresh"]
+
+
 def test_a_stranger_costs_the_others_nothing(cloud: Cloud, store: Store, deciding: Deciding, tmp_path: Path) -> None:
     items = have(cloud, store_at(tmp_path / "somebody else's"))
     stranger = board_with(items, None)
@@ -603,6 +626,7 @@ def test_a_board_without_the_utility_is_refused_alone(cloud: Cloud, store: Store
     [
         UpdateWish("update"),
         UpdateWish("update", vendor_id="x", class_id="y"),
+        UpdateWish("update", vendor_id="1" * 32, class_id="y"),
         UpdateWish("update", vendor_id="0" * 32, class_id="0" * 32),
         UpdateWish("update", vendor_domain="nodot", device_class="c"),
         UpdateWish("update", vendor_domain=f"{'long' * 20}.com", device_class="c"),
@@ -627,6 +651,7 @@ def test_what_is_wrong_with_a_wish_names_the_role_s_variables(store: Store, wish
     assert "provision_pelion_" in text and text.endswith(".")
     options = "src|private_key_src|vendor_domain|device_class|vendor_id|class_id|renew_[a-z_]+|valid_days|subject"
     assert not re.findall(rf"(?<!\w)(?:{options})\b", text), text
+    assert re.fullmatch(f"(?:{options})|update_(?:{options})", text.partition("provision_pelion_")[2].split()[0]), text
 
 
 def test_a_damaged_entry_of_the_store_is_told_and_not_written_over(
@@ -652,6 +677,21 @@ def test_a_device_counts_for_its_certificate_and_for_none_that_is_gone(cloud: Cl
     assert stock.cloud and stock.cloud.counts(device_id, "bench")
     assert not stock.cloud.counts(device_id, "gone") and not stock.cloud.counts("0" * 32, "bench")
     assert not stock.cloud.counts(None, "bench")
+    have(cloud, store, "other")
+    stock = read_stock(store, api_of(cloud), lambda path: None, [Member("a", WISHES, FRESH)])
+    assert stock.cloud and not stock.cloud.counts(device_id, "other")
+
+
+def test_what_the_cloud_has_lost_is_made_again_and_names_nothing(cloud: Cloud, store: Store) -> None:
+    items = have(cloud, store)
+    holder = Member("a", WISHES, board_with(items, None))
+    found = read_stock(store, api_of(cloud), lambda path: None, [holder])
+    assert found.is_ready("bench") and found.held_name(holder) == {"holds": "bench"}
+    api_of(cloud).delete_trusted_certificate(store.read(DeveloperCredentials, "bench").certificate_id)
+    lost = read_stock(store, api_of(cloud), lambda path: None, [holder])
+    assert not lost.is_ready("bench") and lost.held_name(holder) == {}
+    unasked = read_stock(store, None, lambda path: None, [holder])
+    assert unasked.is_ready("bench") and unasked.held_name(holder) == {}
 
 
 def test_a_certificate_of_the_cloud_that_the_store_lacks_is_fetched(
@@ -659,11 +699,24 @@ def test_a_certificate_of_the_cloud_that_the_store_lacks_is_fetched(
 ) -> None:
     items = have(cloud, store)
     board = board_with(items, device_under(cloud, store))
+    damaged = board_with(items, device_under(cloud, store), status_code=1)
     store.remove(DeveloperCredentials, "bench")
-    decision = deciding({"a": board})
+    decision = deciding({"a": board, "damaged": damaged, "fresh": FRESH})
     assert decision.dev_certs == ["bench"]
-    assert decision.parts["a"].reconnect is None
-    assert not decision.parts["a"].refused
+    assert not any(part.refused or part.reconnect for part in decision.parts.values())
+    assert {name for name, part in decision.parts.items() if part.holds} == {"a"}, "what is fetched"
+    cloud.state.certificates_of(cloud.account_id)[0].status = "INACTIVE"
+    assert set(codes(deciding({"a": board})).values()) == {"certificate-inactive"}, "it could not be fetched"
+
+
+def test_a_board_that_bootstrapped_with_another_one_gets_none_fetched(
+    cloud: Cloud, store: Store, deciding: Deciding
+) -> None:
+    board = board_with(have(cloud, store), device_under(cloud, store))
+    have(cloud, store, "other")
+    store.remove(DeveloperCredentials, "other")
+    decision = deciding({"a": board}, replace(WISHES, dev_cert="other"))
+    assert (codes(decision), decision.dev_certs) == ({"a": "bootstrapped"}, [])
 
 
 def test_a_certificate_that_is_another_one_in_the_cloud_by_now_is_fetched(
@@ -817,6 +870,38 @@ def test_a_board_of_two_runs_has_one_place_which_both_give_it(deciding: Deciding
     }
 
 
+def test_a_board_of_two_runs_that_wish_for_different_certificates_has_a_place_in_each(
+    cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations
+) -> None:
+    other = replace(WISHES, dev_cert="other")
+    for name in ("bench", "other"):
+        have(cloud, store, name)
+        cloud.state.seed_devices(99, store.read(DeveloperCredentials, name).certificate_id)
+    for wishes in (WISHES, other, WISHES):  # whichever of the runs is started again
+        assert reasons(deciding(fresh("a"), wishes, reservations=reservations)) == {}
+    with reservations.locked() as reserved:
+        assert reserved == {"a": ("other", "bench")}
+    for wishes in (WISHES, other):
+        for boards in (fresh("b"), fresh("a", "b")):
+            assert set(codes(deciding(boards, wishes, reservations=reservations, dry_run=True))) == {"b"}
+    apart = {"a": other, "b": WISHES}
+    assert set(codes(deciding(fresh("a", "b"), apart, reservations=reservations, dry_run=True))) == {"b"}
+    # Once it is a device of the one that was given last, it needs no place in the other.
+    remembered = {"a": Remembered((), device_under(cloud, store, "bench"), "bench", "2026-01-01T00:00:00Z")}
+    assert codes(deciding(fresh("b"), other, reservations=reservations, remembered=remembered)) == {}
+
+
+def test_a_place_that_another_run_gives_to_a_board_which_this_one_refuses_is_not_free(
+    cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations
+) -> None:
+    have(cloud, store)
+    cloud.state.seed_devices(99, store.read(DeveloperCredentials, "bench").certificate_id)
+    assert reasons(deciding(fresh("a"), reservations=reservations)) == {}
+    wishes = {"a": replace(WISHES, roster=("b",)), "b": WISHES}
+    found = codes(deciding(fresh("a", "b"), wishes, reservations=reservations))
+    assert found == {"a": "not-in-roster", "b": "no-room-spread"}
+
+
 def test_two_runs_fill_a_certificate_that_neither_has_made_yet(deciding: Deciding, reservations: Reservations) -> None:
     spread = replace(WISHES, spread=True)
     one, two = (
@@ -839,6 +924,17 @@ def test_what_is_held_ends(
     assert set(reasons(deciding(fresh("c"), reservations=reservations))) == {"c"}
 
 
+def test_places_are_heeded_that_a_machine_with_another_clock_gives(
+    store: Store, reservations: Reservations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to an hour; what ends later yet is no run's, and would be held for ever."""
+    for board, hours in (("ahead", 1.9), ("odd", 2.5)):
+        monkeypatch.setattr(f"{Reservations.__module__}.HELD_FOR", timedelta(hours=hours))
+        reservations.keep({board: "bench"})
+    monkeypatch.setattr(f"{Reservations.__module__}.HELD_FOR", timedelta(hours=1))
+    assert reservations.noted() == {"ahead": ("bench",)}
+
+
 def test_boards_that_get_nothing_or_are_refused_hold_no_places(
     cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations
 ) -> None:
@@ -850,7 +946,7 @@ def test_boards_that_get_nothing_or_are_refused_hold_no_places(
     proven = board_with(items, device_under(cloud, store))
     assert set(deciding({"proven": proven, "new": FRESH}, reservations=reservations).places) == {"new"}
     with reservations.locked() as reserved:
-        assert reserved == {"new": "bench"}
+        assert reserved == {"new": ("bench",)}
 
 
 def test_others_places_are_heeded_also_when_none_can_be_noted(
@@ -869,7 +965,22 @@ def test_others_places_are_heeded_also_when_none_can_be_noted(
     assert [told for told in decision.warnings if "No space is left." in told]
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"format": 2}', '{"format": 1, "boards": {"a": {}}}', "a directory"])
+NOTED = '{"format": 1, "boards": {"a": {"certificate": "bench", "until": %s}}}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        '{"format": 2}',
+        '{"format": 1, "boards": {"a": {}}}',
+        NOTED % 5,
+        NOTED % '"soon"',
+        NOTED % '"", "others": 5',
+        "a directory",
+    ],
+)
 def test_a_store_that_takes_no_notes_is_warned_of(
     cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations, content: str
 ) -> None:
@@ -893,7 +1004,7 @@ def test_a_board_that_moves_to_another_certificate_takes_a_place_there(
     wishes = replace(WISHES, dev_cert="next", when_bootstrapped="keep_identity")
     assert deciding({"a": moving}, wishes, reservations=reservations).places == {"a": "next"}
     with reservations.locked() as reserved:
-        assert reserved == {"a": "next"}
+        assert reserved == {"a": ("next",)}
 
 
 def test_a_proven_fleet_leaves_the_store_alone(
@@ -948,8 +1059,10 @@ def test_what_each_board_gets_is_told_in_words(cloud: Cloud, store: Store, decid
     UpdateKeeper(store, "short").present(ids=derive_ids("example.com", "board"), valid_days=400)
     replacing = replace(WISHES, update=replace(UPDATE, name="short", renew_before_days=500, replace=True))
     fleets = {
-        "as it is": (WISHES, {"right": right, "gone": gone, "fresh": FRESH}),
+        "as it is": (WISHES, {"right": right, "gone": gone, "fresh": FRESH, "blind": Inspection(has_utility=False)}),
+        "damaged": (WISHES, {"damaged": replace(right, status_code=1)}),
         "renewed": (replacing, {"right": right}),
+        "of another name": (replace(WISHES, update=UpdateWish("short")), {"right": right}),
         "elsewhere": (replace(WISHES, dev_cert="other", when_bootstrapped="keep_identity"), {"right": right}),
     }
     told = {}
@@ -962,6 +1075,8 @@ def test_what_each_board_gets_is_told_in_words(cloud: Cloud, store: Store, decid
             "gone": f"registers anew, since the Device Directory does not have its device {'0' * 32}",
             "fresh": "the developer certificate 'bench' and the update certificate of 'update'",
         },
+        "damaged": {"damaged": "the same credentials again"},
         "renewed": {"right": "a new update certificate of 'short'"},
+        "of another name": {"right": "the update certificate of 'short'"},
         "elsewhere": {"right": "the developer certificate 'other', which is not in the team store yet"},
     }

@@ -100,9 +100,9 @@ def test_a_name_that_is_gone_and_was_never_proven_to_be_another_keeps_no_device_
 def test_a_machine_that_is_not_the_fleet_s_takes_no_device_by_a_name_alone() -> None:
     """Who checked no host keys has remembered a board by a name that a stranger has now."""
     memory = {"a": Remembered((), DEVICE_A, "bench", SEEN)}
-    stranger, board = Sighting("a", (C,), believed=False), Sighting("x", (A,), DEVICE_A)
+    stranger, board = Sighting("a", (C,), by_name=False), Sighting("x", (A,), DEVICE_A)
     assert met(stranger, board, memory=memory).copies == {}
-    assert set(met(replace(stranger, believed=True), board, memory=memory).copies) == {"a", "x"}
+    assert set(met(replace(stranger, by_name=True), board, memory=memory).copies) == {"a", "x"}
     proven = {"a": Remembered((C,), DEVICE_A, "bench", SEEN)}
     assert set(met(stranger, board, memory=proven).copies) == {"x"}
 

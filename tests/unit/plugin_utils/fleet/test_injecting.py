@@ -29,3 +29,6 @@ def test_certificates_are_shown_by_the_names_of_the_store() -> None:
     assert shown(state)["update_certificate"] == f"cn, ends 2036-01-01, SHA-256 {'f' * 16}..."
     assert shown(state, NAMES)["developer_certificate"].startswith("bench, ends 2036-01-01")
     assert shown(state)["missing"] == ["mbed.UpdateAuthCert"]
+    told_less = {"developer_certificate": {"fingerprint": "f" * 64}}
+    assert shown(told_less)["developer_certificate"] == f"no name, ends no end, SHA-256 {'f' * 16}..."
+    assert shown(told_less)["missing"] == "none"

@@ -16,15 +16,18 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import (
     FILE,
     Remembered,
     forget,
+    note_update_proofs,
     read_fleet,
     remember,
     write_fleet,
 )
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.update_proof import UpdateProof
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.vault import Vault
 
 KEY = "SHA256:" + "a" * 43
 BOARD = Remembered.now((KEY,), "0161dbbcdd660a580a010c3403c00000", "bench")
+PROOF = UpdateProof("f" * 64, "v" * 32, "c" * 32, "2026-11-01T00:00:00Z")
 LONG_AGO, NEXT_YEAR = "2026-01-01T00:00:00Z", "2030-01-01T00:00:00Z"
 
 
@@ -67,6 +70,7 @@ def test_nothing_is_written_for_nothing(store: Store) -> None:
         '{"format": 1, "boards": {"a": {}}}',
         '{"format": 1, "boards": {"a": 1}}',
         '{"format": 1, "boards": {"a": {"host_keys": [], "seen": "yesterday"}}}',
+        '{"format": 1, "boards": {"a": {"host_keys": 5, "seen": "2026-01-01T00:00:00Z"}}}',
     ],
 )
 def test_a_damaged_file_is_told_and_never_taken_for_empty(store: Store, content: str) -> None:
@@ -91,6 +95,32 @@ def test_known_keys_are_not_replaced_by_none(store: Store) -> None:
     remember(store, {"one": BOARD})
     remember(store, {"one": replace(BOARD, host_keys=(), certificate="next")})
     assert read_fleet(store)["one"] == replace(BOARD, certificate="next")
+    anew = replace(BOARD, host_keys=("SHA256:" + "n" * 43,))
+    remember(store, {"one": anew})
+    assert read_fleet(store)["one"] == anew
+
+
+def test_what_is_written_anyway_tells_when_each_board_was_seen(store: Store) -> None:
+    remember(store, {"one": replace(BOARD, seen=LONG_AGO), "two": BOARD})
+    later = "2026-01-01T01:00:00Z"
+    remember(store, {"one": replace(BOARD, seen=later), "two": replace(BOARD, certificate="next")})
+    assert read_fleet(store)["one"].seen == later
+
+
+def test_a_proof_is_of_the_device_that_gave_it(store: Store) -> None:
+    remember(store, {"one": BOARD, "two": BOARD})
+    note_update_proofs(store, {"one": PROOF})
+    note_update_proofs(store, {"one": PROOF, "two": PROOF, "never met": PROOF})
+    assert [board.update_proof for board in read_fleet(store).values()] == [PROOF, PROOF]
+    remember(store, {"one": replace(BOARD, certificate="next"), "two": replace(BOARD, device_id="2" * 32)})
+    assert [board.update_proof for board in read_fleet(store).values()] == [PROOF, None]
+
+
+def test_a_proof_that_is_noted_already_needs_no_writable_store(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    remember(store, {"one": BOARD})
+    note_update_proofs(store, {"one": PROOF})
+    monkeypatch.setattr(Store, "locked", lambda store: pytest.fail("nothing is written"))
+    note_update_proofs(store, {"one": PROOF, "never met": PROOF})
 
 
 def test_a_renamed_board_is_remembered_once(store: Store) -> None:
@@ -136,12 +166,16 @@ def test_the_one_file_of_former_versions_is_taken_over_by_each_site(store: Store
     assert read_fleet(store).keys() == {"one", "two", "four"}
 
 
-def test_a_board_that_two_sites_have_noted_is_where_it_was_seen_last(store: Store) -> None:
-    remember(store, {"one": replace(NORTH, seen="2026-11-01T00:00:00Z")})
-    kept = (store.directory / "fleet.north.json").read_text()
-    remember(store, {"one": replace(SOUTH, seen="2026-11-02T00:00:00Z")})
-    (store.directory / "fleet.north.json").write_text(kept)  # as git does for a site that did not know
-    assert read_fleet(store)["one"].site == SOUTH.site
+@pytest.mark.parametrize(("former", "now"), [(NORTH, SOUTH), (SOUTH, NORTH)])
+def test_a_board_that_two_sites_have_noted_is_where_it_was_seen_last(
+    store: Store, former: Remembered, now: Remembered
+) -> None:
+    remember(store, {"one": replace(former, seen="2026-11-01T00:00:00Z")})
+    [file] = store.directory.glob("fleet.*.json")
+    kept = file.read_text()
+    remember(store, {"one": replace(now, seen="2026-11-02T00:00:00Z")})
+    file.write_text(kept)  # as git does for a site that did not know
+    assert read_fleet(store)["one"].site == now.site
 
 
 def test_five_sites_share_a_git_repository_without_a_conflict(tmp_path: Path) -> None:

@@ -54,6 +54,8 @@ def test_a_table(comma: str) -> None:
         ("board,nmae\n", "line 1: the column 'nmae' is not known"),
         ("board,name,name\n", "line 1: there are two columns 'name'"),
         ("board,name\none,a\none,b\n", "line 3: a second row for board 'one'"),
+        ("board,serial_number\none,S-1\none,S-2\n", "line 3: a second row for board 'one'"),
+        ("serial_number\nS-1\nS-2\nS-1\n", "line 4: a second row for serial number 'S-1'"),
         ("board,name\n,a\n", "line 2: the row names neither a board nor a serial number"),
         ("board,name\none,a,b\n", "line 2: 3 cells, but only 2 columns"),
         ("board,name\none,a,,b\n", "line 2: 4 cells, but only 2 columns"),
@@ -90,6 +92,8 @@ def test_a_file_as_spreadsheets_write_it(tmp_path: Path) -> None:
     path = tmp_path / "names.csv"
     path.write_bytes("\ufeffboard;name\r\none;Kühlraum\r\n".encode())
     assert read_table(path) == [Naming("one", "", {"name": "Kühlraum"})]
+    path.write_bytes(b"Board;Attribute_Shelf\rone;3\r")
+    assert read_table(path) == [Naming("one", "", {"name": "one", "custom_attributes": {"Shelf": "3"}})]
     path.write_bytes("board;name\none;Kühlraum\n".encode("latin-1"))
     with pytest.raises(PelionError, match=r"names.csv, line 2: not UTF-8"):
         read_table(path)
@@ -111,7 +115,7 @@ def test_a_file_that_is_too_large_is_no_table(tmp_path: Path, monkeypatch: pytes
 
 
 def test_blanks_around_cells_and_empty_cells_behind_them_mean_nothing() -> None:
-    assert parse_table(" serial_number , groups\n S-1 , a | b ,,\n") == [Naming("", "S-1", {"groups": ["a", "b"]})]
+    assert parse_table(" serial_number , groups\n S-1 , a || b ,,\n") == [Naming("", "S-1", {"groups": ["a", "b"]})]
 
 
 CELLS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="|"), min_size=1, max_size=8).filter(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cloud import Cloud
 from cloud_access import api_of, calls, store_at
 
+from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud import devices
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.api_answers import Device
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.identity import Identities
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
@@ -31,10 +34,21 @@ def certificate_id(cloud: Cloud, tmp_path: Path) -> str:
     return DeveloperCertificateKeeper(api_of(cloud), store_at(tmp_path / "team"), "bench").present().facts["id"]
 
 
-def test_registered_devices_are_proven_at_one_look(cloud: Cloud, certificate_id: str) -> None:
+def test_devices_are_waited_for_until_they_are_registered_and_no_longer(
+    cloud: Cloud, certificate_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ids = cloud.state.seed_devices(3, certificate_id)
     claims = [Claim(f"board-{device_id}", device_id, "bench", bootstrapped=True) for device_id in ids]
-    assert prove(api_of(cloud), claims, timeout=0).unproven == {}
+    cloud.state.set_device_state(ids[0], "bootstrapped")
+    pauses = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        cloud.state.set_device_state(ids[0], "registered")
+
+    monkeypatch.setattr(devices, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
+    assert prove(api_of(cloud), claims, timeout=600).unproven == {}
+    assert len(pauses) == 1
 
 
 @pytest.mark.parametrize("state", ["bootstrapped", "deregistered"])
@@ -102,9 +116,9 @@ def test_a_proven_board_takes_updates_by_what_it_was_given() -> None:
     signer = Signer("up", "f" * 64, "1" * 32, "2" * 32, now + timedelta(days=400), signs=True)
     told = {"id": "3" * 32, "state": "registered", "vendor_id": "1" * 32, "device_class": "2" * 32}
     claim = Claim("a", "3" * 32, "bench", update_certificate="f" * 64)
-    devices = {"3" * 32: Device.from_answer(told)}
+    there = {"3" * 32: Device.from_answer(told)}
     for drift, answer in ((0, "yes"), (401 * 86400, "no")):
-        found = takes_updates(replace(claim, drift=drift), Signers({"f" * 64: signer}), devices, Terms(now))
+        found = takes_updates(replace(claim, drift=drift), Signers({"f" * 64: signer}), there, Terms(now))
         assert found.answer == answer
 
 

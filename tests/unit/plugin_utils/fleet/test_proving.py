@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from string import Formatter
@@ -20,6 +21,7 @@ from cloud_access import api_of, calls, store_at
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.description import BoardStatus
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.errors import ApiError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.pelion_api import PelionApi
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.rules import CLASS_ID
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_certificate import (
     Recipe,
     derive_ids,
@@ -32,13 +34,19 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_mani
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet import probing, proving
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.identity import Copied
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import (
     Remembered,
     note_update_proofs,
     read_fleet,
     remember,
 )
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.probing import ProbeName, Told, send_probe
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.probing import (
+    ProbeName,
+    Told,
+    is_left_over,
+    send_probe,
+)
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.proving import (
     Candidate,
     Inquiry,
@@ -140,7 +148,7 @@ def test_every_other_answer_has_its_name(cloud: Cloud, answer: int, outcome: str
     (device,) = seed(cloud, answer=answer)
     (verdict,) = asked(cloud, candidate(device)).values()
     assert verdict.reason
-    assert (verdict.outcome, verdict.reason.code, verdict.proof) == (outcome, code, None)
+    assert (verdict.outcome, verdict.reason.code, verdict.proof, verdict.asked) == (outcome, code, None, True)
     assert verdict.reason.message(PROBE_REASONS)
     assert left(cloud) == NOTHING
 
@@ -153,22 +161,39 @@ def test_the_counterpart_unmasks_a_board_that_says_221_to_everything(cloud: Clou
     assert left(cloud) == NOTHING
 
 
-def test_a_board_that_says_nothing_to_the_counterpart_stays_proven_and_that_is_told(
+def test_the_counterpart_goes_to_those_that_took_the_probe_and_their_silence_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    sent: list[bytes] = []
+    sent: list[list[str]] = []
 
-    def send(api: Any, probe: bytes, *_rest: Any) -> Told:
-        sent.append(probe)
-        return Told({} if len(sent) == 2 else {"d": 221})
+    def send(api: Any, probe: bytes, devices: list[str], *_rest: Any) -> Told:
+        sent.append(devices)
+        return Told({"good": 210} if len(sent) == 2 else {"good": 221, "mute": 221, "refuses": 215})
 
     monkeypatch.setattr(proving, "send_probe", send)
     warned: list[str] = []
     nobody: Any = None
-    question = Question("bench", RESOURCES, {"b": "d"})
-    assert question.ask(nobody, 1, now_terms().now, warned.append, counterpart=True)["b"].outcome == "proven"
-    assert warned == ["b took the probe, and gave no answer to one that nobody can take."]
-    assert len(sent) == 2
+
+    def said(*devices: str) -> list[tuple[str, str | None]]:
+        question = Question("bench", RESOURCES, {device: device for device in devices})
+        return codes(question.ask(nobody, 1, now_terms().now, warned.append, counterpart=True))
+
+    assert said("good", "mute", "refuses") == [
+        ("proven", None),
+        ("proven", None),
+        ("refused", "update-vendor-refused"),
+    ]
+    assert warned == ["mute took the probe, and gave no answer to one that nobody can take."]
+    assert sent == [["good", "mute", "refuses"], ["good", "mute"]]
+    assert said("refuses") == [("refused", "update-vendor-refused")]
+    assert len(sent) == 3, "nobody is asked again"
+
+
+def test_a_deployment_that_the_service_does_not_know_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proving, "send_probe", lambda *_arguments: Told())
+    nobody: Any = None
+    verdict = Question("bench", RESOURCES, {"b": "d"}).ask(nobody, 1, now_terms().now, pytest.fail)["b"]
+    assert verdict.reason == Reason("probe-unanswered", {"seconds": 1, "deployment": "not known"})
 
 
 def test_a_board_is_told_from_another_by_its_device(cloud: Cloud) -> None:
@@ -286,6 +311,7 @@ def test_a_board_that_is_not_registered_is_not_asked(cloud: Cloud) -> None:
     cloud.state.update_device(cloud.account_id, blocked, {"operator_suspended": True})
     verdicts = asked(cloud, candidate(away, "a"), candidate(blocked, "b"))
     assert codes(verdicts) == [("not_asked", "device-not-registered"), ("not_asked", "device-suspended")]
+    assert verdicts["a"].reason == Reason("device-not-registered", {"state": "deregistered"})
 
 
 def test_without_its_key_nothing_is_asked(cloud: Cloud) -> None:
@@ -296,7 +322,37 @@ def test_without_its_key_nothing_is_asked(cloud: Cloud) -> None:
 
 def test_two_boards_with_one_device_are_not_asked(cloud: Cloud) -> None:
     (device,) = seed(cloud)
-    assert codes(asked(cloud, candidate(device, "a"), candidate(device, "b"))) == [("not_asked", "copied")] * 2
+    verdicts = asked(cloud, candidate(device, "a"), candidate(device, "b"), *(candidate(None, name) for name in "cd"))
+    assert codes(verdicts) == [("not_asked", "copied")] * 2 + [("not_asked", "device-id-unknown")] * 2
+    assert verdicts["a"].reason == Copied(("b",), f"device ID ({device})").reason
+    many = asked(cloud, *(candidate(device, f"b{number}") for number in range(20)))["b0"].reason
+    assert many and many.facts["others"] == [f"b{number}" for number in range(1, 11)]
+
+
+def test_what_the_unreadable_part_of_the_store_may_have_is_nobody_s_fault(cloud: Cloud) -> None:
+    (device,) = seed(cloud)
+    stranger = candidate(device, held=Holding("f" * 64, registered_since=True))
+    assert codes(asked(cloud, stranger, whole=False)) == [("not_asked", "store-not-whole")]
+
+
+def test_a_question_is_about_what_its_boards_hold_with_the_key_that_any_entry_has(cloud: Cloud) -> None:
+    one, other = seed(cloud)[0], seed(cloud, of=OTHER)[0]
+    keyless = replace(RESOURCES, private_key=None)
+    odd = replace(keyless, values={**RESOURCES.values, CLASS_ID: OTHER.class_id.bytes})
+    entries = [("shelf", OTHER), ("keyless", keyless), ("odd", odd), ("bench", RESOURCES)]
+    boards = [candidate(one, "one"), candidate(other, "other", of=OTHER), candidate(None, "unknown")]
+    with api_of(cloud) as api:
+        inquiry = inquire(api, boards, entries, now_terms)
+        former = ("new", replace(OTHER, former=(odd,)))
+        present = inquire(api, boards[:1], [former, ("bench", RESOURCES)], now_terms)
+    assert list(inquiry.questions) == [
+        Question("keyless", RESOURCES, {"one": one}),
+        Question("shelf", OTHER, {"other": other}),
+    ]
+    assert list(present.questions) == [Question("bench", RESOURCES, {"one": one})]
+    assert inquiry.obstacles == {"unknown": Reason("device-id-unknown")}
+    settled = replace(inquiry, settled={"before": Verdict("proven")})
+    assert settled.obstacles == {}
 
 
 @pytest.mark.parametrize("state", [2, 4, 8])
@@ -306,6 +362,11 @@ def test_a_board_with_an_update_under_way_is_not_asked(cloud: Cloud, state: int)
         cloud.state.updates.seed_event(device, f"UPD2_STATE_{told}")
     (verdict,) = asked(cloud, candidate(device)).values()
     assert (verdict.outcome, verdict.reason) == ("not_asked", Reason("update-under-way", {"state": state}))
+    cut_off = candidate(device, obstacle=Reason("interrupted"))
+    assert codes(asked(cloud, cut_off)) == [("not_asked", "interrupted")], "which comes first"
+    with api_of(cloud) as api:
+        ahead = inquire(api, [candidate(device)], ENTRIES, lambda _ahead: now_terms(timedelta(days=9)))
+    assert [reason.code for reason in ahead.obstacles.values()] == ["update-under-way"], "by the cloud's clock"
     cloud.state.updates.seed_event(device, "UPD2_STATE_1")
     assert codes(asked(cloud, candidate(device))) == [("proven", None)]
 
@@ -327,6 +388,8 @@ def test_a_board_in_another_campaign_is_not_asked(cloud: Cloud) -> None:
         "not_asked",
         Reason("in-another-campaign", {"campaign": "spring update"}),
     )
+    cut_off = candidate(device, obstacle=Reason("interrupted"))
+    assert codes(asked(cloud, cut_off)) == [("not_asked", "interrupted")], "which comes first"
     assert [campaign["name"] for campaign in left(cloud)["campaigns"]] == ["spring update"]
 
 
@@ -345,10 +408,16 @@ def test_what_a_killed_run_left_is_found_by_its_name(cloud: Cloud) -> None:
     with api_of(cloud) as api:
         a_campaign(cloud, api, str(killed), device)
         api.upload_probe(str(killed), PROBE)
+        without_campaign, without_manifest = (replace(killed, tag=tag * 8) for tag in "ab")
+        api.upload_probe(str(without_campaign), PROBE)
+        manifest = cloud.state.updates.create_manifest(cloud.account_id, "others'", "", PROBE)
+        api.create_campaign(str(without_manifest), manifest.id, [device])
         inquiry = inquire(api, [candidate(device)], ENTRIES, now_terms)
-        assert list(inquiry.left_over) == [str(killed)] and len(inquiry.questions) == 1
+        names = {str(name) for name in (killed, without_campaign, without_manifest)}
+        assert not is_left_over(str(ProbeName.new(600)))
+        assert set(inquiry.left_over) == names and len(inquiry.left_over) == 3 and len(inquiry.questions) == 1
     asked(cloud, candidate(device))
-    assert left(cloud) == NOTHING
+    assert [manifest["name"] for manifest in left(cloud)["manifests"]] == ["others'"] and not left(cloud)["campaigns"]
 
 
 @pytest.mark.parametrize(
@@ -356,6 +425,7 @@ def test_what_a_killed_run_left_is_found_by_its_name(cloud: Cloud) -> None:
     [
         ({}, False),
         ({"host": "elsewhere"}, False),
+        ({"host": "elsewhere", "until": datetime.now(timezone.utc) - timedelta(minutes=1)}, False),
         ({"host": "elsewhere", "until": datetime.now(timezone.utc) - timedelta(hours=1)}, True),
         ({"until": datetime.now(timezone.utc) - timedelta(hours=1)}, True),
         ({"process": dead_process()}, True),
@@ -371,7 +441,15 @@ def test_a_run_that_still_runs_is_left_alone(changes: dict[str, Any], is_left_ov
     assert len(str(name)) <= 128 and ProbeName.new(1).process == os.getpid()
 
 
-@pytest.mark.parametrize("name", ["", "spring update", "pelion.mbl update proof by x:1 until soon 00000000"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "spring update",
+        "pelion.mbl update proof by x:1 until soon 00000000",
+        "pelion.mbl update proof by x:1 until 2026-99-01T00:00:00Z 00000000",
+    ],
+)
 def test_others_campaigns_are_not_ours(name: str) -> None:
     assert ProbeName.read(name) is None
 
@@ -443,7 +521,8 @@ def test_a_proof_of_another_certificate_does_not_stand(cloud: Cloud) -> None:
     other = UpdateProof.of(OTHER, "2026-01-01T00:00:00Z")
     assert asked(cloud, candidate(device, "b", proof=other))["b"].asked
     held = {"a": OTHER.fingerprint, "b": RESOURCES.fingerprint, "c": None}
-    assert standing_proofs(dict.fromkeys("abcd", other), held) == {"a": "2026-01-01T00:00:00Z"}
+    proofs = {**dict.fromkeys("abcd", other), "never": None}
+    assert standing_proofs(proofs, held) == {"a": "2026-01-01T00:00:00Z"}
 
 
 def test_another_answer_takes_the_proof_away_and_silence_does_not() -> None:
@@ -468,9 +547,12 @@ def test_a_damaged_proof_is_a_damaged_file(tmp_path: Path) -> None:
     store = store_at(tmp_path / "team")
     remember(store, {"b": Remembered.now((), "0" * 32, "c")})
     file = tmp_path / "team" / "fleet.json"
-    file.write_text(file.read_text().replace('"update_proof": null', '"update_proof": {"fingerprint": 1}'))
-    with pytest.raises(PelionError, match=r"fleet\.json"):
-        read_fleet(store)
+    text = file.read_text()
+    at_no_time = asdict(UpdateProof.of(RESOURCES, "yesterday"))
+    for damaged in ({"fingerprint": 1}, at_no_time):
+        file.write_text(text.replace('"update_proof": null', f'"update_proof": {json.dumps(damaged)}'))
+        with pytest.raises(PelionError, match=r"fleet\.json"):
+            read_fleet(store)
 
 
 def test_the_log_tells_what_an_early_client_means(cloud: Cloud) -> None:
@@ -496,9 +578,32 @@ def test_a_board_is_a_candidate_by_what_it_was_found_to_hold() -> None:
     held = {"fingerprint": RESOURCES.fingerprint}
     good = BoardStatus(True, device_id="0" * 32, update_certificate=held, registered_since_injection=True)
     assert Candidate.of("b", good, None) == candidate("0" * 32, "b")
-    for changes, code in (({"interrupted": True}, "interrupted"), ({"configured": False}, "not-provisioned")):
+    for changes, code in (
+        ({"interrupted": True}, "interrupted"),
+        ({"interrupted": True, "configured": False}, "interrupted"),
+        ({"configured": False}, "not-provisioned"),
+    ):
         obstacle = Candidate.of("b", replace(good, **changes), None).obstacle
         assert obstacle and obstacle.code == code
+    assert Candidate.of("b", BoardStatus(False), None).obstacle is None, "that it holds nothing says more"
+
+
+def test_what_came_of_a_board_is_plain_json() -> None:
+    proof = UpdateProof.of(RESOURCES, "2026-01-01T00:00:00Z")
+    nothing = {"result": None, "reason": None, "reason_facts": {}, "proven_at": None, "asked": False}
+    assert Verdict("proven", 221, proof=proof, asked=True).to_json() == {
+        **nothing,
+        "outcome": "proven",
+        "result": 221,
+        "proven_at": "2026-01-01T00:00:00Z",
+        "asked": True,
+    }
+    assert Verdict("not_asked", reason=Reason("device-not-registered", {"state": "x"})).to_json() == {
+        **nothing,
+        "outcome": "not_asked",
+        "reason": "device-not-registered",
+        "reason_facts": {"state": "x"},
+    }
 
 
 FACTS: dict[str, Any] = {

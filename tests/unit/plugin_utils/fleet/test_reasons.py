@@ -20,6 +20,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.answers import Restart
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.board import record_of
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.client_log import ClientLog
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import ITEMS, Items
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.api_answers import Device
@@ -177,7 +178,7 @@ CASES: dict[str, Callable[[], list[Reason]]] = {
     "no-new-bootstrap": lambda: proof(CLAIM, bootstrapped_timestamp=CLAIM.bootstrapped_at),
     "injected-not-registered": lambda: unregistered(NEWCOMER),
     "reconnected-not-registered": lambda: unregistered(HOLDER, reasons=(), reconnect=True),
-    "bad-answer": lambda: [odd_answer().problem],
+    "bad-answer": lambda: [odd.problem for odd in map(answer_of, ODD_ANSWERS) if isinstance(odd, Unasked)],
     "store": lambda: refused(HOLDER, stock=BROKEN),
     "cloud": lambda: [reason_of(ApiError("The API did not answer."))],
     "credentials": lambda: [reason_of(CredentialError("URI", "bench", "scheme", "is not coaps"))],
@@ -302,9 +303,16 @@ def test_a_refusal_is_common_when_it_is_that_of_all_boards() -> None:
         assert said.startswith(f"All 2 boards: {FLEET_REASONS[code].common}")
 
 
+def test_what_another_room_s_error_says_is_told_where_its_facts_do_not() -> None:
+    assert reason_of(StoreError("It is damaged.", path="x")) == Reason("store", {"text": "It is damaged."})
+    assert reason_of(BoardError.of("bad-answer", "12")) == Reason("bad-answer", {"detail": "12"})
+    unforeseen = failure(Reason("different-teams", {"one": "a", "first": "b", "other": "c", "second": "d"}))
+    assert str(unforeseen) in reason_of(unforeseen).message(FLEET_REASONS)
+
+
 def test_a_hint_is_given_where_there_is_its_fact() -> None:
     [reason] = CASES["would-ignore-certificate"]()
-    assert "It holds 'bench-01'" in reason.next_step(FLEET_REASONS)
+    assert "The one held is 'bench-01'" in reason.next_step(FLEET_REASONS)
     assert "It holds" not in Reason(reason.code, {"dev_cert": "x"}).next_step(FLEET_REASONS)
 
 
@@ -320,7 +328,8 @@ def test_answers_and_parts_survive_the_way_from_task_to_task() -> None:
     unasked = Unasked(Reason("no-names"))
     assert answer_of(travelled(unasked.to_json())) == unasked
     assert answer_of({"failed": True, "msg": "unreachable"}) is None
-    assert odd_answer() == Unasked(Reason("bad-answer")), "and the others are decided for"
+    for odd in ODD_ANSWERS:
+        assert answer_of(travelled(odd)) == Unasked(Reason("bad-answer")), "and the others are decided for"
     for part in (
         Part(refused=Reason("no-names")),
         Part(dev_cert="bench", update_resources="u", reconnect=Reason("device-state", {"state": "bootstrapped"})),
@@ -328,13 +337,20 @@ def test_answers_and_parts_survive_the_way_from_task_to_task() -> None:
         assert Part.from_json(travelled(part.to_json())) == part
 
 
-def odd_answer() -> Unasked:
+def odd_answer() -> dict[str, Any]:
     """Of a board whose certificate ends at no time."""
     held = {**(HOLDER.board.update_certificate or {}), "not_before": "2026-01-01T00:00:00Z", "not_after": "950-01-01"}
     board = replace(HOLDER.board, certificates={**HOLDER.board.certificates, kcm.UPDATE_CERTIFICATE: held})
-    answer = answer_of(travelled(Answer(HOLDER.wishes, {}, board).to_json()))
-    assert isinstance(answer, Unasked)
-    return answer
+    return Answer(HOLDER.wishes, {}, board).to_json()
+
+
+ANSWER = Answer(HOLDER.wishes, {}, HOLDER.board).to_json()
+ODD_ANSWERS = (
+    odd_answer(),
+    {**ANSWER, "wishes": {}},
+    {**ANSWER, "wishes": {**ANSWER["wishes"], "never_heard_of": 1}},
+    {**ANSWER, "found": {**ANSWER["found"], "clock": 10**30}},
+)
 
 
 def travelled(document: dict[str, Any]) -> dict[str, Any]:

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.client_log import ClientLog
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.host_keys import HostKeys
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.identity import Identities
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.identity import Identities, Sighting
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.member import Member
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reasons import FLEET_REASONS
@@ -66,6 +68,17 @@ def test_the_part_of_a_roster_that_concerns_a_board_judges_it_as_the_whole_one(
 def test_a_roster_asks_for_a_key_where_one_may_be_the_board_s() -> None:
     assert needs_proof(["other", KEY], "bench-1") and needs_proof([f"bench-1 {KEY}"], "bench-1")
     assert not needs_proof(["bench-1", f"other {KEY}", SHORT], "bench-1")
+
+
+def test_a_board_that_its_roster_does_not_mean_has_no_device_by_its_own_word() -> None:
+    bootstrapped = (kcm.file_name(kcm.LWM2M_SERVER_URI),)
+    board = Inspection(has_utility=True, files=bootstrapped, log=ClientLog(True, "d" * 32))
+    for roster, device_id in ((None, "d" * 32), (("bench-1",), "d" * 32), (("other",), None)):
+        wishes = Wishes("bench", UpdateWish("update"), roster=roster)
+        found = Member("bench-1", wishes, board, HostKeys((KEY,))).sighting
+        assert found == Sighting("bench-1", (KEY,), device_id, by_name=device_id is not None)
+    new = Member("bench-1", replace(wishes, roster=None), replace(board, files=()), HostKeys((KEY,))).sighting
+    assert not new.by_name, "it may be another one, that has not bootstrapped yet"
 
 
 def test_a_name_with_keys_is_both() -> None:

@@ -12,25 +12,31 @@ from typing import Any
 
 import pytest
 from cloud_access import store_at
-from paper_fleet import PaperFleet, host_key
+from paper_fleet import UPDATE, PaperFleet, host_key
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.answers import Restart
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.client_log import ClientLog
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import Items
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.developer_credentials import DeveloperCredentials
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.rules import sha256_hex
+from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials.update_resources import UpdateResources
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet import concluding
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.answers import Answer, odd_answers
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.carrying_out import carry_out
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.concluding import Conclusion, claims_of, conclude
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.decision import Fleet
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.host_keys import HostKeys
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.member import Member
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered, read_fleet, remember
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.part import Part
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.proof import Claim
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.proof import Claim, prove
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.readiness import Terms
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.update_proof import UpdateProof
 from ansible_collections.pelion.mbl.plugins.plugin_utils.reasons import Reason
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store.errors import StoreError
+from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
 
 FLEET = PaperFleet(2, 1)
 NO_API: Any = None
@@ -74,13 +80,39 @@ def test_a_renamed_board_is_no_copy_of_the_machine_that_answers_oddly_under_its_
     assert fleet.refused == {}
 
 
+def test_a_board_that_has_not_bootstrapped_takes_no_device_by_its_name_alone(tmp_path: Path) -> None:
+    """Names were swapped while somebody provisioned who checks no host keys, so that a board was remembered by the name
+    that another one has now."""
+    team = store_at(tmp_path / "team")
+    empty, board = FLEET.fresh()[0], FLEET.proven()[1]
+    remember(team, {empty.name: Remembered.now((), board.board.device_id, "bench-01")})
+    there = [empty.name, board.name]
+    assert Fleet([empty, board], read_fleet(team), there=there).refused == {}
+    silent = replace(empty, board=replace(board.board, log=ClientLog()))
+    assert Fleet([silent, board], read_fleet(team), there=there).refused.keys() == set(there), "it may be the device"
+    odd = {empty.name: empty.host_keys.fingerprints}
+    assert Fleet([board], read_fleet(team), there=there, odd=odd).refused == {}
+    proven = Remembered.now(empty.host_keys.fingerprints, board.board.device_id, "bench-01")
+    remember(team, {empty.name: proven})
+    assert Fleet([empty, board], read_fleet(team), there=there).refused.keys() == {board.name}
+
+
 def test_what_ssh_refuses_for_another_key_is_not_the_remembered_board() -> None:
     """Which key that is, is not proven, so it is taken for nobody's."""
     shown, known = host_key(1), host_key(2)
     refused = {"unreachable": True, "msg": f"REMOTE HOST IDENTIFICATION HAS CHANGED!\nIt sent {shown}."}
     assert odd_answers({"b": refused}, {"b": Remembered((known,))}) == {"b": ()}
     assert odd_answers({"b": refused}, {"b": Remembered((shown,))}) == {}
-    assert odd_answers({"b": {"unreachable": True, "msg": "Connection refused"}}, {"b": Remembered((known,))}) == {}
+    assert odd_answers({"b": refused}, {}) == {}, "nobody knows which key it should have"
+    for said in ({"msg": "Connection refused"}, {}):
+        assert odd_answers({"b": {"unreachable": True, **said}}, {"b": Remembered((known,))}) == {}
+    failed = {"failed": True, "msg": refused["msg"]}
+    assert odd_answers({"b": failed}, {"b": Remembered((known,))}) == {}, "it is the text of something else"
+
+
+def test_a_machine_that_answers_oddly_is_known_by_the_keys_that_ssh_has_proven() -> None:
+    assert odd_answers({"b": {"failed": True, "host_keys": (host_key(1),)}}, {}) == {"b": (host_key(1),)}
+    assert odd_answers({"b": {"host_keys": [host_key(1)]}}, {}) == {}, "it did not fail"
 
 
 def dry(board: Inspection, part: Part, items: Items) -> dict[str, Any]:
@@ -98,6 +130,15 @@ def test_check_mode_foresees_what_credentials_that_are_to_be_made_change() -> No
     assert not dry(member.board, part, items)["changed"]
     told = dry(member.board, Part(dev_cert="bench-01", update_resources="update", to_be_made=True), items)
     assert (told["changed"], told["reason_codes"]) == (True, ["not-in-store"])
+
+
+def test_check_mode_foresees_that_a_board_holds_what_is_fetched_from_the_cloud() -> None:
+    board, nothing = FLEET.proven()[0].board, Items({})
+    part = Part(dev_cert="bench-01", update_resources="update", to_be_made=True, holds=True)
+    assert not dry(board, part, nothing)["changed"]
+    assert dry(replace(board, interrupted=True), part, nothing)["changed"]
+    silent = dry(replace(board, client_runs=False), part, nothing)
+    assert (silent["changed"], silent["injected"], silent["reconnected"]) == (True, False, True)
 
 
 def test_what_is_concluded_is_remembered(tmp_path: Path) -> None:
@@ -136,11 +177,91 @@ def test_what_is_concluded_is_remembered(tmp_path: Path) -> None:
     assert [after[name].update_proof for name in claims] == [proof, None]
     # One that is not proven has lost its proof as well.
     copied = {name: replace(claim, device_id=str(other.device_id), injected=True) for name, claim in claims.items()}
-    assert list(conclude(copied, {}, team, NO_API, set(claims), terms, print).unproven) == [one.board]
+    doubted = conclude(copied, {}, team, NO_API, set(claims), terms, print)
+    assert (list(doubted.unproven), list(doubted.ready)) == ([one.board], [other.board])
     assert [read_fleet(team)[name].update_proof for name in claims] == [None, None]
     (team.directory / "fleet.north.json").write_text("damaged")
     with pytest.raises(PelionError, match="damaged"):
         conclude(claims, {}, team, NO_API, set(claims), terms, print)
+
+
+def claim_of(member: Member, **changes: Any) -> Claim:
+    claim = Claim(
+        member.name,
+        str(member.board.device_id),
+        "bench-01",
+        host_keys=member.host_keys.fingerprints,
+        update_resources=UPDATE,
+        update_certificate=member.board.update_certificate["fingerprint"] if member.board.update_certificate else "",
+    )
+    return replace(claim, **changes)
+
+
+def test_the_directory_is_asked_for_as_long_as_the_most_patient_board_may_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its word is taken for the times, too."""
+    team = store_at(tmp_path / "team")
+    FLEET.keep_in(team)
+    proven: list[float] = []
+    monkeypatch.setattr(
+        concluding, "prove", lambda api, claims, timeout, whose: proven.append(timeout) or prove(api, claims, 0, whose)
+    )
+    aheads: list[timedelta] = []
+    claims = {
+        member.name: claim_of(member, timeout=timeout, device_id=device_id)
+        for member, timeout, device_id in zip(FLEET.proven(), (3, 9), (FLEET.ids[0], "f" * 32), strict=True)
+    }
+
+    def terms_at(ahead: timedelta) -> Terms:
+        aheads.append(ahead)
+        return terms(ahead)
+
+    one, other = claims
+    api = FLEET.api(ahead=timedelta(seconds=7))
+    concluded = conclude(claims, {}, team, api, set(claims), terms_at, pytest.fail)
+    assert {name: reason.code for name, reason in concluded.unproven.items()} == {other: "not-in-directory"}
+    assert list(concluded.ready) == list(read_fleet(team)) == [one]
+    why = concluded.ready[one].reason
+    assert why and why.code == "no-signing-key", "it is the team's certificate"
+    conclude({one: claims[one]}, {}, team, NO_API, {one}, terms_at, pytest.fail)
+    assert (proven, aheads) == ([9], [timedelta(seconds=7), timedelta(0)])
+
+
+def test_a_store_that_fails_now_is_warned_of_and_takes_no_board_s_proof(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    team = store_at(tmp_path / "team")
+    FLEET.keep_in(team)
+    one, other = FLEET.proven()
+    remember(team, {"former": Remembered.now(one.host_keys.fingerprints, one.board.device_id, "bench-01")})
+    claims = {member.name: claim_of(member) for member in (one, other)}
+
+    def full(store: Store) -> None:
+        raise StoreError("No space is left.")
+
+    monkeypatch.setattr(Store, "locked", full)
+    team.path(UpdateResources, UPDATE).write_text("damaged")
+    warned: list[str] = []
+    concluded = conclude(claims, {}, team, NO_API, set(claims), terms, warned.append)
+    assert (concluded.unproven, concluded.former) == ({}, ()), "the former name is still remembered"
+    assert {ready.reason and ready.reason.code for ready in concluded.ready.values()} == {"store-not-opened"}
+    assert warned[0] == "No space is left." and f"{UPDATE}" in warned[1] and len(warned) == 2
+
+
+def test_what_a_board_was_before_its_bootstrap_makes_no_copies(tmp_path: Path) -> None:
+    """It had been flashed with another one's image, and has a device of its own by now."""
+    team = store_at(tmp_path / "team")
+    original, other = FLEET.proven()
+    clone = replace(other, board=original.board)
+    claims = {original.name: claim_of(original), clone.name: claim_of(clone, device_id="e" * 32)}
+    answers = asked(original.name, original) | asked(clone.name, clone)
+    assert conclude(claims, answers, team, NO_API, set(claims), terms, print).unproven == {}
+    # Boards that claim nothing are told by the decision.
+    bystander = replace(clone, name="bystander", host_keys=HostKeys((host_key(5),)))
+    answers |= asked("bystander", bystander) | asked(original.name, original)
+    only = {clone.name: claims[clone.name]}
+    assert conclude(only, answers, team, NO_API, {*claims, "bystander"}, terms, print).unproven == {}
 
 
 ITEMS_WANTED = Items({**next(iter(FLEET._developer.values())).values, **FLEET._update.values})
@@ -182,7 +303,7 @@ def carried_out(
 
 
 def test_a_new_board_is_given_its_credentials_and_claims_what_it_got() -> None:
-    found = FLEET.fresh()[0].board
+    found = replace(FLEET.fresh()[0].board, drift=-3)
     result, work, warned = carried_out(found, diff=True)
     told = {
         "found_digest": found.kcm_digest,
@@ -202,13 +323,19 @@ def test_a_new_board_is_given_its_credentials_and_claims_what_it_got() -> None:
         "site": "north",
         "update_resources": "update",
         "update_certificate": sha256_hex(ITEMS_WANTED.update_certificate),
-        "drift": found.drift,
+        "drift": -3,
         "injected": True,
     }
     assert (result["changed"], result["injected"], result["reconnected"]) == (True, True, False)
     assert (result["registered"], result["device_id"]) == (True, "d" * 32)
     assert result["fingerprint"] == ITEMS_WANTED.fingerprint
-    assert (result["before"], result["after"]["missing_items"]) == (found.describe(), [])
+    assert result["before"] == found.describe()
+    after = {name: held and held["fingerprint"] for name, held in result["after"].items() if "certificate" in name}
+    assert after == {
+        "developer_certificate": sha256_hex(ITEMS_WANTED.developer_certificate),
+        "update_certificate": sha256_hex(ITEMS_WANTED.update_certificate),
+    }
+    assert (result["after"]["provisioned_by"], result["after"]["missing_items"]) == ("pelion.mbl", [])
     assert result["diff"]["before"]["missing"] == "everything" and result["diff"]["after"]["missing"] == "none"
 
 
@@ -231,8 +358,10 @@ def test_a_board_that_bootstrapped_is_asked_for_no_server_and_claims_no_bootstra
 
 
 def test_nothing_is_claimed_of_a_board_that_needs_nothing_or_is_not_waited_for() -> None:
-    result, work, _warned = carried_out(FLEET.proven()[0].board)
+    right = FLEET.proven()[0].board
+    result, work, _warned = carried_out(right)
     assert work == [] and not result["changed"] and "claim" not in result
+    assert (result["registered"], result["device_id"]) == (True, right.device_id), "as it was found"
     silent = Restart()
     result, [(_name, options)], _warned = carried_out(
         FLEET.fresh()[0].board, replace(PART, registration_timeout=0), silent
@@ -248,8 +377,17 @@ def test_what_the_store_lacks_is_made_by_an_earlier_step() -> None:
     store: Any = SimpleNamespace(read=lambda kind, name: None)
     nobody: Any = None
     arguments = ("b", nobody, FLEET.fresh()[0].board, PART, store, list[str], print)
-    assert carry_out(*arguments, dry_run=True)["reason_codes"] == ["not-in-store"]
+    foreseen = carry_out(*arguments, dry_run=True, diff=True)
+    assert foreseen["reason_codes"] == ["not-in-store"]
+    assert foreseen["diff"]["after"]["update_certificate"] == "update, which would be made"
     with pytest.raises(PelionError, match=r"named 'bench-01'. Run pelion.mbl.pelion_dev_cert first"):
+        carry_out(*arguments, dry_run=False)
+    for there in (DeveloperCredentials, UpdateResources):
+        entry = SimpleNamespace(values=ITEMS_WANTED.values, check=list)
+        store.read = lambda kind, name, there=there, entry=entry: entry if kind is there else None
+        assert carry_out(*arguments, dry_run=True)["reason_codes"] == ["not-in-store"]
+    store.read = lambda kind, name: entry if kind is DeveloperCredentials else None
+    with pytest.raises(PelionError, match=r"named 'update'. Run pelion.mbl.mbl_update_resources first"):
         carry_out(*arguments, dry_run=False)
 
 
@@ -258,3 +396,8 @@ def test_check_mode_foresees_that_a_cut_off_run_is_put_in_order() -> None:
     items = Items({**next(iter(FLEET._developer.values())).values, **FLEET._update.values})
     cut_off = Inspection.from_json({**member.board.to_json(), "interrupted": True})
     assert dry(cut_off, Part(dev_cert="bench-01", update_resources="update"), items)["changed"]
+
+
+def test_a_board_that_was_put_in_order_has_changed_though_it_needs_nothing() -> None:
+    result, work, _warned = carried_out(replace(FLEET.proven()[0].board, recovered=True))
+    assert (work, result["changed"], result["recovered"]) == ([], True, True)

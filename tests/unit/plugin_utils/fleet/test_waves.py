@@ -38,6 +38,8 @@ def sizes(count: int, *wanted: str) -> list[int]:
         (10, ("1", "4"), [1, 4, 4, 1]),
         (10, ("30 %",), [3, 3, 3, 1]),
         (10, (), [10]),
+        (200, ("150",), [150, 50]),
+        (1000, ("50%",), [500, 500]),
     ],
 )
 def test_counts_and_percentages(count: int, wanted: tuple[str, ...], expected: list[int]) -> None:
@@ -62,13 +64,16 @@ def test_groups_boards_and_files() -> None:
         ("0", "has 0: a wave has 1 board"),
         ("-1", "has -1: a wave has 1 board"),
         ("101%", "has 101%: a wave has 1 board"),
-        ("fare", "'fare', which is neither .* Did you mean far?"),
-        ("odd.txt", "odd.txt names boards that the inventory does not have: b66, b77. Did you mean b6?"),
+        ("fare", r"'fare', which is neither .* Did you mean far\?$"),
+        ("something", r"'something', which is neither .* nor a file\.$"),
+        ("odd.txt", r"odd.txt names boards that the inventory does not have: b66, b77\. Did you mean b6\?$"),
+        ("strange.txt", r"strange.txt names boards that the inventory does not have: something\.$"),
     ],
 )
 def test_what_is_no_wave(wanted: str, said: str) -> None:
     with pytest.raises(PelionError, match=said):
-        divide(BOARDS, [wanted], NAMED, {"odd.txt": [["b1"], ["b77", "b66"]]}.get)
+        files = {"odd.txt": [["b1"], ["b77", "b66"]], "strange.txt": [["something"]]}
+        divide(BOARDS, [wanted], NAMED, files.get)
 
 
 WANTED = st.lists(
@@ -106,8 +111,8 @@ def test_a_rotation_of_nothing_is_refused_with_what_to_say() -> None:
 
 
 def test_a_file_of_names() -> None:
-    text = "# the canary\nb3\n\n\nb1  # near the window\n  b2\n# far away\nfar\n\n# nobody\n"
-    assert names_in(text) == [["b3"], ["b1", "b2", "far"]]
+    text = "# the canary\nb3\n\n\nb1  # near the window\n  b2\n# far away\nfar\n  \nb4\n\n# nobody\n"
+    assert names_in(text) == [["b3"], ["b1", "b2", "far"], ["b4"]]
     assert names_in("") == []
 
 

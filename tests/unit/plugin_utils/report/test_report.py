@@ -167,3 +167,5 @@ def test_the_table_has_the_certificates_where_they_fit() -> None:
     assert second.split() == ["b", "-", "2" * 32, "missing", "-", "-"]
     assert "bench-2026" in table(both, 90)[1] and "developer" not in table(both, 90)[0]
     assert table(both, 20)[0].split() == ["board", "address", "device", "ID", "state"]
+    hidden = "No room here for: update certificate, developer certificate. "
+    assert table(both, 20)[3].startswith(hidden) and not table(both)[3:]

@@ -228,6 +228,24 @@ def test_a_renamed_board_is_told_as_such_beside_a_machine_that_answers_oddly_und
     assert {board.name: board.code for board in report.boards} == {"before": "bad-answer", "today": "renamed"}
 
 
+@pytest.mark.parametrize(
+    "under_its_name",
+    [
+        {"configured": False, "missing_items": ALL_ITEMS, "device_id": None, "host_keys": [KEY.replace("k", "o")]},
+        {"failure": {"msg": "It answers oddly.", "reason": "bad-answer", "host_keys": [KEY.replace("k", "o")]}},
+    ],
+)
+def test_a_board_is_no_copy_of_what_has_a_name_by_which_no_key_was_proven(under_its_name: dict[str, Any]) -> None:
+    fleet = Fleet(
+        {"today": read_answer(answer(host_keys=[KEY])), "before": read_answer(under_its_name)},
+        inventory=["before", "today"],
+        remembered={"before": Remembered((), ID, "bench", "2026-11-01T00:00:00Z")},
+        devices=[device()],
+    )
+    report = status_report(fleet, Terms(NOW), playbook="status")
+    assert {board.name: board.outcome for board in report.boards}["today"] == "ok"
+
+
 def test_devices_of_no_board_that_take_places_are_told() -> None:
     """As one that another run registered while its board was taken out of service."""
     ours, others = (SimpleNamespace(id=f"c{n}", name=n, fingerprint="f", status="ACTIVE", not_after=NOW) for n in "ab")

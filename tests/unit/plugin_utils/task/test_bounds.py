@@ -27,7 +27,7 @@ BOARDS = {
     "its complaints are endless": ("cat >/dev/null; exec cat /dev/zero >&2", "endless", "longer than 64 kB"),
     "it sends, and does not read": ("exec cat /dev/zero", "hangs", "no answer within 1 seconds"),
     # As ssh's master does, which lives on for the next connection.
-    "what it started goes on": ("cat >/dev/null; cat /dev/zero & sleep 1000", "endless", "longer than 64 kB"),
+    "what it started goes on": ("cat >/dev/null; cat /dev/zero & exec sleep 1000", "endless", "longer than 64 kB"),
 }
 
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -75,9 +76,16 @@ def test_it_is_made_once_and_kept(cloud: Cloud, store: Store) -> None:
     assert made.facts["account_id"] == cloud.account_id
     assert made.facts["not_after"] == entry["validity"]
     assert entry["description"] == "ours"
+    kept = {"id": entry["id"], "fingerprint": entry["certificate_fingerprint"]}
+    assert made.before == {"cloud": None, "store": None}
+    assert made.after == {
+        "cloud": {**kept, "status": "ACTIVE", "description": "ours"},
+        "store": {**kept, "not_after": entry["validity"]},
+    }
 
     cloud.log.clear()
     again = present(cloud, store, description="ours")
+    assert again.before == made.after
     assert (again.changed, again.source) == (False, "store")
     assert again.facts == made.facts
     assert again.before == again.after
@@ -98,6 +106,13 @@ def test_the_store_alone_serves_offline(cloud: Cloud, store: Store) -> None:
     offline = from_store(store, "bench")
     assert offline is not None
     assert (offline.changed, offline.source, offline.facts) == (False, "store", made.facts)
+    assert offline.facts["name"] == "bench"
+    assert offline.before == offline.after == {"store": made.after["store"]}
+    assert offline.credentials == store.read(DeveloperCredentials, "bench") and not offline.notices
+    cloud.state.seed_certificates(1, days_left=20)
+    keeper(cloud, store, "seeded-0").present()
+    ending = from_store(store, "seeded-0")
+    assert ending and "days" in ending.notices[0]
 
 
 def test_create_false_never_creates(cloud: Cloud, store: Store) -> None:
@@ -158,7 +173,8 @@ def test_the_description_follows(cloud: Cloud, store: Store) -> None:
     present(cloud, store, description="one")
     outcome = present(cloud, store, description="two")
     assert outcome.changed
-    assert (outcome.before["cloud"]["description"], outcome.after["cloud"]["description"]) == ("one", "two")
+    assert outcome.before["cloud"]["description"] == "one"
+    assert outcome.after["cloud"] == {**outcome.before["cloud"], "description": "two"}
     assert not present(cloud, store).changed
     assert cloud.state.snapshot()["certificates"][0]["description"] == "two"
 
@@ -188,6 +204,7 @@ def test_a_full_account_is_told(cloud: Cloud, store: Store) -> None:
     cloud.state.seed_certificates(3)
     with pytest.raises(PelionError, match="as many trusted certificates as it may") as caught:
         present(cloud, store)
+    assert "not known" not in str(caught.value)
     assert caught.value.facts["type"] == "account_limit_exceeded"
     assert caught.value.facts["fields"] == [{"name": "cert-count", "message": "3"}]
     assert not store.names(DeveloperCredentials)
@@ -213,14 +230,20 @@ def test_a_create_whose_answer_was_lost_is_found_again(cloud: Cloud, store: Stor
     assert (outcome.changed, outcome.source) == (True, "made")
     assert names(cloud) == ["bench"]
     assert calls(cloud) == {LIST: 2, CREATE: 1, DOWNLOAD: 1}
+    assert outcome.after["cloud"]["id"] == outcome.facts["id"]
     assert not present(cloud, store).changed
 
 
 @pytest.mark.parametrize("fault", [{"kind": "cut", "processed": False}, {"kind": "status", "status": 500}])
-def test_a_create_that_failed_is_healed_by_the_next_run(cloud: Cloud, store: Store, fault: dict[str, Any]) -> None:
+def test_a_create_that_failed_is_healed_by_the_next_run(
+    cloud: Cloud, store: Store, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any]
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(developer_certificates, "time", SimpleNamespace(sleep=pauses.append))
     cloud.faults.add(method="POST", times=1, **fault)
     with pytest.raises(PelionError, match="not known"):
         present(cloud, store)
+    assert pauses == [0, 0.01], "the service may be at work on it still"
     assert calls(cloud)[CREATE] == 1
     assert not names(cloud)
     assert not store.names(DeveloperCredentials)
@@ -379,7 +402,9 @@ def test_inactive_twice(cloud: Cloud, store: Store) -> None:
     present(cloud, store)
     first = keeper(cloud, store).inactive("retired")
     assert (first.before["cloud"]["status"], first.after["cloud"]["status"]) == ("ACTIVE", "INACTIVE")
+    assert (first.source, first.facts["name"], first.after["cloud"]["description"]) == ("store", "bench", "retired")
     assert not keeper(cloud, store).inactive("retired").changed
+    assert not keeper(cloud, store).inactive().changed
     assert store.names(DeveloperCredentials) == ["bench"]
 
 
@@ -387,6 +412,7 @@ def test_absent_twice(cloud: Cloud, store: Store) -> None:
     made = present(cloud, store)
     outcome = keeper(cloud, store).absent()
     assert (outcome.changed, outcome.facts) == (True, {**made.facts, "devices": 0})
+    assert (outcome.before, outcome.after) == (made.after, {"cloud": None, "store": None})
     assert not names(cloud)
     assert not store.names(DeveloperCredentials)
     assert not keeper(cloud, store).absent().changed
@@ -396,13 +422,13 @@ def test_absent_is_refused_while_devices_are_registered(cloud: Cloud, store: Sto
     made = present(cloud, store)
     cloud.state.seed_devices(3, made.facts["id"])
     cloud.state.seed_devices(2, made.facts["id"], state="deregistered")
+    cloud.state.seed_devices(1, keeper(cloud, store, "other").present().facts["id"])
     with pytest.raises(PelionError, match="3 registered devices") as caught:
         keeper(cloud, store).absent()
     assert caught.value.facts["devices"] == 3
-    assert names(cloud) == ["bench"]
-    assert store.names(DeveloperCredentials) == ["bench"]
+    assert sorted(names(cloud)) == store.names(DeveloperCredentials) == ["bench", "other"]
     assert keeper(cloud, store).absent(force=True).facts["devices"] == 3
-    assert not names(cloud)
+    assert names(cloud) == ["other"]
 
 
 def test_absent_in_one_place_only(cloud: Cloud, store: Store) -> None:
@@ -411,7 +437,8 @@ def test_absent_in_one_place_only(cloud: Cloud, store: Store) -> None:
     assert not names(cloud)
     made = present(cloud, store)
     cloud.state.delete_certificate(cloud.account_id, made.facts["id"])
-    assert keeper(cloud, store).absent().changed
+    stored = keeper(cloud, store).absent()
+    assert (stored.changed, stored.facts) == (True, made.facts)
     assert not store.names(DeveloperCredentials)
 
 
@@ -430,7 +457,8 @@ def test_a_delete_that_fails_keeps_both(cloud: Cloud, store: Store) -> None:
 
 def test_check_mode_changes_nothing_and_tells_all(cloud: Cloud, store: Store) -> None:
     would = keeper(cloud, store, dry_run=True).present()
-    assert (would.changed, would.source) == (True, "made")
+    assert (would.changed, would.source, would.facts) == (True, "made", {"name": "bench"})
+    assert would.after == {"cloud": {"status": "ACTIVE", "description": ""}, "store": {}}
     assert not names(cloud)
     assert not store.directory.exists()
 
@@ -445,6 +473,10 @@ def test_check_mode_changes_nothing_and_tells_all(cloud: Cloud, store: Store) ->
         assert outcome.before != outcome.after
     assert {kind.split()[0] for kind in calls(cloud)} == {"GET"}
     assert store.names(DeveloperCredentials) == ["bench"]
+    store.remove(DeveloperCredentials, "bench")
+    fetched = keeper(cloud, store, dry_run=True).present()
+    assert (fetched.changed, fetched.source, store.names(DeveloperCredentials)) == (True, "cloud", [])
+    assert keeper(cloud, store, dry_run=True).inactive().source == "cloud"
 
 
 def test_nothing_secret_is_in_an_outcome(cloud: Cloud, store: Store) -> None:
@@ -468,6 +500,7 @@ def test_names_that_the_service_refuses(name: str) -> None:
 
 
 def test_descriptions_that_the_service_refuses() -> None:
+    check_request("bench", None)
     check_request("x" * 100, "y" * 500)
     with pytest.raises(PelionError, match="at most 500"):
         check_request("x", "y" * 501)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import multiprocessing
 import uuid
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible.parsing.vault import VaultSecret
@@ -39,6 +42,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.team.update_keeper impo
     Renewal,
     UpdateKeeper,
 )
+from ansible_collections.pelion.mbl.plugins.plugin_utils.times import time_text
 
 DAY = timedelta(days=1)
 IDS = derive_ids("example.com", "model1")
@@ -59,12 +63,27 @@ def keeper(store: Store) -> UpdateKeeper:
     return UpdateKeeper(store, "gateway")
 
 
-def test_makes_once_and_keeps(keeper: UpdateKeeper, store: Store) -> None:
+def test_makes_once_and_keeps(keeper: UpdateKeeper, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     made = keeper.present(ids=IDS, subject="CN=example.com", valid_days=400, now=NOW)
     assert made.changed and made.source == "made" and made.before == {}
     assert made.after["vendor_id"] == str(IDS[0]) and made.after["has_private_key"]
     stored = store.read(UpdateResources, "gateway")
     assert stored == made.credentials and stored and stored.private_key
+    assert (
+        made.facts
+        == made.after
+        == {
+            "vendor_id": str(IDS[0]),
+            "class_id": str(IDS[1]),
+            "fingerprint": stored.fingerprint,
+            "subject": "CN=example.com",
+            "not_before": time_text(NOW - DAY),
+            "not_after": time_text(NOW + 400 * DAY),
+            "has_private_key": True,
+            "former_certificates": [],
+        }
+    )
+    monkeypatch.setattr(Store, "locked", lambda store: pytest.fail("nothing is written"))
     for again in (
         keeper.present(ids=IDS, now=NOW),
         keeper.present(now=NOW),
@@ -73,6 +92,7 @@ def test_makes_once_and_keeps(keeper: UpdateKeeper, store: Store) -> None:
         keeper.present(given=UpdateResources(stored.values), now=NOW),
     ):
         assert not again.changed and again.source == "store" and again.after == again.before == made.after
+    monkeypatch.undo()
     assert keeper.absent(force=True).changed and not keeper.absent().changed
 
 
@@ -86,6 +106,8 @@ def test_renews_in_time_under_the_same_ids(keeper: UpdateKeeper) -> None:
     assert renewed.after["subject"] == "CN=example.com" and renewed.credentials.not_after == later + timedelta(days=100)
     assert renewed.credentials.former == (first,)
     assert not keeper.present(ids=IDS, renewal=Renewal(before_days=41), now=later).changed
+    once_more = keeper.present(subject="CN=other", renewal=Renewal(made_before=later + DAY), now=later + DAY)
+    assert once_more.after["subject"] == "CN=other"
 
 
 def test_renews_at_once_but_once(keeper: UpdateKeeper) -> None:
@@ -134,7 +156,7 @@ def test_other_ids_under_a_name_are_refused(keeper: UpdateKeeper, store: Store) 
     made = keeper.present(ids=IDS, now=NOW).credentials
     for ids in ((uuid.uuid4(), IDS[1]), (IDS[0], uuid.uuid4())):
         for replace_it in (False, True):
-            with pytest.raises(DifferentResourcesError, match="need another name") as refused:
+            with pytest.raises(DifferentResourcesError, match=r"the variables have .*need another name") as refused:
                 keeper.present(ids=ids, replace=replace_it, now=NOW)
         assert refused.value.facts["given"] == {"vendor_id": str(ids[0]), "class_id": str(ids[1])}
         assert str(next(iter({*ids} - {*IDS}))) in str(refused.value)
@@ -195,10 +217,10 @@ def test_the_certificate_of_a_file_is_renewed_by_a_file(keeper: UpdateKeeper) ->
         keeper.present(given=old, renewal=renewal, replace=True, now=later)
     new = make_update_resources(Recipe(*IDS), later)
     assert keeper.present(given=new, renewal=renewal, replace=True, now=later).credentials.former == (old,)
-    assert not keeper.present(given=new, renewal=renewal, replace=True, now=later).changed
-    soon = Renewal(before_days=99)
-    (notice,) = keeper.present(given=new, renewal=soon, now=new.not_after - DAY * 40).notices
-    assert "are to get a new certificate" in notice
+    again = keeper.present(given=new, renewal=renewal, replace=True, now=later)
+    assert (again.changed, again.notices) == (False, [])
+    told = keeper.present(given=new, renewal=Renewal(before_days=99), now=new.not_after - DAY * 40)
+    assert "are to get a new certificate" in told.notices[0] and not told.changed
 
 
 def test_what_a_file_gave_can_be_followed_by_what_is_made(keeper: UpdateKeeper) -> None:
@@ -217,6 +239,10 @@ def test_refuses_before_anything_is_changed(keeper: UpdateKeeper, store: Store) 
     with pytest.raises(CredentialError, match=r"ended on .*; make a new one with the manifest tool's init, and rotate"):
         keeper.present(given=UpdateResources(update_values()), now=NOW + timedelta(days=5000))
 
+    with pytest.raises(CredentialError) as refused:
+        keeper.present(given=replace(make_update_resources(Recipe(*IDS), NOW), values=update_values()), now=NOW)
+    assert refused.value.facts["rule"] == "pair", "the key is another certificate's"
+
     def refuse(resources: UpdateResources) -> None:
         raise PelionError("no")
 
@@ -225,20 +251,26 @@ def test_refuses_before_anything_is_changed(keeper: UpdateKeeper, store: Store) 
     assert store.names(UpdateResources) == []
 
 
-def test_a_dry_run_changes_nothing(tmp_path: Path) -> None:
+def test_a_dry_run_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = a_store(tmp_path)
     dry = UpdateKeeper(store, "gateway", dry_run=True)
     planned = dry.present(ids=IDS, subject="CN=x", now=NOW)
-    assert planned.changed and planned.after["class_id"] == str(IDS[1]) and planned.after["fingerprint"] is None
+    unknown = {"fingerprint": None, "not_before": None, "not_after": None}
+    ids = {"vendor_id": str(IDS[0]), "class_id": str(IDS[1])}
+    known = {**ids, "subject": "CN=x", "has_private_key": True, "former_certificates": []}
+    assert planned.changed and planned.after == planned.facts == {**unknown, **known}
     assert dry.present(given=UpdateResources(update_values()), now=NOW).changed
     assert not dry.absent().changed
     assert not store.directory.exists()
     UpdateKeeper(store, "gateway").present(ids=IDS, valid_days=10, now=NOW)
     before = store.path(UpdateResources, "gateway").read_bytes()
-    assert dry.present(ids=IDS, renewal=Renewal(before_days=20), now=NOW).changed
-    assert dry.absent(force=True).changed
-    with pytest.raises(KeyNeededError):
-        dry.absent()
+    renewed = dry.present(ids=IDS, renewal=Renewal(before_days=20), now=NOW)
+    assert renewed.changed and renewed.after["former_certificates"] == [renewed.before["fingerprint"]]
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "locked", lambda store: pytest.fail("nothing is written"))
+        assert dry.absent(force=True).changed
+        with pytest.raises(KeyNeededError, match="hold 1 private key that"):
+            dry.absent()
     mistyped = UpdateKeeper(Store(store.directory, Vault([("default", VaultSecret(b"y"))])), "new", dry_run=True)
     with pytest.raises(StoreError, match="mistyped"):
         mistyped.present(ids=IDS, now=NOW)
@@ -251,13 +283,51 @@ def test_a_dry_run_changes_nothing(tmp_path: Path) -> None:
 def test_a_key_that_is_nowhere_else_is_not_removed(keeper: UpdateKeeper, store: Store) -> None:
     first = keeper.present(ids=IDS, valid_days=100, now=NOW).credentials
     second = keeper.present(valid_days=100, renewal=Renewal(made_before=NOW + DAY), now=NOW + DAY).credentials
-    with pytest.raises(KeyNeededError, match=r"private keys that .*force: true") as refused:
+    store.write("damaged", UpdateResources(first.values))
+    store.path(UpdateResources, "damaged").write_text("nobody knows what it holds")
+    with pytest.raises(KeyNeededError, match=r"2 private keys that .*force: true") as refused:
         keeper.absent()
     assert refused.value.facts["fingerprints"] == sorted([first.fingerprint, second.fingerprint])
     store.write("copy", replace(first, former=replace(second, former=()).all_held))
     outcome = keeper.absent()  # nothing is lost now
     assert outcome.changed and outcome.before["fingerprint"] == second.fingerprint
-    assert store.names(UpdateResources) == ["copy"]
+    assert outcome.before["name"] == "gateway"
+    assert store.names(UpdateResources) == ["copy", "damaged"]
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Any]) -> None:
+    """Another run does that just before this one has the store for itself."""
+    locked = Store.locked
+
+    def late(store: Store) -> AbstractContextManager[None]:
+        monkeypatch.setattr(Store, "locked", locked)
+        act()
+        return locked(store)
+
+    monkeypatch.setattr(Store, "locked", late)
+
+
+def test_a_copy_that_another_run_removes_meanwhile_keeps_the_key(
+    keeper: UpdateKeeper, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write("copy", keeper.present(ids=IDS, now=NOW).credentials)
+    meanwhile(monkeypatch, lambda: store.remove(UpdateResources, "copy"))
+    with pytest.raises(KeyNeededError):
+        keeper.absent()
+    assert store.names(UpdateResources) == ["gateway"]
+
+
+def test_what_another_run_makes_meanwhile_is_taken(
+    keeper: UpdateKeeper, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raced(**options: Any) -> UpdateResources:
+        meanwhile(monkeypatch, lambda: keeper.present(**options))
+        outcome = keeper.present(**options)
+        assert not outcome.changed and outcome.credentials == store.read(UpdateResources, "gateway")
+        return outcome.credentials
+
+    first = raced(ids=IDS, now=NOW)
+    assert raced(renewal=Renewal(made_before=NOW + DAY), now=NOW + DAY).former == (first,)
 
 
 def test_a_key_that_another_entry_needs_stays_even_with_force(keeper: UpdateKeeper, store: Store) -> None:
