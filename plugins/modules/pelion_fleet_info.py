@@ -15,6 +15,14 @@ description:
   - Reads C(fleet.json) of the team store, which remembers every board that was proven to be registered. It holds no
     secret, so that neither a vault secret nor an API key is needed, nor a board.
 options:
+  names:
+    description:
+      - Boards that somebody named. Fails for a name that neither the team nor the inventory knows, and says which one
+        may be meant.
+    type: list
+    elements: str
+    default: []
+    version_added: 1.1.0
   leaving:
     description:
       - Boards that are to leave the fleet. RV(leaving) is then which devices leave the Device Directory with them.

@@ -112,7 +112,7 @@ def test_a_misspelt_choice_is_told(fleet: Fleet, home: Path, nothing_changes: No
     assert len(errors(play)) == 1 and told in play.output
 
 
-@pytest.mark.parametrize("playbook", ["remove_gone", "forget_host"])
+@pytest.mark.parametrize("playbook", ["deprovision", "remove_gone", "forget_host"])
 def test_a_misspelt_board_is_told(fleet: Fleet, home: Path, nothing_changes: None, playbook: str) -> None:
     meant = fleet.boards[0]
     misspelt = ["-e", f"boards={meant}1"]
@@ -121,7 +121,8 @@ def test_a_misspelt_board_is_told(fleet: Fleet, home: Path, nothing_changes: Non
     # What removes boards does not suggest one that is there.
     removes = playbook == "remove_gone"
     assert ("Did you mean mbed-linux-os-" in play.output) != removes
-    assert (play.returncode == 2) == removes
+    assert "What is gone for good" not in play.output
+    assert play.returncode == 2 and len(errors(play)) == 1, play.output
 
 
 def test_a_board_without_the_utility_fails_alone(fleet: Fleet, provision: Provision) -> None:

@@ -92,8 +92,8 @@ class Fleet:
             yield changed_keys(changed)
         if new:
             yield (
-                "These boards are new to the team and get keys, since provision_pelion_roster is not set: "
-                f"{some(new, 10)}."
+                "These boards are new to the team and get keys where they lack any, since provision_pelion_roster is "
+                f"not set: {some(new, 10)}."
             )
 
 
@@ -238,7 +238,13 @@ class _Deciding:
                 if self._stock.cloud and _seeks_place(seekers[name], self._stock)
             },
             warnings=list(
-                dict.fromkeys([*self._warnings(assignment.given.values()), *self._keyless(members, working)])
+                dict.fromkeys(
+                    [
+                        *self._warnings(assignment.given.values()),
+                        *self._keyless(members, working),
+                        *self._stored_elsewhere(members, updates),
+                    ]
+                )
             ),
         )
 
@@ -257,6 +263,17 @@ class _Deciding:
             if part and not part.holds and resources and resources.private_key is None:
                 getting.setdefault(wish.name, []).append(member.name)
         yield from (without_key(name, some(boards, 10)) for name, boards in getting.items())
+
+    def _stored_elsewhere(self, members: Iterable[Member], made: Collection[UpdateWish]) -> Iterator[str]:
+        """``made`` are the wishes of boards that are worked on."""
+        for wish in dict.fromkeys(member.wishes.update for member in members):
+            stored = self._stock.updates[wish].stored
+            if stored and wish not in made:
+                yield (
+                    f"The update certificate in {wish.src} is in the team store as {stored[0]!r}, not {wish.name!r}. "
+                    f"The boards hold it already, so no {wish.name!r} was made. Set provision_pelion_update_resources "
+                    f"to {stored[0]!r}; or, for another certificate, provision_pelion_update_src to another file."
+                )
 
     def _assign(self, members: Iterable[Member], seekers: Iterable[Seeker]) -> Assignment:
         cloud = self._stock.cloud

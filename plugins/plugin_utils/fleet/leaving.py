@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from ..errors import PelionError
 from ..words import some
-from .memory import Remembered, unknown_names
+from .memory import Remembered, require_known
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,8 @@ def leaving(
     Raises PelionError for names that nobody has, for boards that are there under another name, and for names that are
     by now another board's.
     """
-    unknown = unknown_names(remembered, names, {*inventory, *seen}, remembered.keys() - set(inventory))
-    if unknown:
-        hints = "".join(f" Did you mean {near}?" for near in unknown.values() if near)
-        raise PelionError(
-            f"{', '.join(unknown)}: neither in the inventory nor among the boards that the team remembers.{hints} "
-            "Nothing was removed."
-        )
+    # A board that is there is not to be removed by mistake.
+    require_known(remembered, names, {*inventory, *seen}, remembered.keys() - set(inventory))
     devices, notes = dict[str, str](), []
     for name in names:
         before = remembered.get(name, Remembered())

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from ..errors import PelionError
 from ..store.names import stem_of
 from ..store.noted_file import NotedFile
 from ..store.store import Store
@@ -148,6 +149,21 @@ def unknown_names(
     that may be ``suggested``, by default all, or an empty text."""
     near = [*boards, *inventory] if suggested is None else suggested
     return {name: nearest(name, near) for name in names if name not in boards and name not in inventory}
+
+
+def require_known(
+    boards: Mapping[str, Remembered],
+    names: Iterable[str],
+    inventory: Collection[str],
+    suggested: Collection[str] | None = None,
+) -> None:
+    """Raise PelionError for names that somebody gave and that are unknown_names."""
+    if unknown := unknown_names(boards, names, inventory, suggested):
+        hints = "".join(f" Did you mean {near}?" for near in dict.fromkeys(unknown.values()) if near)
+        raise PelionError(
+            f"{', '.join(unknown)}: neither in the inventory nor among the boards that the team remembers.{hints} "
+            "Nothing was done."
+        )
 
 
 def forget_host_keys(boards: Mapping[str, Remembered], names: Iterable[str]) -> dict[str, Remembered]:

@@ -133,6 +133,8 @@ def _about_certificate(
         yield NO, Reason("no-update-certificate")
     elif signers is None:
         yield NOT_KNOWN, Reason("store-not-opened")
+    elif signers.locked:
+        yield NOT_KNOWN, Reason("store-secret-wrong", {"text": signers.locked})
     elif signer is None:
         facts = {"fingerprint": held.fingerprint}
         yield (NO, Reason("not-our-certificate", facts)) if signers.whole else (NOT_KNOWN, Reason("store-not-whole"))

@@ -240,6 +240,12 @@ READINESS_REASONS: Mapping[str, Kind] = MappingProxyType(
             "They hold update certificates that the team store does not have, so they take no updates that the team "
             "signs.",
         ),
+        "certificate-not-stored": Kind(
+            "It holds the update certificate in {src} ({fingerprint:.16}…), which the team store does not have.",
+            "Add it: run `ansible localhost -m pelion.mbl.mbl_update_resources -a 'name={update_resources} "
+            "src={src}'`, with private_key_src=KEY.pem when the key does not lie beside it.",
+            "They hold the update certificate in {src}, which the team store does not have.",
+        ),
         "former-certificate": Kind(
             "It holds a former certificate of {update_resources!r} ({fingerprint:.16}…), so it takes no update that is "
             "signed with the present key.",
@@ -292,6 +298,7 @@ READINESS_REASONS: Mapping[str, Kind] = MappingProxyType(
             "This run has no vault secret for the team store, so the signing keys were not looked at.",
             "Run again with the vault secret, such as with --ask-vault-pass.",
         ),
+        "store-secret-wrong": Kind("{text}", "Run again with the team store's vault secret."),
         "key-not-tried": Kind(
             "The signing key of {update_resources!r} is in a token that could not be asked here. {text}",
             "Run again where the token is, or rely on a proof by the board itself.",

@@ -32,11 +32,13 @@ class UpdateStock:
     """Update resources as a wish would leave them: ``resources`` is None where a key would be made.
 
     ``ready`` says that the store holds them as they are wished. ``problem`` is why a board must not get them.
+    ``stored`` are the name and the resources of another entry of the store that has their certificate, or had it.
     """
 
     resources: UpdateResources | None = None
     ready: bool = False
     problem: Reason | None = None
+    stored: tuple[str, UpdateResources] | None = None
 
 
 @dataclass(frozen=True)
@@ -160,8 +162,11 @@ def read_stock(
     updates = {wish: _update(team, read_src, wish, warn_days, warnings) for wish in wishes}
     known: dict[str, str] = {}
     old_store = ""
-    if any(member.wishes.when_update_unknown == REFUSE for member in members):
+    refuses = any(member.wishes.when_update_unknown == REFUSE for member in members)
+    if refuses or any(update.resources and not update.ready for update in updates.values()):
         known = known_update_certificates(team, warnings.append)
+        updates = {wish: _found_elsewhere(team, wish, update, known) for wish, update in updates.items()}
+    if refuses:
         old_store = mbl_cli_store_in(team)
     cloud = _cloud(api, members) if api else None
     developer = {name: _developer(team, name, warn_days) for name in _names(team, members)}
@@ -245,6 +250,12 @@ def _update(
         return UpdateStock(problem=reason_of(error, "update-wish"))
     warnings += outcome.notices
     return UpdateStock(outcome.credentials, ready=not outcome.changed)
+
+
+def _found_elsewhere(team: Store, wish: UpdateWish, update: UpdateStock, known: Mapping[str, str]) -> UpdateStock:
+    name = known.get(update.resources.fingerprint) if update.resources and not update.ready else None
+    entry = team.read(UpdateResources, name) if name and name != wish.name else None
+    return replace(update, stored=(name, entry)) if name and entry else update
 
 
 def _wish_problem(text: str) -> Reason:

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from ..reasons import Reason
 from ..team.signers import Signers
 from .decision import Decision, Fleet
 from .readiness import Holding, Readiness, Terms, readiness, rotations
@@ -22,7 +24,14 @@ def take_updates(fleet: Fleet, stock: Stock, decision: Decision, terms: Terms) -
             board = member.board
             device = stock.cloud.devices.get(fleet.device_id(member) or "") if stock.cloud else None
             held = Holding.described(board.update_certificate, board.drift, board.registered_since_injection)
-            found[member.name] = readiness(held, signers, device, terms)
+            ready = readiness(held, signers, device, terms)
+            wish = member.wishes.update
+            given = stock.updates[wish].resources
+            # It holds what the file of the wish has. To have it replaced, as a stranger's, would change nothing.
+            if ready.reason and ready.reason.code == "not-our-certificate" and given and wish.src:
+                facts = {**ready.reason.facts, "update_resources": wish.name, "src": wish.src}
+                ready = replace(ready, reason=Reason("certificate-not-stored", facts))
+            found[member.name] = ready
     return found
 
 
@@ -33,7 +42,8 @@ def rotations_of(fleet: Fleet, stock: Stock, terms: Terms) -> Iterator[str]:
 
 
 def _signers(stock: Stock) -> Signers:
-    """Those that the boards' wishes name and the store has."""
-    return Signers.of(
+    """Those that the boards' wishes name and the store has, under whatever name."""
+    ready = [
         (wish.name, update.resources) for wish, update in stock.updates.items() if update.ready and update.resources
-    )
+    ]
+    return Signers.of([*ready, *(update.stored for update in stock.updates.values() if update.stored)])

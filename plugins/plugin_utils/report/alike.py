@@ -74,7 +74,14 @@ def _joined(group: Sequence[BoardReport]) -> Alike:
     if of_one or any((board.reason, board.next_step) != said for board in group):
         names = ",".join([board.name for board in group[:MOST_NAMES]] + ["…"] * (len(group) > MOST_NAMES))
         said = _in_common(first, names) or said
-    return Alike(first.outcome, first.code, *said, [named(board) for board in group])
+    # The next step is to note the key, which the common text does not have.
+    keyed = kind is not None and "{host_keys}" in kind.text and said != (first.reason, first.next_step)
+    return Alike(first.outcome, first.code, *said, [_with_key(board) if keyed else named(board) for board in group])
+
+
+def _with_key(board: BoardReport) -> str:
+    keys = board.facts.get("host_keys")
+    return f"{named(board)} ({printable(str(keys))})" if keys else named(board)
 
 
 def _in_common(board: BoardReport, names: str) -> tuple[str, str] | None:

@@ -77,6 +77,11 @@ REPORT_REASONS: Mapping[str, Kind] = MappingProxyType(
             f"R{_AGAIN[1:]}",
             "The run ended before it got to these boards.",
         ),
+        "not-judged": Kind(
+            "It answered, but the run ended before it could say whether the board is in order.",
+            "Fix what ended the run, then run again.",
+            "They answered, but the run ended before it could say whether they are in order.",
+        ),
         "site-silent": Kind(
             "Its site sent no report.",
             "Find out why the run at {site} ended, and run it again; boards that are already in order are left as they "

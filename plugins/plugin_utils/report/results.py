@@ -78,6 +78,20 @@ def judged(result: Mapping[str, Any]) -> dict[str, Readiness]:
         return {}
 
 
+def has_looked(failure: Mapping[str, Any]) -> bool:
+    """Whether a task that failed did look at what the boards answered, and failed for what it found."""
+    return "unchecked" in failure
+
+
+def advice(result: Mapping[str, Any]) -> list[str]:
+    """What a task, or the items of one with a loop, asks people to do after the run."""
+    loop, own = result.get("results"), result.get("advice")
+    found = [str(text) for text in own] if isinstance(own, list) else []
+    for item in loop if isinstance(loop, list) else ():
+        found += advice(item) if isinstance(item, Mapping) else []
+    return found
+
+
 def diagnosed(result: Mapping[str, Any]) -> Reason | None:
     """The most likely cause of what is wrong with a board that was diagnosed; None where nothing is, and for any other
     result."""

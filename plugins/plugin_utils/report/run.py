@@ -15,7 +15,8 @@ from ..reasons import Reason
 from ..times import time_text
 from .entries import ATTENTION, CHANGED, GOOD, NOT_REACHED, OK, BoardReport, HeldCertificate, Report, TakesUpdates
 from .failure import Failure, has_failed
-from .results import BoardFacts, Decided, Names, Reported, diagnosed, judged, results_of_boards
+from .results import BoardFacts, Decided, Names, Reported, advice, diagnosed, has_looked, judged, results_of_boards
+from .status import not_yet_judged
 
 
 @dataclass
@@ -23,12 +24,14 @@ class _Seen:
     """What is known of one board so far; ``batch`` is the number of the last batch that it was seen in.
 
     ``bad`` is what is reported of it when it did not come to a good end, ``takes_updates`` what a task judged of what
-    it holds now.
+    it holds now. ``unjudged`` is what is reported of one that was asked how it is and of which nothing else is known,
+    in a run that ends before anything comes of its answer.
     """
 
     name: str
     outcome: str = NOT_REACHED
     bad: BoardReport | None = None
+    unjudged: BoardReport | None = None
     device_id: str | None = None
     site: str | None = None
     batch: int = 0
@@ -46,7 +49,7 @@ class _Seen:
     def report(self, names: Names, now: datetime) -> BoardReport:
         """``names`` are those of the certificates that it was to get."""
         told = self.bad or BoardReport(self.name, self.outcome)
-        if self.outcome == NOT_REACHED:
+        if self.outcome == NOT_REACHED and self.bad is None:
             told = BoardReport.because(self.name, NOT_REACHED, Reason("not-reached"))
         return replace(
             told,
@@ -75,6 +78,7 @@ class Run:
         self._boards: dict[str, _Seen] = {}
         self._names: dict[str, Names] = {}
         self._problems: list[str] = []
+        self._advice: list[str] = []
         self._absent: set[str] = set()
         self._judged = False
         self._looked = 0
@@ -90,6 +94,7 @@ class Run:
 
     def decided(self, result: Mapping[str, Any]) -> None:
         """A task that stands for the whole batch was done."""
+        self._advice += advice(result)
         self.reported = Reported.from_json(result) or self.reported
         for name, own in results_of_boards(result).items():
             if has_failed(own):
@@ -122,6 +127,7 @@ class Run:
                 seen.outcome = CHANGED
             elif seen.outcome == NOT_REACHED and not Decided.is_awaited_by(result) and self._batch != self._looked:
                 seen.outcome = OK
+                seen.unjudged = not_yet_judged(name, result)
             if why := diagnosed(result):
                 seen.ended(BoardReport.because(name, ATTENTION, why))
             seen.note(BoardFacts.from_json(result))
@@ -134,6 +140,7 @@ class Run:
 
     def stopped(self, result: Mapping[str, Any]) -> None:
         """A task that stands for the whole batch failed: what was begun in it stays unfinished."""
+        self._advice += advice(result)
         failure = Failure.from_json(result)
         self._problems.append(failure.said)
         self._expect()
@@ -142,6 +149,8 @@ class Run:
         for seen in self._boards.values():
             if seen.batch == self._batch and seen.bad is None:
                 seen.ended(failure.report(seen.name))
+            elif seen.outcome == OK and seen.unjudged and not has_looked(result):
+                seen.ended(seen.unjudged)
 
     def report(self, now: datetime) -> Report:
         return Report(
@@ -151,6 +160,7 @@ class Run:
             problems=tuple(dict.fromkeys(self._problems)),
             absent=sorted(self._absent, key=natural),
             check_mode=self.check_mode,
+            warnings=tuple(dict.fromkeys(self._advice)),
         )
 
     def _told(self, name: str, now: datetime) -> BoardReport:

@@ -25,7 +25,18 @@ from ..team.known_certificates import without_key
 from ..team.signers import Signers
 from ..times import parse_time, time_text
 from ..words import counted, some
-from .entries import ATTENTION, FAILED, MISSING, OK, BoardReport, HeldCertificate, Place, Report, TakesUpdates
+from .entries import (
+    ATTENTION,
+    FAILED,
+    MISSING,
+    NOT_REACHED,
+    OK,
+    BoardReport,
+    HeldCertificate,
+    Place,
+    Report,
+    TakesUpdates,
+)
 from .failure import Failure
 
 Answer = BoardStatus | Failure | None
@@ -287,6 +298,19 @@ def unprovisioned(answer: BoardStatus) -> Reason | None:
     if answer.damaged_items:
         return Reason("damaged", {"items": ", ".join(answer.damaged_items)})
     return None if answer.configured else Reason("not-provisioned")
+
+
+def not_yet_judged(name: str, result: Mapping[str, Any]) -> BoardReport | None:
+    """What is to be said of a board by its own answer alone, before it was judged with cloud and store; None where the
+    ``result`` is not that of pelion.mbl.mbl_pelion_status."""
+    try:
+        answer = BoardStatus.from_json(result)
+    except ValueError:
+        return None
+    if answer is None:
+        return None
+    why = unprovisioned(answer)
+    return BoardReport.because(name, ATTENTION if why else NOT_REACHED, why or Reason("not-judged"))
 
 
 def _sighting(name: str, answer: Answer) -> Sighting:

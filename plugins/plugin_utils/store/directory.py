@@ -23,8 +23,8 @@ LOCK_SECONDS = 60.0
 class Directory:
     """The directory at ``path``, for a group (``shared``: mode 2770) or for its owner alone (0700).
 
-    ``warn`` gets what is odd about it, once, at the first use. ``before_create`` is called before it is made, and
-    ``before_change``, under the lock, before anything is changed.
+    ``warn`` gets what is odd about it, once, at the first use. ``before_create`` is called before it is made,
+    ``created`` when it was, and ``before_change``, under the lock, before anything is changed.
     """
 
     def __init__(
@@ -34,12 +34,14 @@ class Directory:
         shared: bool,
         warn: Callable[[str], None],
         before_create: Callable[[], None],
+        created: Callable[[], None],
         before_change: Callable[[], None],
     ) -> None:
         self.path = path
         self._shared = shared
         self._warn = warn
         self._before_create = before_create
+        self._created = created
         self._before_change = before_change
         self._inspected = False
         self._lock_depth = 0
@@ -131,6 +133,7 @@ class Directory:
                 if self._shared:
                     # Files made in a setgid directory belong to its group.
                     self.path.chmod(0o2770)
+                self._created()
         self.is_there()
 
     def is_there(self) -> bool:

@@ -60,8 +60,9 @@ class Store:
     """Entries by kind and name under ``directory``, which the first write creates.
 
     A ``shared`` store is for a group (directory 2770, files 0660), another one for its owner alone
-    (0700, 0600). ``warn`` gets what is odd about the directory, once, at the first use, and how to check a
-    vault secret that was typed when the first entry is written. ``before_change`` is called before anything is changed.
+    (0700, 0600). ``warn`` gets what is odd about the directory, once, at the first use. ``advise`` gets that a shared
+    store was made, and how to check a vault secret that was typed when the first entry is written. ``before_change`` is
+    called before anything is changed.
     """
 
     def __init__(
@@ -71,16 +72,19 @@ class Store:
         *,
         shared: bool = False,
         warn: Callable[[str], None] | None = None,
+        advise: Callable[[str], None] | None = None,
         before_change: Callable[[], None] | None = None,
     ) -> None:
         self.directory = directory
         self._vault = vault
         self._warn = warn or (lambda message: None)
+        self._advise = advise or (lambda message: None)
         self._disk = Directory(
             directory,
             shared=shared,
             warn=self._warn,
             before_create=vault.require_secrets,
+            created=self._tell_of_new if shared else (lambda: None),
             before_change=before_change or (lambda: None),
         )
 
@@ -133,7 +137,7 @@ class Store:
             with disk_errors(path, name):
                 replace_file(path, text, self._disk.file_mode)
         if untried:
-            self._warn(
+            self._advise(
                 f"{path} is the store's first entry, so there was nothing to check the vault secret against: a "
                 f"typing error would have gone unnoticed. Check it with `ansible-vault view {path}`, typing the secret "
                 "again, and keep it safe: nothing else opens the store."
@@ -239,6 +243,13 @@ class Store:
         Raises StoreError when another process has kept the lock for a minute.
         """
         return self._disk.locked()
+
+    def _tell_of_new(self) -> None:
+        self._advise(
+            f"A new team store was made: {self.directory}. If the team has another one, name that (team_store, in the "
+            "role provision_pelion_team_store; or PELION_TEAM_STORE), and remove this one. If not, back it up: it has "
+            "the only copy of the keys that sign updates."
+        )
 
     # --- entries ---
 

@@ -42,6 +42,7 @@ class Action(ActionBase):  # type: ignore[misc]  # Ansible has no types
         validation, arguments = self.validate_argument_spec(self.ARGUMENTS, **self.RULES)
         self._task_vars = task_vars or {}
         self._warnings: list[str] = []
+        self._advice: list[str] = []
         try:
             require_libraries()
             result.update(self.perform(plain(arguments)))
@@ -49,6 +50,8 @@ class Action(ActionBase):  # type: ignore[misc]  # Ansible has no types
             result.update(failed_result(error))
         if self._warnings:
             result["warnings"] = result.get("warnings", []) + self._warnings
+        if self._advice:
+            result["advice"] = self._advice
         cleaned: dict[str, Any] = without(validation._no_log_values, result)
         if not takes_turns():  # else it is part of another task's result
             keep((str(self._task_vars.get("inventory_hostname")), str(self._task._uuid)), cleaned)
@@ -61,6 +64,11 @@ class Action(ActionBase):  # type: ignore[misc]  # Ansible has no types
     def warn(self, message: str) -> None:
         """Show ``message`` to the user as a warning of this task."""
         self._warnings.append(message)
+
+    def advise(self, message: str) -> None:
+        """As ``warn``, and the summary at the end of a run has it as well: it asks people to do something."""
+        self.warn(message)
+        self._advice.append(message)
 
     @property
     def diff_mode(self) -> bool:

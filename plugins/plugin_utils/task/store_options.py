@@ -75,8 +75,8 @@ def open_stores(action: Action, arguments: dict[str, Any], *, only_read: bool = 
 
     vault = Vault.of_this_run(action._loader, arguments["vault_id"])
     stores = Stores(
-        team=Store(places.team, vault, shared=True, warn=action.warn, before_change=note_places),
-        user=Store(places.user, vault, warn=action.warn, before_change=note_places),
+        team=Store(places.team, vault, shared=True, warn=action.warn, advise=action.advise, before_change=note_places),
+        user=Store(places.user, vault, warn=action.warn, advise=action.advise, before_change=note_places),
     )
     if only_read and not places.by_default and not places.team.is_dir():
         action.warn(f"Nothing is known of boards and credentials, since this is the team store: {stores.team.place}.")

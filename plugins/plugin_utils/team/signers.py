@@ -11,6 +11,7 @@ from datetime import datetime
 from ..credentials.signing_key import is_signed, sign
 from ..credentials.token_key import TokenError
 from ..credentials.update_resources import UpdateResources
+from ..store.errors import StoreError
 from ..store.store import Store
 
 _TRIAL = b"whether the key signs for the certificate"
@@ -53,10 +54,12 @@ class Signer:
 
 @dataclass(frozen=True)
 class Signers:
-    """Those of a store ``by_fingerprint``. ``whole`` tells that there are no more, since every entry could be read."""
+    """Those of a store ``by_fingerprint``. ``whole`` tells that there are no more, since every entry could be read.
+    ``locked`` says that no vault secret of the run opens any entry of the store; it is empty otherwise."""
 
     by_fingerprint: Mapping[str, Signer] = field(default_factory=dict)
     whole: bool = True
+    locked: str = ""
 
     @classmethod
     def of(cls, entries: Iterable[tuple[str, UpdateResources]], *, whole: bool = True) -> Signers:
@@ -84,7 +87,17 @@ def read_signers(store: Store) -> Signers:
     when the run has no vault secret for one that has entries."""
     entries = list(store.entries(UpdateResources))
     readable = [(found.name or "", found.entry) for found in entries if found.entry is not None]
-    return Signers.of(readable, whole=len(readable) == len(entries))
+    found = Signers.of(readable, whole=len(readable) == len(entries))
+    return found if readable or found.whole else replace(found, locked=_why_locked(store))
+
+
+def _why_locked(store: Store) -> str:
+    """Empty where a secret opens an entry of any kind, or where none is whole enough to tell."""
+    try:
+        store.require_secret()
+    except StoreError as error:
+        return str(error)
+    return ""
 
 
 def _signers(entries: Iterable[tuple[str, UpdateResources]]) -> Iterator[Signer]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from cloud_access import store_at
 
+from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.forgetting import forget_boards
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.identity import Identities, Sighting
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import (
@@ -19,6 +20,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import (
     forget_host_keys,
     read_fleet,
     remember,
+    require_known,
     unknown_names,
 )
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
@@ -69,6 +71,19 @@ def test_a_misspelt_name_is_told_with_the_one_that_is_meant() -> None:
     asked = ["mbed-linux-os-7911", "mbed-linux-os-7919", "gateway", "gatewya", "something"]
     found = {"mbed-linux-os-7911": "mbed-linux-os-7919", "gatewya": "gateway", "something": ""}
     assert unknown_names(boards, asked, ["gateway"]) == found
+
+
+def test_names_that_nobody_has_are_refused_with_those_that_may_be_meant() -> None:
+    boards = {"mbed-linux-os-7919": BOARDS["a"]}
+    require_known(boards, ["mbed-linux-os-7919", "here"], ["here"])
+    with pytest.raises(PelionError) as refused:
+        require_known(boards, ["mbed-linux-os-7991", "herr", "something", "here"], ["here"])
+    assert str(refused.value) == (
+        "mbed-linux-os-7991, herr, something: neither in the inventory nor among the boards that the team remembers. "
+        "Did you mean mbed-linux-os-7919? Did you mean here? Nothing was done."
+    )
+    with pytest.raises(PelionError, match=r"remembers\. Nothing"):
+        require_known(boards, ["herr"], ["here"], suggested=[])
 
 
 def test_a_board_that_was_flashed_anew_is_known_again_once_its_key_is_forgotten() -> None:

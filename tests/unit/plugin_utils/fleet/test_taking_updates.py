@@ -16,8 +16,10 @@ from paper_fleet import UPDATE, PaperFleet
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.decision import Fleet, decide
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.member import Member
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.readiness import Readiness, Terms
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.stock import Stock
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reasons import READINESS_REASONS
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.stock import Stock, UpdateStock
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.updates import rotations_of, take_updates
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import UpdateWish
 
 KEY = a_key(number=2).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 """That of the sample certificate."""
@@ -78,6 +80,35 @@ def test_what_the_store_has_not_got_yet_is_nobody_s_certificate(paper: PaperFlee
         lacking = {wish: replace(update, **changes) for wish, update in stock.updates.items()}
         found = take_updates(fleet, replace(stock, updates=lacking), decide(fleet, stock), terms)
         assert {ready.reason and ready.reason.code for ready in found.values()} == {"not-our-certificate"}
+
+
+def in_the_store_as(paper: PaperFleet, name: str) -> tuple[Fleet, Stock]:
+    """The wish is for a file with the certificate that the boards hold, and the store has it under that name only."""
+    wish = UpdateWish("x9", src="file.c")
+    members = [replace(remembering(m), wishes=replace(m.wishes, update=wish)) for m in paper.proven()]
+    fleet, stock = Fleet(members, paper.remembered()), stock_of(paper)
+    [update] = stock.updates.values()
+    assert update.resources
+    elsewhere = {wish: UpdateStock(update.resources, stored=(name, update.resources) if name else None)}
+    return fleet, replace(stock, updates=elsewhere)
+
+
+def test_a_certificate_that_the_store_has_under_another_name_is_known(paper: PaperFleet, terms: Terms) -> None:
+    fleet, stock = in_the_store_as(paper, "bench-update")
+    decision = decide(fleet, stock)
+    assert {found.answer for found in take_updates(fleet, stock, decision, terms).values()} == {"yes"}
+    [warning] = decision.warnings
+    assert "'bench-update', not 'x9'" in warning and "provision_pelion_update_resources" in warning
+    assert not list(rotations_of(fleet, stock, terms))
+
+
+def test_a_certificate_that_only_the_file_has_is_not_said_to_be_unknown(paper: PaperFleet, terms: Terms) -> None:
+    """To have it replaced would change nothing."""
+    fleet, stock = in_the_store_as(paper, "")
+    found = take_updates(fleet, stock, decide(fleet, stock), terms)
+    assert {ready.reason and ready.reason.code for ready in found.values()} == {"certificate-not-stored"}
+    [reason] = {ready.reason and ready.reason.message(READINESS_REASONS) for ready in found.values()}
+    assert reason and "name=x9" in reason and "replace" not in reason
 
 
 def test_a_rotation_that_must_begin_soon_is_told_for_the_boards_that_hold_the_certificate(

@@ -51,6 +51,14 @@ def test_several_boards_with_the_same_words_are_not_called_one() -> None:
     assert step.reason.startswith("This board holds")
 
 
+def test_boards_that_are_to_be_let_in_by_their_keys_are_named_with_them() -> None:
+    facts = {name: {"board": name, "host_keys": f"SHA256:{name * 43}"} for name in "ab"}
+    boards = [BoardReport.because(name, "failed", Reason("not-in-roster", facts[name])) for name in "ab"]
+    (step,) = alike(boards)
+    assert step.names == [f"{name} (SHA256:{name * 43})" for name in "ab"]
+    assert alike(boards[:1])[0].names == ["a"], "its own text has the key"
+
+
 @pytest.mark.usefixtures("known")
 def test_one_board_is_reported_in_its_own_words() -> None:
     (one,) = alike(strangers(1))

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
+from ansible_collections.pelion.mbl.plugins.plugin_utils.board.description import BoardStatus
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.inspection import Inspection
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.entries import BoardReport, HeldCertificate, Report
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.page import page
@@ -224,6 +226,48 @@ def test_a_failure_for_all_leaves_earlier_batches_as_they_were() -> None:
     assert report.problems == ("The API key is not accepted.",)
 
 
+def test_boards_that_were_only_asked_are_not_in_order_when_the_look_at_them_did_not_end() -> None:
+    """As pelion.mbl.status does without an API key."""
+    run = Run("status")
+    run.begin_batch(["a", "b", "c"])
+    empty = BoardStatus(configured=False, missing_items=list(kcm.FACTORY_ITEMS))
+    answers = {"a": BoardStatus(configured=True, registered=True, device_id="1" * 32), "b": empty}
+    boards: dict[str, Any] = {name: {"changed": False, **answer.to_json()} for name, answer in answers.items()}
+    boards["c"] = {"changed": False, "failure": {"msg": "ssh: Connection refused", "unreachable": True}}
+    run.decided({"boards": boards, "one_by_one": []})
+    assert outcomes(run.report(NOW))["a"] == "ok"
+    run.begin_batch([])
+    run.stopped({"msg": "No API key."})
+    report = run.report(NOW)
+    assert {board.name: (board.outcome, board.code) for board in report.boards} == {
+        "a": ("not_reached", "not-judged"),
+        "b": ("attention", "holds-no-credentials"),
+        "c": ("unreachable", "connection-refused"),
+    }
+    assert report.boards[0].device_id == "1" * 32
+    assert "3 boards: 1 no answer, 1 not reached, 1 needs attention" in summary(report)
+
+
+def test_boards_that_a_check_did_look_at_are_as_they_answered() -> None:
+    """Its failure is what it found."""
+    run = Run("check_certificates")
+    run.begin_batch(["a"])
+    run.succeeded("a", {"changed": False, **BoardStatus(configured=True).to_json()})
+    run.begin_batch([])
+    run.stopped({"msg": "A certificate of the cloud ends in 3 days.", "ending": [{}], "unchecked": []})
+    assert outcomes(run.report(NOW)) == {"a": "ok"}
+
+
+def test_what_was_done_on_boards_counts_though_they_were_asked_before() -> None:
+    run = Run("deprovision")
+    run.begin_batch(["a"])
+    run.succeeded("a", {"changed": False, **BoardStatus(configured=True).to_json()})
+    run.succeeded("a", {"changed": True})
+    run.begin_batch([])
+    run.stopped({"msg": "No."})
+    assert outcomes(run.report(NOW)) == {"a": "changed"}
+
+
 def test_a_play_that_only_decides_is_about_no_board() -> None:
     run = Run("deprovision")
     run.begin_batch(["a", "b"])
@@ -273,6 +317,17 @@ def test_a_board_has_its_address() -> None:
     run.addresses["a"] = "192.0.2.1"
     run.succeeded("a", {"changed": False})
     assert [board.address for board in run.report(NOW).boards] == ["192.0.2.1", None]
+
+
+def test_what_people_are_to_do_is_in_the_summary_whatever_task_said_it() -> None:
+    run = Run("provision")
+    run.begin_batch(["a"])
+    run.decided({"changed": True, "results": [{"advice": ["Check the secret."]}, {"advice": ["Back it up."]}, 3]})
+    run.succeeded("a", {"changed": True})
+    run.stopped({"msg": "No.", "advice": ["Back it up."]})
+    report = run.report(NOW)
+    assert report.warnings == ("Check the secret.", "Back it up.")
+    assert "Warning: Check the secret." in summary(report)
 
 
 def test_in_check_mode_boards_would_be_changed() -> None:

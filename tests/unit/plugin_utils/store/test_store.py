@@ -388,7 +388,7 @@ def test_no_secret_at_all(tmp_path: Path) -> None:
 def test_a_mistyped_secret_writes_nothing(tmp_path: Path) -> None:
     warnings: list[str] = []
     typed = PromptVaultSecret(secrets_of("default")[0][1].bytes)
-    store = Store(tmp_path / "store", Vault([("default", typed)]), warn=warnings.append)
+    store = Store(tmp_path / "store", Vault([("default", typed)]), advise=warnings.append)
     assert not store.try_secret()
     store.write("x", Note("a"))
     (warning,) = warnings
@@ -396,7 +396,7 @@ def test_a_mistyped_secret_writes_nothing(tmp_path: Path) -> None:
     store.write("y", Note("a"))
     assert store.try_secret() and warnings == [warning]  # from then on the first entry is the proof
     before = {path.name: path.read_bytes() for path in store.directory.iterdir()}
-    mistyped = Store(store.directory, Vault([("default", VaultSecret(b"secret of defautl"))]), warn=warnings.append)
+    mistyped = Store(store.directory, Vault([("default", VaultSecret(b"secret of defautl"))]), advise=warnings.append)
     for write in (
         lambda: mistyped.write("z", Note("a")),
         lambda: mistyped.write("x", Note("b")),
@@ -435,6 +435,16 @@ def test_only_a_change_is_announced(tmp_path: Path) -> None:
     assert store.write("x", Note("a")) and changes
     changes.clear()
     assert not store.write("x", Note("a")) and store.entries(Note) and not changes
+
+
+def test_a_team_store_that_was_made_is_told_once(tmp_path: Path) -> None:
+    """Its place may be misspelt."""
+    told: list[str] = []
+    for name in ("x", "y"):
+        Store(tmp_path / "team", a_vault(), shared=True, advise=told.append).write(name, Note("a"))
+        Store(tmp_path / "user", a_vault(), advise=told.append).write(name, Note("a"))
+    [text] = told
+    assert text.startswith(f"A new team store was made: {tmp_path / 'team'}.") and "PELION_TEAM_STORE" in text
 
 
 # --- modes and owners ---

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from ansible.parsing.vault import VaultSecret
 from cloud_access import store_at
 from credential_samples import NOW, a_key, update_values
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -73,6 +74,16 @@ def test_without_a_vault_secret_they_are_not_known(store: Store) -> None:
     UpdateKeeper(store, "good").present(ids=IDS)
     with pytest.raises(NoSecretError):
         read_signers(Store(store.directory, Vault([])))
+
+
+def test_a_secret_that_opens_no_entry_is_told_from_damage(store: Store) -> None:
+    UpdateKeeper(store, "good").present(ids=IDS)
+    assert not read_signers(store).locked
+    mistyped = Store(store.directory, Vault([("default", VaultSecret(b"mistyped"))]))
+    assert read_signers(mistyped).locked.startswith("No vault secret of this run opens any of the 1 entries")
+    store.path(UpdateResources, "good").write_text("damaged")
+    damaged = read_signers(store)
+    assert (damaged.locked, damaged.whole) == ("", False)
 
 
 @pytest.mark.parametrize(
