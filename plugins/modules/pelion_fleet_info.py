@@ -22,7 +22,7 @@ options:
     type: list
     elements: str
     default: []
-    version_added: 1.1.0
+    version_added: 1.0.0
   leaving:
     description:
       - Boards that are to leave the fleet. RV(leaving) is then which devices leave the Device Directory with them.

@@ -42,7 +42,7 @@ options:
         rotated. For the C(rotate) playbook.
     type: bool
     default: false
-    version_added: 1.1.0
+    version_added: 1.0.0
 extends_documentation_fragment:
   - pelion.mbl.attributes
   - pelion.mbl.attributes.info
