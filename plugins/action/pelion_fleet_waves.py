@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.utils.vars import load_extra_vars
-
 from ..plugin_utils.errors import PelionError
-from ..plugin_utils.fleet.waves import DEFAULT_WAVES, Wave, divide, names_in, plan, require_rotation
+from ..plugin_utils.fleet.waves import DEFAULT_WAVES, Wave, divide, names_in, plan
 from ..plugin_utils.task.action import Action
 from ..plugin_utils.task.given_files import is_given_file, read_given_file
 
@@ -17,12 +15,9 @@ class ActionModule(Action):
         "waves": {"type": "list", "elements": "str", "default": list(DEFAULT_WAVES)},
         "boards": {"type": "list", "elements": "str", "required": True},
         "gets": {"type": "dict", "required": True},
-        "rotation": {"type": "bool", "default": False},
     }
 
     def perform(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        if arguments["rotation"]:
-            require_rotation(arguments["gets"], load_extra_vars(self._loader), self._task_vars)
         groups = self._task_vars["groups"]
         named = {name: [name] for name in groups["all"]} | {name: list(boards) for name, boards in groups.items()}
         divided = divide(arguments["boards"], arguments["waves"], named, self._listed)

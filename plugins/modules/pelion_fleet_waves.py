@@ -36,13 +36,6 @@ options:
     description: What each board gets, in words. Boards that are not in it are done.
     type: dict
     required: true
-  rotation:
-    description:
-      - Fail when no board gets anything, and neither the command line nor a variable for renewals says what is to be
-        rotated. For the C(rotate) playbook.
-    type: bool
-    default: false
-    version_added: 1.0.0
 extends_documentation_fragment:
   - pelion.mbl.attributes
   - pelion.mbl.attributes.info

@@ -7,28 +7,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..errors import PelionError
 from ..words import counted, nearest, some
 
 DEFAULT_WAVES = ("1", "20%", "100%")
 """One board first, the canary; then a fifth of the fleet; then the rest."""
-
-
-_RENEWALS = ("provision_pelion_renew_before_days", "provision_pelion_renew_if_made_before")
-_ROTATIONS = (
-    *_RENEWALS,
-    "provision_pelion_update_src",
-    "provision_pelion_update_resources",
-    "provision_pelion_vendor_domain",
-    "provision_pelion_device_class",
-    "provision_pelion_vendor_id",
-    "provision_pelion_class_id",
-    "provision_pelion_dev_cert",
-    "provision_pelion_spread",
-    "retire",
-)
 
 
 @dataclass(frozen=True)
@@ -89,22 +73,6 @@ def divide(
     while left:
         begin(list(left)[: size or None])
     return waves
-
-
-def require_rotation(gets: Mapping[str, str], asked: Mapping[str, Any], variables: Mapping[str, Any]) -> None:
-    """Raise PelionError when boards get nothing by a rotation, and nobody has said what is to be rotated.
-
-    ``asked`` are the variables of the command line. With them, a rotation that is done may be repeated; of all
-    ``variables``, a renewal is a standing wish. What else the inventory says is what boards have anyway.
-    """
-    if gets or any(asked.get(name) for name in _ROTATIONS) or any(variables.get(name) for name in _RENEWALS):
-        return
-    raise PelionError(
-        "Nothing to rotate: all boards have what the variables say. Say what they are to have instead: -e "
-        "provision_pelion_update_src=FILE.c for the update certificate in a file, -e "
-        "provision_pelion_renew_if_made_before=DATE for a new one in the place of one that was made before that day, "
-        "or -e provision_pelion_dev_cert=NAME for another developer certificate."
-    )
 
 
 def _size(part: str, count: int) -> int:

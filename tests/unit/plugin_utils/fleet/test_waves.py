@@ -15,7 +15,6 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.waves import (
     divide,
     names_in,
     plan,
-    require_rotation,
 )
 
 BOARDS = [f"b{number}" for number in range(10)]
@@ -96,18 +95,6 @@ def test_each_board_is_in_one_wave_and_each_wave_has_a_board(boards: list[str], 
 def test_the_first_wave_has_no_more_boards_than_it_was_told(boards: list[str], wanted: list[str]) -> None:
     first = divide(boards, ["1", *wanted], NAMED, FILES.get)[0]
     assert first == boards[:1]
-
-
-def test_a_rotation_of_nothing_is_refused_with_what_to_say() -> None:
-    with pytest.raises(PelionError, match=r"^Nothing to rotate: .*-e provision_pelion_update_src=FILE\.c"):
-        require_rotation({}, {"waves": "1", "provision_pelion_renew_if_made_before": "", "report": "x"}, {})
-    require_rotation({"a": "a new update certificate"}, {}, {})
-    # A rotation that is repeated once it is done, and one that the inventory asks for again and again.
-    require_rotation({}, {"provision_pelion_update_src": "new.c"}, {})
-    require_rotation({}, {"retire": "bench-2026"}, {})
-    require_rotation({}, {}, {"provision_pelion_renew_before_days": 60, "provision_pelion_dev_cert": "bench"})
-    with pytest.raises(PelionError):
-        require_rotation({}, {}, {"provision_pelion_dev_cert": "bench", "provision_pelion_update_src": "old.c"})
 
 
 def test_a_file_of_names() -> None:
