@@ -82,16 +82,23 @@ def assign(seekers: Iterable[Seeker], certificates: Iterable[Certificate], certi
     houses = _Houses(everything, certificates_left)
     given: dict[str, str] = {}
     homeless: dict[str, Reason] = {}
-    newcomers = []
+    others, newcomers = [], []
     # Who holds a certificate keeps its place there, also where the last one was given to another board.
-    for seeker in sorted(seekers, key=lambda seeker: houses.held_by(seeker) is None):
-        own = houses.held_by(seeker) or houses.reserved_for(seeker)
+    for seeker in seekers:
+        own = houses.held_by(seeker)
         if own is None or (seeker.unused and seeker.spread and not seeker.counted and not houses.has_room(own)):
-            newcomers.append(seeker)
+            others.append(seeker)
         else:
             given[seeker.board] = own
             if not seeker.counted:
                 houses.take(own)
+    for seeker in others:
+        reserved = houses.reserved_for(seeker)
+        if reserved is None:
+            newcomers.append(seeker)
+        else:
+            given[seeker.board] = reserved
+            houses.take(reserved)
     # What is made for those who may have one made can serve the others too.
     for seeker in sorted(newcomers, key=lambda seeker: (not seeker.create, natural(seeker.board))):
         place = houses.place_for(seeker)

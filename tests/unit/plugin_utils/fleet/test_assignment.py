@@ -115,6 +115,12 @@ def test_the_last_place_is_kept_for_who_holds_it_and_not_for_who_is_given_it_as_
     assert places([reserving("bench-02"), holder("b", "bench-02")], *last).given == {"a": "bench-01", "b": "bench-02"}
 
 
+def test_a_place_that_another_run_gives_is_taken_by_who_is_counted_elsewhere() -> None:
+    moving = replace(reserving("bench-02"), holds="fingerprint of other", counted=True)
+    free = (certificate("bench-01"), certificate("bench-02", 99), certificate("other", 1))
+    assert places([moving, replace(moving, board="b")], *free).given == {"a": "bench-02", "b": "bench-01"}
+
+
 def test_who_has_yet_to_bootstrap_leaves_a_full_certificate_and_no_other() -> None:
     full, free = certificate("bench-01", 100), certificate("bench-02")
     waiting = replace(holder("a", "bench-01"), unused=True)
