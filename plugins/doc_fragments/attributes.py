@@ -45,7 +45,16 @@ attributes:
 """
 
     # The steps of the role, which do in check mode what they do, without changing boards, stores or cloud.
-    STEP = f"""{FULL}
+    STEP = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: Where a board is changed.
+  idempotent:
+    support: full
 notes:
   - Internal to the role P(pelion.mbl.provision_pelion#role), whose tasks show its use. Options and results may change
     with any release.

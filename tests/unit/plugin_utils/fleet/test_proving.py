@@ -418,20 +418,24 @@ def test_what_a_killed_run_left_is_found_by_its_name(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "is_left_over"),
+    ("changes", "ended", "is_left_over"),
     [
-        ({}, False),
-        ({"host": "elsewhere"}, False),
-        ({"host": "elsewhere", "until": datetime.now(timezone.utc) - timedelta(minutes=1)}, False),
-        ({"host": "elsewhere", "until": datetime.now(timezone.utc) - timedelta(hours=1)}, True),
-        ({"until": datetime.now(timezone.utc) - timedelta(hours=1)}, True),
-        ({"process": NO_PROCESS}, True),
-        ({"process": NO_PROCESS, "host": "elsewhere"}, False),
-        ({"process": 1}, False),
+        ({}, None, False),
+        ({"host": "elsewhere"}, None, False),
+        ({"host": "elsewhere"}, timedelta(minutes=1), False),
+        ({"host": "elsewhere"}, timedelta(hours=1), True),
+        ({}, timedelta(hours=1), True),
+        ({"process": NO_PROCESS}, None, True),
+        ({"process": NO_PROCESS, "host": "elsewhere"}, None, False),
+        ({"process": 1}, None, False),
     ],
 )
-def test_a_run_that_still_runs_is_left_alone(changes: dict[str, Any], is_left_over: bool) -> None:
+def test_a_run_that_still_runs_is_left_alone(
+    changes: dict[str, Any], ended: timedelta | None, is_left_over: bool
+) -> None:
     name = replace(ProbeName.new(600), **changes)
+    if ended:
+        name = replace(name, until=datetime.now(timezone.utc) - ended)
     again = ProbeName.read(str(name))
     assert again and again.is_left_over == is_left_over
     assert (again.host, again.process, again.tag) == (name.host, name.process, name.tag)
