@@ -250,9 +250,12 @@ def test_bad_input_is_refused_with_the_reason(user: StoreUser) -> None:
         file.truncate(100 * 1024 * 1024)
     cases: list[tuple[dict[str, Any], str]] = [
         ({"name": "x", "src": "missing.c"}, "there is no file 'missing.c'"),
-        ({"name": "x", "src": "template.c"}, "template.c, line 2: the file is only a template"),
+        ({"name": "x", "src": "template.c"}, "manifest tool: line 2: the file is only a template"),
         ({"name": "x", "src": "developer.c"}, "developer.c: holds developer credentials"),
-        ({"name": "x", "src": "broken.c"}, "broken.c, line 2: ends in the middle of a declaration"),
+        (
+            {"name": "x", "src": "broken.c"},
+            "broken.c is not an update_default_resources.c of the manifest tool: line 2: ends in the middle",
+        ),
         ({"name": "x", "src": "short.c"}, "files/short.c: has 15 bytes instead of 16"),
         ({"name": "x", "src": "huge.c"}, "larger than 128 KiB"),
         ({"name": "x", "src": "files"}, "files: cannot be read: Is a directory"),
