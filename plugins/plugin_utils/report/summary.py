@@ -38,7 +38,7 @@ def summary(report: Report) -> list[str]:
         lines.append(f"… and {more} more boards that are not in order; -e report=DIR lists all of them.")
     lines += _updates(report)
     lines += changed_since(report)
-    lines += [f"Warning: {printable(warning)}" for warning in report.warnings]
+    lines += [f"Note: {printable(warning)}" for warning in report.warnings]
     if report.absent:
         lines.append(absence(report))
     return lines

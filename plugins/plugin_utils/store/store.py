@@ -137,11 +137,13 @@ class Store:
             with disk_errors(path, name):
                 replace_file(path, text, self._disk.file_mode)
         if untried:
-            self._advise(
+            unchecked = (
                 f"{path} is the store's first entry, so there was nothing to check the vault secret against: a "
                 f"typing error would have gone unnoticed. Check it with `ansible-vault view {path}`, typing the secret "
                 "again, and keep it safe: nothing else opens the store."
             )
+            self._warn(unchecked)
+            self._advise(unchecked)
         return True
 
     def add(self, name: str, entry: Storable) -> None:

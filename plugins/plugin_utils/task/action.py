@@ -66,8 +66,7 @@ class Action(ActionBase):  # type: ignore[misc]  # Ansible has no types
         self._warnings.append(message)
 
     def advise(self, message: str) -> None:
-        """As ``warn``, and the summary at the end of a run has it as well: it asks people to do something."""
-        self.warn(message)
+        """Have the summary at the end of a run say ``message``: it asks people to do something."""
         self._advice.append(message)
 
     @property

@@ -327,7 +327,7 @@ def test_what_people_are_to_do_is_in_the_summary_whatever_task_said_it() -> None
     run.stopped({"msg": "No.", "advice": ["Back it up."]})
     report = run.report(NOW)
     assert report.warnings == ("Check the secret.", "Back it up.")
-    assert "Warning: Check the secret." in summary(report)
+    assert "Note: Check the secret." in summary(report)
 
 
 def test_in_check_mode_boards_would_be_changed() -> None:

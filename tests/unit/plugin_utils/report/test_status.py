@@ -326,7 +326,7 @@ def test_certificates_without_a_signing_key_that_boards_hold_are_told() -> None:
     report = status_report(fleet, Terms(NOW), playbook="status")
     [warning] = report.warnings
     assert "'bench-update'" in warning and "for 2 boards." in warning
-    assert f"Warning: {warning}" in summary(report)
+    assert f"Note: {warning}" in summary(report)
     assert "bench-update" in page(report)
     assert Report.from_json(report.to_json()).warnings == [warning]
     assert merge({"north": report}, NOW, {}).warnings == [f"north: {warning}"]
