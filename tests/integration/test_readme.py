@@ -44,6 +44,7 @@ def test_the_demo(tmp_path: Path) -> None:
     ended = subprocess.run(["make", "demo"], cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT, check=False)
     assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
     assert ended.stdout.count("PLAY RECAP") == 3
+    assert "warning" not in (ended.stdout + ended.stderr).lower()
     table = ended.stderr[ended.stderr.rindex("device ID") :]
     assert len(re.findall(r"mbed-linux-os-\d+ +\S+ +[0-9a-f]{32} +registered", table)) == 5
 
