@@ -104,10 +104,7 @@ class Invariants:
 
     def emptied(self, old: Set) -> None:
         """A device that nobody has proven yet stays in the Device Directory. A run that gave out places before that can
-        know nothing of it, and a run that is to give the board another device then needs two places for it.
-
-        A device that a list of before does not have may as well have been deleted, as far as a run can tell.
-        """
+        know nothing of it, and a run that is to give the board another device then needs two places for it."""
         proven = {
             remembered.device_id for person in self._world.people for remembered in self._fleet(person.store).values()
         }
