@@ -20,7 +20,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
 OTHER_UTILITY = os.environ.get("PELION_PROVISIONING_UTIL")
 UTILITY = "opt/arm/pelion-provisioning-util"
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-IDENTITY = kcm.file_name("CfgParam_mbed.InternalEndpoint")
+IDENTITY = kcm.file_name(kcm.IDENTITY)
 LWM2M_FILES = [kcm.file_name(name) for name in kcm.LWM2M_ITEMS]
 
 CLIENT = f"""\

@@ -27,7 +27,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.items import ITEMS
 from ansible_collections.pelion.mbl.plugins.plugin_utils.credentials import rules
 
-IDENTITY = kcm.file_name("CfgParam_mbed.InternalEndpoint")
+IDENTITY = kcm.file_name(kcm.IDENTITY)
 EMPTY = hashlib.sha256(b"").hexdigest()
 CERTIFICATES = {
     kcm.DEVELOPER_CERTIFICATE: rules.DEVICE_CERTIFICATE,
@@ -489,9 +489,10 @@ class _Program:
         for line in self._told():
             self.say("log", line)
         self.say("client-runs", "yes" if board.client_runs else "no")
-        if not board.holder or board.holder.gone:
-            if self.disk.digest != checked:
-                raise ProgramError("overwritten")
+        may_lock = not board.holder or board.holder.gone
+        if self.disk.digest != checked and (may_lock or not (self.disk.beside or self.disk.old)):
+            raise ProgramError("overwritten")
+        if may_lock:
             self.remember_device(checked)
 
     def _told(self) -> list[str]:

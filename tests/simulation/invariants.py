@@ -126,7 +126,7 @@ class Invariants:
 
     def told_in_order(self, run: Run, names: Iterable[str]) -> None:
         for name in names:
-            board, _keys = run.met[name]
+            board = run.answered_last[name]
             require(board.registered_with or board.stranger, "who is told as proven is so", f"{name}, {board}")
 
     def told_proven(self, run: Run, claims: Mapping[str, Claim]) -> None:

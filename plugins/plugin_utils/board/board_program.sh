@@ -1096,10 +1096,13 @@ inject() {
 prove() {
     release_lock
     await_registration
-    if claim_lock; then # else another run is at work, and will tell for itself
+    if claim_lock; then
         take_digest "$kcm"
         [ "$digest" = "$1" ] || fail overwritten
         remember_device "$1"
+    else # another run is at work, and will tell of what it has begun for itself
+        take_digest "$kcm"
+        [ "$digest" = "$1" ] || [ -d "$beside" ] || [ -d "$old" ] || fail overwritten
     fi
     end
 }

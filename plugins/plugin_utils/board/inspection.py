@@ -102,6 +102,11 @@ class Inspection:
         return kcm.file_name(kcm.LWM2M_SERVER_URI) in self.files
 
     @property
+    def has_identity(self) -> bool:
+        """Whether it is a device, or will be the same one again when it has bootstrapped anew."""
+        return self.bootstrapped or kcm.file_name(kcm.IDENTITY) in self.files
+
+    @property
     def bootstrapped_with(self) -> dict[str, str | None] | None:
         """The developer certificate that is proven to be the one it bootstrapped with.
 

@@ -56,8 +56,9 @@ LWM2M_ITEMS = (
     "PrvKey_mbed.LwM2MDevicePrivateKey",
     "CfgParam_sslsession",
 )
-"""What the client deletes when it wants to bootstrap again; mbed.InternalEndpoint, its identity, stays
-(mbed-cloud-client 4.1.0, source/ConnectorClient.cpp)."""
+"""What the client deletes when it wants to bootstrap again (mbed-cloud-client 4.1.0, source/ConnectorClient.cpp)."""
+IDENTITY = "CfgParam_mbed.InternalEndpoint"
+"""What it got at its first bootstrap, and keeps: with it, the next one makes it the same device."""
 
 
 COPIES = ("WORKING", "BACKUP")

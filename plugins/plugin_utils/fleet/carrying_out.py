@@ -56,6 +56,7 @@ def carry_out(
             name,
             result["device_id"],
             part.dev_cert,
+            developer_certificate=result["after"]["developer_certificate"]["fingerprint"],
             bootstrapped=work.inject and work.bootstrap != "as-is",
             bootstrapped_at=part.bootstrapped_at,
             timeout=part.registration_timeout,

@@ -176,8 +176,11 @@ def _device(fleet: Fleet, member: Member, stock: Stock) -> Device | None:
 def _seeker(fleet: Fleet, member: Member, stock: Stock) -> Seeker:
     device, fingerprints = _device(fleet, member, stock), stock.cloud.fingerprints if stock.cloud else {}
     # A board that has bootstrapped is a device of its certificate, also when its id is not known here. One whose device
-    # was deleted is none, and becomes one when it registers anew.
+    # was deleted is none, and becomes one when it registers anew; one without an identity will be another device.
     counted = member.board.bootstrapped and fleet.device_id(member) is None
+    if device is not None:
+        of_its_certificate = fingerprints.get(device.certificate_id or "") == member.holds
+        counted = of_its_certificate and member.board.has_identity
     return Seeker(
         member.name,
         member.wishes.dev_cert,
@@ -185,7 +188,7 @@ def _seeker(fleet: Fleet, member: Member, stock: Stock) -> Seeker:
         create=member.wishes.create,
         holds=member.holds,
         unused=not member.board.bootstrapped or (stock.cloud is not None and stock.cloud.may_leave(member)),
-        counted=counted if device is None else fingerprints.get(device.certificate_id or "") == member.holds,
+        counted=counted,
     )
 
 

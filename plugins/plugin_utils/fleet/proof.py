@@ -22,9 +22,9 @@ from .readiness import Holding, Readiness, Terms, readiness
 class Claim:
     """A board says that it is registered as ``device_id`` under the developer certificate ``dev_cert`` (a name).
 
-    ``bootstrapped`` tells that it was made to bootstrap; ``bootstrapped_at`` is what the directory said of the
-    device before that, None when it did not know it. ``timeout`` is how many seconds it may take the directory to
-    know; ``host_keys`` and ``site`` are the board's, see Remembered. ``update_resources`` (a name) and
+    ``developer_certificate`` is that one's SHA-256. ``bootstrapped`` tells that the board was made to bootstrap with
+    it; ``bootstrapped_at`` is what the directory said of the device before that, None when it did not know it.
+    ``timeout`` is how many seconds it may take the directory to know; ``host_keys`` and ``site`` are the board's, see Remembered. ``update_resources`` (a name) and
     ``update_certificate`` (its SHA-256) are what it now takes updates by, ``drift`` by how many seconds its clock is
     ahead of the controller's. ``injected`` tells that it was given credentials, and not only made to register.
     """
@@ -32,6 +32,7 @@ class Claim:
     board: str
     device_id: str
     dev_cert: str
+    developer_certificate: str = ""
     bootstrapped: bool = False
     bootstrapped_at: str | None = None
     timeout: int = 0
@@ -77,7 +78,7 @@ def prove(api: PelionApi, claims: Sequence[Claim], timeout: float, identities: I
     lone = {claim.device_id: claim for claim in claims if claim.board not in unproven}
     if not lone:
         return Proof(unproven)
-    certificates = {c.name: c.id for c in api.developer_certificates()}
+    certificates = {c.fingerprint: c.id for c in api.developer_certificates()}
 
     def is_proven(device: Device) -> bool:
         return _doubt(lone[device.id], device, certificates) is None
@@ -92,14 +93,17 @@ def prove(api: PelionApi, claims: Sequence[Claim], timeout: float, identities: I
 
 
 def _doubt(claim: Claim, device: Device, certificates: Mapping[str, str]) -> Reason | None:
-    """What of ``device`` speaks against ``claim``.
+    """What of ``device`` speaks against ``claim``. ``certificates`` are the account's, ids by fingerprints: what they
+    are called may have changed meanwhile.
 
     That ``ca_id`` is the developer certificate's id is inferred (see developer_devices), so its absence is no doubt.
     """
     if device.state != "registered":
         return Reason("not-registered", {"state": device.state})
-    wanted = certificates.get(claim.dev_cert)
-    if claim.bootstrapped and wanted and device.certificate_id and device.certificate_id != wanted:
+    wanted, its = certificates.get(claim.developer_certificate), device.certificate_id
+    # One that the account has no longer may still be the device's, as long as that is none which the account has.
+    is_other = its in certificates.values() if wanted is None else its not in (None, wanted)
+    if claim.bootstrapped and is_other:
         return Reason("other-certificate", {"dev_cert": claim.dev_cert})
     now = device.answer.get("bootstrapped_timestamp")
     if claim.bootstrapped and now is not None and now == claim.bootstrapped_at:

@@ -32,13 +32,20 @@ TIMEOUT = 60
 """Seconds after which a command is taken for hung."""
 
 REGISTERS = f"""
-for name in {" ".join(kcm.file_name(name) for name in (*kcm.LWM2M_ITEMS, "CfgParam_mbed.InternalEndpoint"))}; do
+for name in {" ".join(kcm.file_name(name) for name in (*kcm.LWM2M_ITEMS, kcm.IDENTITY))}; do
     [ -e "/config/user/pal/WORKING/$name" ] || echo "of the cloud" >"/config/user/pal/WORKING/$name"
 done
 say "Client registered"
 say "Device Id: {DEVICE_ID}"
 """
 """What the client does at its start, a shell script; ``say`` writes a line to its log."""
+
+LOCKING = """
+start() { read -r stat </proc/$1/stat; set -- ${stat##*) }; shift 19; echo "$1"; }
+identity() { echo "$(cat /proc/sys/kernel/random/boot_id):$1:$(start "$1")"; }
+mkdir -p /run/pelion-mbl
+"""
+"""For scripts that take a lock on a board: ``identity`` is what it says of the process that holds it."""
 
 TRACES = os.environ.get("PELION_TRACES")
 """The directory for what shells on boards run, with the line numbers (see `coverage` in tests/run)."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from board_box import BoardBox
+from board_box import LOCKING, BoardBox
 from board_samples import FIRST, holds, inject
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError
@@ -19,22 +19,17 @@ HOLDERS = {
     "nobody any more": "holder=free",
     "rubbish": "holder='of:no one:'",
 }
-IDENTITY = """
-start() { read -r stat </proc/$1/stat; set -- ${stat##*) }; shift 19; echo "$1"; }
-identity() { echo "$(cat /proc/sys/kernel/random/boot_id):$1:$(start "$1")"; }
-mkdir -p /run/pelion-mbl
-"""
 
 
 @pytest.mark.parametrize("holder", HOLDERS)
 def test_a_dead_holder_is_not_waited_for(box: BoardBox, holder: str) -> None:
-    box.run(f'{IDENTITY}{HOLDERS[holder]}\nln -s "$holder" /run/pelion-mbl/lock.41\n')
+    box.run(f'{LOCKING}{HOLDERS[holder]}\nln -s "$holder" /run/pelion-mbl/lock.41\n')
     box.board(lock_timeout=0).inspect(may_change=True)
     assert box.run("cd /run/pelion-mbl && echo lock.*; readlink lock.*").split() == ["lock.43", "free"]
 
 
 def test_a_living_holder_is_named(box: BoardBox) -> None:
-    box.run(f"{IDENTITY}ln -s $(identity 1) /run/pelion-mbl/lock.7")
+    box.run(f"{LOCKING}ln -s $(identity 1) /run/pelion-mbl/lock.7")
     for work in (
         lambda: box.board(lock_timeout=1).inspect(may_change=False),
         lambda: inject(box.board(lock_timeout=0), FIRST, "not-yet"),

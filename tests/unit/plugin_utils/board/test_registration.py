@@ -8,12 +8,17 @@ import re
 from collections.abc import Callable
 
 import pytest
-from board_box import DEVICE_ID, LOG, REGISTERS, BoardBox, item_set
+from board_box import DEVICE_ID, LOCKING, LOG, REGISTERS, BoardBox, item_set
 from board_samples import FIRST, SECOND, holds, inject
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board.errors import BoardError
 
 OTHER_ID = DEVICE_ID[:-1] + "2"
+TAKES_LOCK = f"""{LOCKING}
+cd /run/pelion-mbl
+until [ "$(readlink lock.* | tail -n 1)" = free ]; do usleep 10000; done
+ln -s "$(identity 1)" lock.99
+"""
 
 
 @pytest.fixture
@@ -158,8 +163,10 @@ def test_a_strange_device_id_is_an_error_of_this_board(registered: BoardBox) -> 
     assert DEVICE_ID in (registered.root / "config/user/pelion-mbl.device").read_text()
 
 
-def test_another_tool_that_provisions_meanwhile_is_told(registered: BoardBox) -> None:
-    registered.client(f"echo other >>/config/user/pal/BACKUP/YBGSQ1nq\n{REGISTERS}")
+@pytest.mark.parametrize("another_run", ["", TAKES_LOCK])
+def test_another_tool_that_provisions_meanwhile_is_told(registered: BoardBox, another_run: str) -> None:
+    """Also where another run waits for it to end, and has the lock."""
+    registered.client(f"{another_run}echo other >>/config/user/pal/BACKUP/YBGSQ1nq\n{REGISTERS}")
     with pytest.raises(BoardError, match="Another tool or run provisioned this board while") as raised:
         inject(registered.board(), SECOND)
     facts = {"undone": False, "recovered": False, "changed": True}

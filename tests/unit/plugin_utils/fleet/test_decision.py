@@ -478,6 +478,23 @@ def test_a_board_that_never_bootstrapped_leaves_a_certificate_that_is_full_by_no
     assert (decision.parts["a"].dev_cert, decision.dev_certs) == ("bench-02", ["bench-02"])
 
 
+def test_a_board_that_will_be_another_device_leaves_a_certificate_that_is_full_by_now(
+    cloud: Cloud, store: Store, deciding: Deciding
+) -> None:
+    """It was flashed anew, or is a clone, and its key makes it the board whose device is among those."""
+    never = board_with(have(cloud, store, "bench-01"), None)
+    never = replace(never, files=tuple(kcm.file_name(name) for name in kcm.FACTORY_ITEMS))
+    stored = store.read(DeveloperCredentials, "bench-01")
+    assert stored
+    device_id, *_others = cloud.state.seed_devices(DEVICES_PER_CERTIFICATE, stored.certificate_id)
+    remembered = {"a": Remembered((KEY,), device_id, "bench-01", "2026-01-01T00:00:00Z")}
+    again = replace(never, files=(*never.files, kcm.file_name(kcm.IDENTITY)))
+    for board, dev_cert in ((never, "bench-02"), (again, "bench-01")):
+        wishes, keys = replace(WISHES, spread=True), {"a": HostKeys((KEY,))}
+        decision = deciding({"a": board}, wishes, remembered=remembered, keys=keys)
+        assert decision.parts["a"].dev_cert == dev_cert
+
+
 def test_a_board_whose_device_was_deleted_needs_a_place_again(cloud: Cloud, store: Store, deciding: Deciding) -> None:
     items = have(cloud, store, "bench-01")
     stored = store.read(DeveloperCredentials, "bench-01")

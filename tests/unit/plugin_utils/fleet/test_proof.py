@@ -34,11 +34,17 @@ def certificate_id(cloud: Cloud, tmp_path: Path) -> str:
     return DeveloperCertificateKeeper(api_of(cloud), store_at(tmp_path / "team"), "bench").present().facts["id"]
 
 
+def bootstrapped(cloud: Cloud, board: str, device_id: str, name: str = "bench") -> Claim:
+    """A claim of a board that was made to bootstrap with the certificate of that ``name``."""
+    [certificate] = [one for one in api_of(cloud).developer_certificates() if one.name == name]
+    return Claim(board, device_id, name, certificate.fingerprint, bootstrapped=True)
+
+
 def test_devices_are_waited_for_until_they_are_registered_and_no_longer(
     cloud: Cloud, certificate_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = cloud.state.seed_devices(3, certificate_id)
-    claims = [Claim(f"board-{device_id}", device_id, "bench", bootstrapped=True) for device_id in ids]
+    claims = [bootstrapped(cloud, f"board-{device_id}", device_id) for device_id in ids]
     cloud.state.set_device_state(ids[0], "bootstrapped")
     pauses = []
 
@@ -69,24 +75,30 @@ def test_a_device_that_the_directory_does_not_have(cloud: Cloud, certificate_id:
 def test_the_old_registration_is_no_proof_of_a_new_bootstrap(cloud: Cloud, certificate_id: str) -> None:
     [device_id] = cloud.state.seed_devices(1, certificate_id)
     before = next(api_of(cloud).devices({"id__eq": device_id})).answer["bootstrapped_timestamp"]
-    stale = Claim("a", device_id, "bench", bootstrapped=True, bootstrapped_at=before)
+    stale = replace(bootstrapped(cloud, "a", device_id), bootstrapped_at=before)
     assert "no bootstrap since" in said(prove(api_of(cloud), [stale], timeout=0).unproven["a"])
-    fresh = Claim("a", device_id, "bench", bootstrapped=True, bootstrapped_at="2018-01-01T00:00:00Z")
+    fresh = replace(stale, bootstrapped_at="2018-01-01T00:00:00Z")
     assert prove(api_of(cloud), [fresh], timeout=0).unproven == {}
-    as_is = Claim("a", device_id, "bench", bootstrapped=False, bootstrapped_at=before)
+    as_is = replace(stale, bootstrapped=False)
     assert prove(api_of(cloud), [as_is], timeout=0).unproven == {}
     cloud.state.devices[device_id].bootstrapped_timestamp = None
-    not_told = Claim("a", device_id, "bench", bootstrapped=True)
+    not_told = bootstrapped(cloud, "a", device_id)
     assert prove(api_of(cloud), [not_told], timeout=0).unproven == {}
 
 
 def test_a_bootstrap_with_another_certificate_is_no_proof(cloud: Cloud, certificate_id: str, tmp_path: Path) -> None:
+    """Also where the account has the right one no longer; what certificates are called proves nothing."""
     DeveloperCertificateKeeper(api_of(cloud), store_at(tmp_path / "team"), "next").present()
     [device_id] = cloud.state.seed_devices(1, certificate_id)
-    unproven = prove(api_of(cloud), [Claim("a", device_id, "next", bootstrapped=True)], timeout=0).unproven
-    assert "another developer certificate than 'next'" in said(unproven["a"])
-    for claim in (Claim("a", device_id, "next"), Claim("a", device_id, "gone by now", bootstrapped=True)):
+    right, wrong = bootstrapped(cloud, "a", device_id), bootstrapped(cloud, "a", device_id, "next")
+    gone = replace(wrong, dev_cert="gone", developer_certificate="0" * 64)
+    for claim in (wrong, gone, replace(wrong, dev_cert="bench")):
+        unproven = prove(api_of(cloud), [claim], timeout=0).unproven
+        assert f"another developer certificate than {claim.dev_cert!r}" in said(unproven["a"])
+    for claim in (replace(wrong, bootstrapped=False), replace(right, dev_cert="its former name")):
         assert prove(api_of(cloud), [claim], timeout=0).unproven == {}
+    cloud.state.delete_certificate(cloud.account_id, certificate_id)
+    assert prove(api_of(cloud), [right], timeout=0).unproven == {}, "who else deleted it, the board registered with it"
 
 
 def test_two_boards_that_say_to_be_one_device_are_both_in_doubt(cloud: Cloud, certificate_id: str) -> None:
@@ -124,7 +136,7 @@ def test_a_proven_board_takes_updates_by_what_it_was_given() -> None:
 
 
 def test_a_claim_survives_the_way_from_task_to_task() -> None:
-    claim = Claim("a", "1" * 32, "bench", True, "2018-01-01T00:00:00Z", 120, ("SHA256:x",), "north", "up", "f" * 64, -3)
+    claim = Claim("a", "1" * 32, "bench", "d" * 64, True, "2018-01-01T00:00:00Z", 120, ("SHA256:x",), "north", "up", "f" * 64, -3)
     travelled = json.loads(json.dumps(claim.to_json()))
     assert Claim.from_json("a", travelled) == claim
     assert claim.to_json() == travelled, "plain JSON"

@@ -99,7 +99,7 @@ def of(*found: Any) -> list[Reason]:
 def proof(claim: Claim, *others: Claim, **device: Any) -> list[Reason]:
     answer = {"id": claim.device_id, "state": "registered", "ca_id": "1" * 32, **device}
     api: Any = SimpleNamespace(
-        developer_certificates=lambda: [SimpleNamespace(name=str(n), id=str(n) * 32) for n in (1, 2)],
+        developer_certificates=lambda: [SimpleNamespace(fingerprint=str(n) * 64, id=str(n) * 32) for n in (1, 2)],
         devices=lambda query: [Device.from_answer(answer)] if device else [],
     )
     return list(prove(api, (claim, *others), 0).unproven.values())
@@ -123,7 +123,7 @@ def full(directory: str, **space: Any) -> dict[str, Any]:
 
 
 A_UUID = "11111111-2222-3333-4444-555555555555"
-CLAIM = Claim("a", "a" * 32, "1", bootstrapped=True, bootstrapped_at="2026-01-01T00:00:00Z")
+CLAIM = Claim("a", "a" * 32, "1", "1" * 64, bootstrapped=True, bootstrapped_at="2026-01-01T00:00:00Z")
 DAMAGED = holding(HOLDER, status_code=1)
 UNKNOWN = replace(STOCK, known_updates={}, updates=dict.fromkeys(STOCK.updates, UpdateStock()))
 INACTIVE = replace(
