@@ -24,9 +24,10 @@ class Claim:
 
     ``developer_certificate`` is that one's SHA-256. ``bootstrapped`` tells that the board was made to bootstrap with
     it; ``bootstrapped_at`` is what the directory said of the device before that, None when it did not know it.
-    ``timeout`` is how many seconds it may take the directory to know; ``host_keys`` and ``site`` are the board's, see Remembered. ``update_resources`` (a name) and
-    ``update_certificate`` (its SHA-256) are what it now takes updates by, ``drift`` by how many seconds its clock is
-    ahead of the controller's. ``injected`` tells that it was given credentials, and not only made to register.
+    ``timeout`` is how many seconds it may take the directory to know; ``host_keys`` and ``site`` are the board's, see
+    Remembered. ``update_resources`` (a name) and ``update_certificate`` (its SHA-256) are what it now takes updates by,
+    ``drift`` by how many seconds its clock is ahead of the controller's. ``injected`` tells that it was given
+    credentials, and not only made to register.
     """
 
     board: str

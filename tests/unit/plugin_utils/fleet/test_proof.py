@@ -136,7 +136,8 @@ def test_a_proven_board_takes_updates_by_what_it_was_given() -> None:
 
 
 def test_a_claim_survives_the_way_from_task_to_task() -> None:
-    claim = Claim("a", "1" * 32, "bench", "d" * 64, True, "2018-01-01T00:00:00Z", 120, ("SHA256:x",), "north", "up", "f" * 64, -3)
+    claim = Claim("a", "1" * 32, "bench", "d" * 64, True, "2018-01-01T00:00:00Z", 120, ("SHA256:x",), "north")
+    claim = replace(claim, update_resources="up", update_certificate="f" * 64, drift=-3, injected=True)
     travelled = json.loads(json.dumps(claim.to_json()))
     assert Claim.from_json("a", travelled) == claim
     assert claim.to_json() == travelled, "plain JSON"
