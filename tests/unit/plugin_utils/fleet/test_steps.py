@@ -318,7 +318,7 @@ def test_a_new_board_is_given_its_credentials_and_claims_what_it_got() -> None:
         "dev_cert": "bench-01",
         "bootstrapped": True,
         "developer_certificate": sha256_hex(ITEMS_WANTED.developer_certificate),
-            "bootstrapped_at": "then",
+        "bootstrapped_at": "then",
         "timeout": 7,
         "host_keys": [host_key(1)],
         "site": "north",
