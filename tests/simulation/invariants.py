@@ -146,17 +146,19 @@ class Invariants:
         """No device goes that is that of a board which stays; whose it is of two copies, nobody knows.
 
         What has come under a name since the run made its inventory, it cannot know; of the ``silent`` boards it warns;
-        and boards with names that the team knows are not asked.
+        and boards of which the team knows devices are not asked.
 
         Not so for deprovision: a board may take another one's name after it was looked at, and before it is emptied.
         """
         if run.kind == "deprovision" or "cloned" in self._world.excuses:
             return
+        memories = self._memories[run]
+        not_asked = {name for memory in memories for name, remembered in memory.items() if remembered.device_id}
+        asked = run.inventory - set(silent) - set(run.names) - not_asked
         for name, device in devices.items():
             for board in self._world.boards:
                 there = self._world.names_of(board)
                 if device in board.identities and board.disk.kcm and board.disk.kcm.identity == device:
-                    asked = run.inventory - set(silent) - set(run.names) - self._memories[run][0].keys()
                     stays = board.powered and asked & set(there)
                     require(
                         not stays or board.lies, "no device of another board leaves", f"{name}: {device} is {there}"

@@ -266,7 +266,8 @@ class Run:
             self.problem = "a board is there"
             return
         leaving(self.names, read_fleet(self.team), {}, self.inventory)
-        strangers = sorted(self.inventory - read_fleet(self.team).keys())
+        with_device = {name for name, board in read_fleet(self.team).items() if board.device_id}
+        strangers = sorted(self.inventory - with_device)
         asked = {name: self._attempt(lambda name=name: self._look(name)) for name in strangers}
         says = {n: r["status"].device_id if "status" in r else None for n, r in asked.items()}
         shows = {n: r["status"].host_keys if "status" in r else [] for n, r in asked.items()}
