@@ -211,7 +211,7 @@ class _Deciding:
         refused = {**self._fleet.refused, **refusals(self._fleet.admitted, self._stock)}
         members = [member for member in self._fleet.admitted if member.name not in refused]
         seekers = {
-            m.name: replace(_seeker(self._fleet, m, self._stock), reserved=self._reserved.get(m.name, ()))
+            m.name: replace(_seeker(self._fleet, m, self._stock), reserved=tuple(self._reserved.get(m.name, ())))
             for m in members
         }
         assignment = self._assign(members, seekers.values())
@@ -292,10 +292,14 @@ class _Deciding:
         for board, certificates in self._reserved.items():
             member, before = here.get(board), self._fleet.remembered.get(board, Remembered())
             device_id = self._fleet.device_id(member) if member else before.device_id
-            for name in certificates:
+            *_others, last = certificates
+            for name, given_at in certificates.items():
+                # Whoever had the name took the place, as another device than the board that has it now.
+                taken = before.device_id not in (None, device_id) and before.was_proven_since(given_at, name)
                 # Once the cloud counts the board, its reservation is one too many, and so are those before it.
-                counted = cloud.counts(device_id, name) or cloud.counts(device_id, certificates[-1])
-                given_here = member and is_meant(member.wishes.dev_cert, member.wishes.spread, name)
+                held_by = before.device_id if taken else device_id
+                counted = cloud.counts(held_by, name) or cloud.counts(held_by, last)
+                given_here = member and not taken and is_meant(member.wishes.dev_cert, member.wishes.spread, name)
                 reserved[name] += not (counted or given_here)
         return reserved
 

@@ -18,6 +18,7 @@ from ..errors import PelionError
 from ..store.names import stem_of
 from ..store.noted_file import NotedFile
 from ..store.store import Store
+from ..times import parse_time
 from ..words import nearest
 from .update_proof import UpdateProof
 
@@ -50,6 +51,10 @@ class Remembered:
     def tells_as_much_as(self, other: Remembered) -> bool:
         """Whether writing this over ``other`` would be for nothing."""
         return replace(self, seen=other.seen) == other and _time(self.seen) - _time(other.seen) < FRESH_FOR
+
+    def was_proven_since(self, moment: datetime, certificate: str) -> bool:
+        """Whether it was proven then or later, with the developer certificate of that name."""
+        return self.certificate == certificate and bool(self.seen) and parse_time(self.seen) >= moment
 
 
 def read_fleet(store: Store) -> dict[str, Remembered]:

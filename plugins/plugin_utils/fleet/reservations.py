@@ -19,8 +19,8 @@ from ..store.noted_file import NotedFile
 from ..store.store import Store
 from ..times import parse_time, time_text
 
-Places = Mapping[str, tuple[str, ...]]
-"""Boards, each with the certificates in which it has places, that which was given last at the end."""
+Places = Mapping[str, Mapping[str, datetime]]
+"""Boards, each with the certificates in which it has places and when it was given them, the last one at the end."""
 
 FILE = "reserved.json"
 HELD_FOR = timedelta(hours=1)
@@ -48,7 +48,10 @@ class Reservations:
 
     def noted(self) -> Places:
         """As ``locked``, at a glance: somebody else may be giving places."""
-        return {board: tuple(held) for board, held in self._read().items()}
+        return {
+            board: {certificate: parse_time(until) - HELD_FOR for certificate, until in held.items()}
+            for board, held in self._read().items()
+        }
 
     def keep(self, places: Mapping[str, str]) -> None:
         """Note more of them, beside those that are there."""

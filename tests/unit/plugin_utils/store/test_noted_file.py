@@ -79,4 +79,4 @@ def test_a_place_that_is_held_for_longer_than_runs_take_is_not_held(store: Store
     }
     (store.directory / FILE).write_text(json.dumps({"format": 1, "boards": boards}))
     with Reservations(store).locked() as places:
-        assert places == {"held": ("bench",)}
+        assert {board: list(held) for board, held in places.items()} == {"held": ["bench"]}
