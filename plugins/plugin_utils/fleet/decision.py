@@ -292,10 +292,11 @@ class _Deciding:
         for board, certificates in self._reserved.items():
             member, before = here.get(board), self._fleet.remembered.get(board, Remembered())
             device_id = self._fleet.device_id(member) if member else before.device_id
+            will_be = device_id if member is None or member.board.has_identity else None
             *_others, last = certificates
             for name, given_at in certificates.items():
-                # Whoever had the name took the place, as another device than the board that has it now.
-                taken = before.device_id not in (None, device_id) and before.was_proven_since(given_at, name)
+                # What had the name took the place, as another device than what has it now, or will be.
+                taken = before.device_id not in (None, will_be) and before.was_proven_since(given_at, name)
                 # Once the cloud counts the board, its reservation is one too many, and so are those before it.
                 held_by = before.device_id if taken else device_id
                 counted = cloud.counts(held_by, name) or cloud.counts(held_by, last)

@@ -938,14 +938,15 @@ def test_a_place_that_another_run_gives_to_a_board_which_this_one_refuses_is_not
     assert found == {"a": "not-in-roster", "b": "no-room-spread"}
 
 
-def test_a_place_that_a_board_took_before_it_was_flashed_anew_is_not_free(
-    cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations
+@pytest.mark.parametrize("former", [KEY, KEY.replace("k", "f")])
+def test_a_place_that_a_board_took_before_it_was_emptied_or_flashed_anew_is_not_free(
+    cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations, former: str
 ) -> None:
     """Also as long as the cloud does not count its former device. What was given to it since then is its own."""
     have(cloud, store)
     cloud.state.seed_devices(98, store.read(DeveloperCredentials, "bench").certificate_id)
     assert reasons(deciding(fresh("a"), reservations=reservations)) == {}
-    keys, former = {"a": HostKeys((KEY,))}, KEY.replace("k", "f")
+    keys = {"a": HostKeys((KEY,))}
     for seen, found in ((timedelta(seconds=1), {"b"}), (timedelta(hours=-1), set())):
         moment = f"{datetime.now(timezone.utc) + seen:%Y-%m-%dT%H:%M:%SZ}"
         remembered = {"a": Remembered((former,), "0" * 31 + "1", "bench", moment)}
