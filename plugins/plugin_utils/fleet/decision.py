@@ -151,7 +151,7 @@ def decide_and_reserve(fleet: Fleet, stock: Stock, reservations: Reservations, *
 
     With ``dry_run``, other runs' places are heeded, and none is reserved. A store that takes no notes is warned of.
     """
-    if not any(_seeks_place(_seeker(fleet, member, stock), stock) for member in fleet.admitted):
+    if not any(_seeks_place(seeker, stock) for seeker in _seekers(fleet, stock).values()):
         return decide(fleet, stock)
     decision = None
     try:
@@ -173,23 +173,38 @@ def _device(fleet: Fleet, member: Member, stock: Stock) -> Device | None:
     return stock.cloud.devices.get(fleet.device_id(member) or "") if stock.cloud else None
 
 
-def _seeker(fleet: Fleet, member: Member, stock: Stock) -> Seeker:
-    device, fingerprints = _device(fleet, member, stock), stock.cloud.fingerprints if stock.cloud else {}
-    # A board that has bootstrapped is a device of its certificate, also when its id is not known here. One whose device
-    # was deleted is none, and becomes one when it registers anew; one without an identity will be another device.
-    counted = member.board.bootstrapped and fleet.device_id(member) is None
-    if device is not None:
-        of_its_certificate = fingerprints.get(device.certificate_id or "") == member.holds
-        counted = of_its_certificate and member.board.has_identity
-    return Seeker(
-        member.name,
-        member.wishes.dev_cert,
-        spread=member.wishes.spread,
-        create=member.wishes.create,
-        holds=member.holds,
-        unused=not member.board.bootstrapped or (stock.cloud is not None and stock.cloud.may_leave(member)),
-        counted=counted,
-    )
+def _seekers(fleet: Fleet, stock: Stock) -> dict[str, Seeker]:
+    """Of all boards that the fleet admits, by name."""
+    cloud = stock.cloud
+    fingerprints = cloud.fingerprints if cloud else {}
+    known = {fleet.device_id(member) for member in fleet.members} | {b.device_id for b in fleet.remembered.values()}
+    devices = cloud.devices.values() if cloud else ()
+    nobodys = Counter(fingerprints.get(one.certificate_id or "") for one in devices if one.id not in known)
+
+    def is_counted(member: Member) -> bool:
+        device, board = _device(fleet, member, stock), member.board
+        if device is not None:
+            # What has no identity will be another device.
+            return fingerprints.get(device.certificate_id or "") == member.holds and board.has_identity
+        # A board whose device was deleted becomes one when it registers anew.
+        if not board.bootstrapped or fleet.device_id(member) is not None:
+            return False
+        # It is one of its certificate's, as long as there is one that may be it.
+        nobodys[member.holds] -= 1
+        return nobodys[member.holds] >= 0 or cloud is None
+
+    return {
+        member.name: Seeker(
+            member.name,
+            member.wishes.dev_cert,
+            spread=member.wishes.spread,
+            create=member.wishes.create,
+            holds=member.holds,
+            unused=not member.board.bootstrapped or (cloud is not None and cloud.may_leave(member)),
+            counted=is_counted(member),
+        )
+        for member in fleet.admitted
+    }
 
 
 def _seeks_place(seeker: Seeker, stock: Stock) -> bool:
@@ -210,10 +225,8 @@ class _Deciding:
     def decide(self) -> Decision:
         refused = {**self._fleet.refused, **refusals(self._fleet.admitted, self._stock)}
         members = [member for member in self._fleet.admitted if member.name not in refused]
-        seekers = {
-            m.name: replace(_seeker(self._fleet, m, self._stock), reserved=tuple(self._reserved.get(m.name, ())))
-            for m in members
-        }
+        every = _seekers(self._fleet, self._stock)
+        seekers = {m.name: replace(every[m.name], reserved=tuple(self._reserved.get(m.name, ()))) for m in members}
         assignment = self._assign(members, seekers.values())
         refused.update(assignment.homeless)
         working: dict[str, Part] = {}

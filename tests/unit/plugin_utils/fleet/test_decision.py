@@ -506,6 +506,20 @@ def test_a_board_whose_device_was_deleted_needs_a_place_again(cloud: Cloud, stor
     assert decision.places == {"new": "bench-02", "old": "bench-01"}
 
 
+def test_a_board_whose_device_nobody_knows_needs_a_place_where_all_devices_are_those_of_others(
+    cloud: Cloud, store: Store, deciding: Deciding
+) -> None:
+    items = have(cloud, store, "bench-01")
+    stored = store.read(DeveloperCredentials, "bench-01")
+    assert stored
+    devices = cloud.state.seed_devices(DEVICES_PER_CERTIFICATE - 1, stored.certificate_id)
+    boards = {"new": FRESH, "old": board_with(items, None)}
+    for known, dev_cert in ((devices[1:], "bench-01"), (devices, "bench-02")):
+        remembered = {one: Remembered((), one, "bench-01", "2026-01-01T00:00:00Z") for one in known}
+        decision = deciding(boards, replace(WISHES, spread=True), remembered=remembered)
+        assert decision.parts["new"].dev_cert == dev_cert
+
+
 def test_a_board_whose_device_was_deleted_leaves_a_certificate_that_is_full_by_now(
     cloud: Cloud, store: Store, deciding: Deciding
 ) -> None:
