@@ -180,15 +180,20 @@ class Inspection:
         return free is None or free >= kilobytes
 
     @property
+    def unforeseen(self) -> list[str]:
+        """What check mode cannot foresee of a board, also of one that gets nothing: texts."""
+        if not self.interrupted:
+            return []
+        return [
+            "An injection was cut off on this board. A run without --check completes or undoes it and starts the "
+            "client. If that bootstraps or registers before the run has decided, the run may do other things than "
+            "check mode tells, and make another developer certificate."
+        ]
+
+    @property
     def warnings(self) -> list[str]:
         """What the user should know of a board that can be worked with: texts."""
-        found = []
-        if self.interrupted:
-            found.append(
-                "An injection was cut off on this board. A run without --check completes or undoes it and starts the "
-                "client. If that bootstraps or registers before the run has decided, the run may do other things for "
-                "the board than check mode tells, and make another developer certificate."
-            )
+        found = self.unforeseen
         if self.damaged:
             found.append(
                 f"Damaged copies of items in the board's KCM: {', '.join(self.damaged)}. An injection makes them anew."

@@ -66,8 +66,8 @@ class Fleet:
             yield f"{entry!r} in provision_pelion_roster is not the fingerprint of a host key."
         yield from self._about_identities()
         having: dict[str, list[str]] = {}
-        for member in self.admitted:
-            for warning in member.board.warnings:
+        for member in self.members:
+            for warning in member.board.unforeseen if member.name in self.refused else member.board.warnings:
                 having.setdefault(warning, []).append(member.name)
         for warning, names in having.items():
             yield f"{some(names, 10)}: {warning}"

@@ -97,7 +97,7 @@ def test_what_it_bootstrapped_with_is_proven_or_unknown(
     "change, text",
     [
         ({"interrupted": True}, "was cut off"),
-        ({"interrupted": True}, "other things for the board than check mode tells"),
+        ({"interrupted": True}, "other things than check mode tells"),
         ({"drift": 4000}, "1 hour and 6 minutes ahead of the controller's"),
         ({"drift": -90000}, "1 day and 1 hour behind the controller's"),
         ({"clock": 2_200_000_000}, "developer certificate ended on 2036"),

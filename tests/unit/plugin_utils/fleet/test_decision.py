@@ -44,7 +44,12 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.part import Part
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reasons import FLEET_REASONS
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reservations import FILE, Places, Reservations
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.stock import read_stock
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import UpdateWish, Wishes
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import (
+    WHEN_UPDATE_UNKNOWN,
+    UpdateWish,
+    WhenUpdateUnknown,
+    Wishes,
+)
 from ansible_collections.pelion.mbl.plugins.plugin_utils.reasons import Reason
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
@@ -280,6 +285,22 @@ def test_the_file_that_the_board_was_provisioned_from_makes_its_certificate_know
     decision = deciding({"a": board}, wishes, store=store_at(tmp_path / "empty"), src=replace(given, private_key=None))
     assert reasons(decision) == {}
     assert [wish.name for wish in decision.updates] == ["update"]
+
+
+@pytest.mark.parametrize("policy", WHEN_UPDATE_UNKNOWN)
+def test_a_file_that_the_store_has_under_another_name_is_told_as_long_as_it_is_not_stored_again(
+    cloud: Cloud, store: Store, deciding: Deciding, policy: WhenUpdateUnknown
+) -> None:
+    board = board_with(have(cloud, store, update="old"), device_under(cloud, store))
+    stored = store.read(UpdateResources, "old")
+    wishes = replace(WISHES, update=UpdateWish("new", src="resources.c"), when_update_unknown=policy)
+    decision = deciding({"a": board}, wishes, src=stored)
+    assert (decision.parts, decision.updates) == ({}, [])
+    [told] = [text for text in decision.warnings if "resources.c is in the team store as 'old', not 'new'" in text]
+    assert "Set provision_pelion_update_resources to 'old';" in told
+    both = deciding({"a": board, "new": FRESH}, wishes, src=stored)
+    assert [wish.name for wish in both.updates] == ["new"]
+    assert not [text for text in both.warnings if "resources.c" in text]
 
 
 def test_variables_do_not_change_what_the_store_has(cloud: Cloud, store: Store, deciding: Deciding) -> None:
@@ -819,6 +840,15 @@ def test_boards_that_were_not_asked_are_refused_without_a_call(cloud: Cloud, sto
     assert decision.common_message() == "All 2 boards: odd"
     assert set(decision.parts) == {"a", "b"}
     assert not calls(cloud)
+
+
+def test_what_check_mode_cannot_foresee_is_told_also_of_a_board_that_gets_nothing(deciding: Deciding) -> None:
+    """A run puts it in order, and its client may take a place."""
+    boards = fresh("a") | {"b": replace(FRESH, interrupted=True, damaged=("mbed.Manufacturer (BACKUP)",))}
+    decision = deciding(boards, replace(WISHES, roster=("a",)))
+    assert codes(decision) == {"b": "not-in-roster"}
+    assert [text for text in decision.warnings if "An injection was cut off" in text]
+    assert not [text for text in decision.warnings if "Damaged" in text]
 
 
 def test_what_many_boards_lack_is_told_once(cloud: Cloud, store: Store, deciding: Deciding) -> None:
