@@ -145,7 +145,7 @@ class Invariants:
     def told_leaving(self, run: Run, devices: Mapping[str, str], silent: Collection[str]) -> None:
         """No device goes that is that of a board which stays; whose it is of two copies, nobody knows.
 
-        What has come under a name since the run made its inventory, it cannot know; of the ``silent`` boards it warns;
+        What has come under a name since the run made its inventory, or since it asked, it cannot know; of the ``silent`` boards it warns;
         and boards of which the team knows devices are not asked.
 
         Not so for deprovision: a board may take another one's name after it was looked at, and before it is emptied.
@@ -159,7 +159,7 @@ class Invariants:
             for board in self._world.boards:
                 there = self._world.names_of(board)
                 if device in board.identities and board.disk.kcm and board.disk.kcm.identity == device:
-                    stays = board.powered and asked & set(there)
+                    stays = board.powered and any(run.answered_last.get(n, board) is board for n in asked & set(there))
                     require(
                         not stays or board.lies, "no device of another board leaves", f"{name}: {device} is {there}"
                     )
