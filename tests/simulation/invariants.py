@@ -145,8 +145,8 @@ class Invariants:
     def told_leaving(self, run: Run, devices: Mapping[str, str], silent: Collection[str]) -> None:
         """No device goes that is that of a board which stays; whose it is of two copies, nobody knows.
 
-        What has come under a name since the run made its inventory, or since it asked, it cannot know; of the ``silent`` boards it warns;
-        and boards of which the team knows devices are not asked.
+        What has come under a name since the run made its inventory, or since it asked, it cannot know; of the
+        ``silent`` boards it warns; and boards of which the team knows devices are not asked.
 
         Not so for deprovision: a board may take another one's name after it was looked at, and before it is emptied.
         """
