@@ -143,7 +143,7 @@ def decide(fleet: Fleet, stock: Stock, reserved: Places | None = None) -> Decisi
     What concerns one board, or the boards of one wish, refuses those alone. ``reserved`` are boards of other runs with
     the certificates in which they are given places.
     """
-    return _Deciding(fleet, stock, reserved or {}).decide()
+    return _Deciding(fleet, stock, _seekers(fleet, stock), reserved or {}).decide()
 
 
 def decide_and_reserve(fleet: Fleet, stock: Stock, reservations: Reservations, *, dry_run: bool = False) -> Decision:
@@ -151,20 +151,25 @@ def decide_and_reserve(fleet: Fleet, stock: Stock, reservations: Reservations, *
 
     With ``dry_run``, other runs' places are heeded, and none is reserved. A store that takes no notes is warned of.
     """
-    if not any(_seeks_place(seeker, stock) for seeker in _seekers(fleet, stock).values()):
-        return decide(fleet, stock)
+    seekers = _seekers(fleet, stock)
+
+    def decided(reserved: Places) -> Decision:
+        return _Deciding(fleet, stock, seekers, reserved).decide()
+
+    if not any(_seeks_place(seeker, stock) for seeker in seekers.values()):
+        return decided({})
     decision = None
     try:
         if dry_run:
-            return decide(fleet, stock, reservations.noted())
+            return decided(reservations.noted())
         # Cloud and store have been read: others wait for a moment only.
         with reservations.locked() as reserved:
-            decision = decide(fleet, stock, reserved)
+            decision = decided(reserved)
             if decision.places:
                 reservations.keep(decision.places)
             return decision
     except StoreError as error:
-        decision = decision or decide(fleet, stock)
+        decision = decision or decided({})
         warning = f"Other runs may use the same places in developer certificates: {error}"
         return replace(decision, warnings=[*decision.warnings, warning]) if decision.places else decision
 
@@ -216,17 +221,19 @@ def _seeks_place(seeker: Seeker, stock: Stock) -> bool:
 class _Deciding:
     """One decision on its way: a pure function's working notes."""
 
-    def __init__(self, fleet: Fleet, stock: Stock, reserved: Places) -> None:
+    def __init__(self, fleet: Fleet, stock: Stock, seekers: Mapping[str, Seeker], reserved: Places) -> None:
         self._fleet = fleet
         self._stock = stock
+        self._seekers = seekers
         self._reserved = reserved
         self._items: dict[tuple[str, UpdateWish], Items | Certificates | Reason | None] = {}
 
     def decide(self) -> Decision:
         refused = {**self._fleet.refused, **refusals(self._fleet.admitted, self._stock)}
         members = [member for member in self._fleet.admitted if member.name not in refused]
-        every = _seekers(self._fleet, self._stock)
-        seekers = {m.name: replace(every[m.name], reserved=tuple(self._reserved.get(m.name, ()))) for m in members}
+        seekers = {
+            m.name: replace(self._seekers[m.name], reserved=tuple(self._reserved.get(m.name, ()))) for m in members
+        }
         assignment = self._assign(members, seekers.values())
         refused.update(assignment.homeless)
         working: dict[str, Part] = {}

@@ -18,7 +18,6 @@ from ..errors import PelionError
 from ..store.names import stem_of
 from ..store.noted_file import NotedFile
 from ..store.store import Store
-from ..times import parse_time
 from ..words import nearest
 from .update_proof import UpdateProof
 
@@ -54,7 +53,7 @@ class Remembered:
 
     def was_proven_since(self, moment: datetime, certificate: str) -> bool:
         """Whether it was proven then or later, with the developer certificate of that name."""
-        return self.certificate == certificate and bool(self.seen) and parse_time(self.seen) >= moment
+        return self.certificate == certificate and bool(self.seen) and _time(self.seen) >= moment
 
 
 def read_fleet(store: Store) -> dict[str, Remembered]:
@@ -225,4 +224,4 @@ def _remembered(entry: Mapping[str, Any]) -> Remembered:
 
 
 def _time(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ")
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)

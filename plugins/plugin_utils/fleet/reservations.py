@@ -49,13 +49,13 @@ class Reservations:
     def noted(self) -> Places:
         """As ``locked``, at a glance: somebody else may be giving places."""
         return {
-            board: {certificate: parse_time(until) - HELD_FOR for certificate, until in held.items()}
+            board: {certificate: until - HELD_FOR for certificate, until in held.items()}
             for board, held in self._read().items()
         }
 
     def keep(self, places: Mapping[str, str]) -> None:
         """Note more of them, beside those that are there."""
-        until = time_text(datetime.now(timezone.utc) + HELD_FOR)
+        until = datetime.now(timezone.utc) + HELD_FOR
         with self._store.locked():
             noted = self._read()
             for board, certificate in places.items():
@@ -63,22 +63,23 @@ class Reservations:
                 noted[board][certificate] = until
             self._file.write({board: _entry(held) for board, held in noted.items()})
 
-    def _read(self) -> dict[str, dict[str, Any]]:
+    def _read(self) -> dict[str, dict[str, datetime]]:
         """Of each board, until when it has places in which certificates, that which was given last at the end. Without
         those whose time is over. One that would be held for longer than any run holds it is not one of ours."""
         now = datetime.now(timezone.utc)
         noted = {}
         try:
             for board, entry in self._file.read().items():
-                held = {**entry.get("others", {}), str(entry["certificate"]): entry["until"]}
-                noted[board] = {c: until for c, until in held.items() if now < parse_time(until) <= now + 2 * HELD_FOR}
+                texts = {**entry.get("others", {}), str(entry["certificate"]): entry["until"]}
+                held = {certificate: parse_time(until) for certificate, until in texts.items()}
+                noted[board] = {c: until for c, until in held.items() if now < until <= now + 2 * HELD_FOR}
         except (ValueError, KeyError, TypeError, AttributeError):
             raise self._file.damaged() from None
         return {board: held for board, held in noted.items() if held}
 
 
-def _entry(held: Mapping[str, Any]) -> dict[str, Any]:
+def _entry(held: Mapping[str, datetime]) -> dict[str, Any]:
     """With the certificate that was given last, which is all that version 1.0.0 knows."""
     *others, last = held
-    more = {"others": {certificate: held[certificate] for certificate in others}} if others else {}
-    return {"certificate": last, "until": held[last], **more}
+    more = {"others": {certificate: time_text(held[certificate]) for certificate in others}} if others else {}
+    return {"certificate": last, "until": time_text(held[last]), **more}
