@@ -14,6 +14,7 @@ from cloud import Cloud
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.api_transport import ApiTransport
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.pelion_api import PelionApi
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reservations import Places
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.store import Store
 from ansible_collections.pelion.mbl.plugins.plugin_utils.store.vault import Vault
 
@@ -32,3 +33,8 @@ def calls(cloud: Cloud) -> Counter[str]:
     """The calls so far, by kind. The cloud notes a call a moment after its answer."""
     threading.Event().wait(0.05)
     return cloud.log.counts()
+
+
+def held(places: Places) -> dict[str, list[str]]:
+    """The certificates in which boards have places, that which was given last at the end."""
+    return {board: list(certificates) for board, certificates in places.items()}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cloud_access import store_at
+from cloud_access import held, store_at
 from paper_fleet import UPDATE, WISHES, PaperFleet, host_key
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.errors import PelionError
@@ -100,7 +100,7 @@ def test_what_is_to_be_made_first_is_told_with_its_recipe(tmp_path: Path) -> Non
 
 def test_places_and_boards_in_order_are_noted(team: Store) -> None:
     found, _warned = decided(team, asked())
-    assert {board: list(held) for board, held in Reservations(team).noted().items()} == {NEWCOMER: ["bench-01"]}
+    assert held(Reservations(team).noted()) == {NEWCOMER: ["bench-01"]}
     known = read_fleet(team)
     assert (list(found.former), known.keys()) == ([LOST], {HOLDER, RENAMED})
     assert (known[RENAMED].certificate, known[RENAMED].host_keys) == ("bench-01", (host_key(1),))

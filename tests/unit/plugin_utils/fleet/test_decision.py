@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from cloud import Cloud
-from cloud_access import api_of, calls, store_at
+from cloud_access import api_of, calls, held, store_at
 from credential_samples import update_values
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.board import kcm
@@ -42,7 +42,7 @@ from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.member import Mem
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.part import Part
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reasons import FLEET_REASONS
-from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reservations import FILE, Places, Reservations
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reservations import FILE, Reservations
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.stock import read_stock
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.wishes import (
     WHEN_UPDATE_UNKNOWN,
@@ -109,10 +109,14 @@ def board_with(items: Items, device_id: str | None, **changes: Any) -> Inspectio
     return replace(board, **changes)
 
 
-def device_under(cloud: Cloud, store: Store, dev_cert: str = "bench") -> str:
+def devices_under(cloud: Cloud, store: Store, count: int, dev_cert: str = "bench") -> list[str]:
     stored = store.read(DeveloperCredentials, dev_cert)
     assert stored and stored.certificate_id
-    return cloud.state.seed_devices(1, stored.certificate_id)[0]
+    return cloud.state.seed_devices(count, stored.certificate_id)
+
+
+def device_under(cloud: Cloud, store: Store, dev_cert: str = "bench") -> str:
+    return devices_under(cloud, store, 1, dev_cert)[0]
 
 
 Deciding = Callable[..., Decision]
@@ -440,8 +444,7 @@ def test_spread_makes_and_names_only_what_is_needed(cloud: Cloud, store: Store, 
 
 def test_a_holder_whose_log_was_rotated_keeps_its_place(cloud: Cloud, store: Store, deciding: Deciding) -> None:
     items = have(cloud, store)
-    certificate_id = store.read(DeveloperCredentials, "bench").certificate_id
-    cloud.state.seed_devices(60, certificate_id)
+    devices_under(cloud, store, 60)
     boards = {f"board-{number}": board_with(items, None) for number in range(60)}
     decision = deciding(boards)
     assert reasons(decision) == {}
@@ -492,9 +495,7 @@ def test_a_board_that_never_bootstrapped_leaves_a_certificate_that_is_full_by_no
 ) -> None:
     board = board_with(have(cloud, store, "bench-01"), None)
     board = replace(board, files=tuple(kcm.file_name(name) for name in kcm.FACTORY_ITEMS))
-    stored = store.read(DeveloperCredentials, "bench-01")
-    assert stored
-    cloud.state.seed_devices(DEVICES_PER_CERTIFICATE, stored.certificate_id)
+    devices_under(cloud, store, DEVICES_PER_CERTIFICATE, "bench-01")
     decision = deciding({"a": board}, replace(WISHES, spread=True))
     assert (decision.parts["a"].dev_cert, decision.dev_certs) == ("bench-02", ["bench-02"])
 
@@ -505,9 +506,7 @@ def test_a_board_that_will_be_another_device_leaves_a_certificate_that_is_full_b
     """It was flashed anew, or is a clone, and its key makes it the board whose device is among those."""
     never = board_with(have(cloud, store, "bench-01"), None)
     never = replace(never, files=tuple(kcm.file_name(name) for name in kcm.FACTORY_ITEMS))
-    stored = store.read(DeveloperCredentials, "bench-01")
-    assert stored
-    device_id, *_others = cloud.state.seed_devices(DEVICES_PER_CERTIFICATE, stored.certificate_id)
+    device_id, *_others = devices_under(cloud, store, DEVICES_PER_CERTIFICATE, "bench-01")
     remembered = {"a": Remembered((KEY,), device_id, "bench-01", "2026-01-01T00:00:00Z")}
     again = replace(never, files=(*never.files, kcm.file_name(kcm.IDENTITY)))
     for board, dev_cert in ((never, "bench-02"), (again, "bench-01")):
@@ -518,9 +517,7 @@ def test_a_board_that_will_be_another_device_leaves_a_certificate_that_is_full_b
 
 def test_a_board_whose_device_was_deleted_needs_a_place_again(cloud: Cloud, store: Store, deciding: Deciding) -> None:
     items = have(cloud, store, "bench-01")
-    stored = store.read(DeveloperCredentials, "bench-01")
-    assert stored
-    cloud.state.seed_devices(DEVICES_PER_CERTIFICATE - 1, stored.certificate_id)
+    devices_under(cloud, store, DEVICES_PER_CERTIFICATE - 1, "bench-01")
     boards = {"new": FRESH, "old": board_with(items, "0" * 31 + "1")}
     decision = deciding(boards, replace(WISHES, spread=True))
     assert {name: part.dev_cert for name, part in decision.parts.items()} == {"new": "bench-02", "old": "bench-01"}
@@ -531,9 +528,7 @@ def test_a_board_whose_device_nobody_knows_needs_a_place_where_all_devices_are_t
     cloud: Cloud, store: Store, deciding: Deciding
 ) -> None:
     items = have(cloud, store, "bench-01")
-    stored = store.read(DeveloperCredentials, "bench-01")
-    assert stored
-    devices = cloud.state.seed_devices(DEVICES_PER_CERTIFICATE - 1, stored.certificate_id)
+    devices = devices_under(cloud, store, DEVICES_PER_CERTIFICATE - 1, "bench-01")
     boards = {"new": FRESH, "old": board_with(items, None)}
     for known, dev_cert in ((devices[1:], "bench-01"), (devices, "bench-02")):
         remembered = {one: Remembered((), one, "bench-01", "2026-01-01T00:00:00Z") for one in known}
@@ -545,9 +540,7 @@ def test_a_board_whose_device_was_deleted_leaves_a_certificate_that_is_full_by_n
     cloud: Cloud, store: Store, deciding: Deciding
 ) -> None:
     board = board_with(have(cloud, store, "bench-01"), "0" * 31 + "1")
-    stored = store.read(DeveloperCredentials, "bench-01")
-    assert stored
-    cloud.state.seed_devices(DEVICES_PER_CERTIFICATE, stored.certificate_id)
+    devices_under(cloud, store, DEVICES_PER_CERTIFICATE, "bench-01")
     spread = replace(WISHES, spread=True)
     moved = deciding({"a": board}, replace(spread, when_bootstrapped="keep_identity"))
     assert (moved.parts["a"].dev_cert, moved.dev_certs) == ("bench-02", ["bench-02"])
@@ -631,7 +624,7 @@ def test_without_the_cloud_the_stored_certificates_count(cloud: Cloud, store: St
 
 def test_no_room_refuses_only_those_without_a_place(cloud: Cloud, store: Store, deciding: Deciding) -> None:
     have(cloud, store)
-    cloud.state.seed_devices(99, store.read(DeveloperCredentials, "bench").certificate_id)
+    devices_under(cloud, store, 99)
     for_nobody = replace(WISHES, update=replace(UPDATE, name="for nobody"))
     decision = deciding({"a": FRESH, "b": FRESH}, {"a": WISHES, "b": for_nobody})
     assert set(reasons(decision)) == {"b"}
@@ -886,11 +879,6 @@ def fresh(*names: str) -> dict[str, Inspection]:
     return dict.fromkeys(names, FRESH)
 
 
-def held(places: Places) -> dict[str, list[str]]:
-    """The certificates in which boards have places."""
-    return {board: list(certificates) for board, certificates in places.items()}
-
-
 @pytest.fixture
 def reservations(store: Store) -> Reservations:
     return Reservations(store)
@@ -900,8 +888,7 @@ def test_a_place_is_given_once_though_the_cloud_does_not_count_it_yet(
     cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations
 ) -> None:
     have(cloud, store)
-    stored = store.read(DeveloperCredentials, "bench")
-    cloud.state.seed_devices(97, stored.certificate_id)
+    devices_under(cloud, store, 97)
     assert reasons(deciding(fresh("a", "b"), reservations=reservations)) == {}
     other_site = reasons(deciding(fresh("c", "d"), reservations=reservations))
     assert set(other_site) == {"d"}
@@ -913,7 +900,7 @@ def test_a_dry_run_heeds_other_runs_places_and_takes_none(
     cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations
 ) -> None:
     have(cloud, store)
-    cloud.state.seed_devices(98, store.read(DeveloperCredentials, "bench").certificate_id)
+    devices_under(cloud, store, 98)
     assert reasons(deciding(fresh("a"), reservations=reservations)) == {}
     before = (store.directory / FILE).read_bytes()
     tried = deciding(fresh("b", "c"), reservations=reservations, dry_run=True)
@@ -929,8 +916,7 @@ def test_a_board_that_the_cloud_counts_takes_one_place(
     cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations
 ) -> None:
     have(cloud, store)
-    stored = store.read(DeveloperCredentials, "bench")
-    cloud.state.seed_devices(97, stored.certificate_id)
+    devices_under(cloud, store, 97)
     assert reasons(deciding(fresh("a", "b"), reservations=reservations)) == {}
     remembered = {
         name: Remembered((), device_under(cloud, store), "bench", "2026-01-01T00:00:00Z") for name in ("a", "b")
@@ -956,7 +942,7 @@ def test_a_board_of_two_runs_that_wish_for_different_certificates_has_a_place_in
     other = replace(WISHES, dev_cert="other")
     for name in ("bench", "other"):
         have(cloud, store, name)
-        cloud.state.seed_devices(99, store.read(DeveloperCredentials, name).certificate_id)
+        devices_under(cloud, store, 99, name)
     for wishes in (WISHES, other, WISHES):  # whichever of the runs is started again
         assert reasons(deciding(fresh("a"), wishes, reservations=reservations)) == {}
     with reservations.locked() as reserved:
@@ -975,7 +961,7 @@ def test_a_place_that_another_run_gives_to_a_board_which_this_one_refuses_is_not
     cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations
 ) -> None:
     have(cloud, store)
-    cloud.state.seed_devices(99, store.read(DeveloperCredentials, "bench").certificate_id)
+    devices_under(cloud, store, 99)
     assert reasons(deciding(fresh("a"), reservations=reservations)) == {}
     wishes = {"a": replace(WISHES, roster=("b",)), "b": WISHES}
     found = codes(deciding(fresh("a", "b"), wishes, reservations=reservations))
@@ -988,7 +974,7 @@ def test_a_place_that_a_board_took_before_it_was_emptied_or_flashed_anew_is_not_
 ) -> None:
     """Also as long as the cloud does not count its former device. What was given to it since then is its own."""
     have(cloud, store)
-    cloud.state.seed_devices(98, store.read(DeveloperCredentials, "bench").certificate_id)
+    devices_under(cloud, store, 98)
     assert reasons(deciding(fresh("a"), reservations=reservations)) == {}
     keys = {"a": HostKeys((KEY,))}
     for seen, found in ((timedelta(seconds=1), {"b"}), (timedelta(hours=-1), set())):
@@ -1012,7 +998,7 @@ def test_what_is_held_ends(
     cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     have(cloud, store)
-    cloud.state.seed_devices(99, store.read(DeveloperCredentials, "bench").certificate_id)
+    devices_under(cloud, store, 99)
     with monkeypatch.context() as patch:
         patch.setattr(f"{Reservations.__module__}.HELD_FOR", timedelta(seconds=-1))
         assert reasons(deciding(fresh("a"), reservations=reservations)) == {}
@@ -1049,7 +1035,7 @@ def test_others_places_are_heeded_also_when_none_can_be_noted(
     cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     have(cloud, store)
-    cloud.state.seed_devices(98, store.read(DeveloperCredentials, "bench").certificate_id)
+    devices_under(cloud, store, 98)
     deciding(fresh("theirs"), reservations=reservations)
 
     def keep(reservations: Reservations, places: Mapping[str, str]) -> None:
@@ -1136,7 +1122,7 @@ def test_runs_that_decide_at_the_same_moment_overfill_nothing(
     cloud: Cloud, store: Store, deciding: Deciding, tmp_path: Path
 ) -> None:
     have(cloud, store)
-    cloud.state.seed_devices(80, store.read(DeveloperCredentials, "bench").certificate_id)
+    devices_under(cloud, store, 80)
     stores = [store_at(tmp_path / "team") for _run in range(8)]
 
     def run(number: int) -> int:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from cloud_access import store_at
+from cloud_access import held, store_at
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import Remembered, read_fleet
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.reservations import FILE, Reservations
@@ -79,4 +79,4 @@ def test_a_place_that_is_held_for_longer_than_runs_take_is_not_held(store: Store
     }
     (store.directory / FILE).write_text(json.dumps({"format": 1, "boards": boards}))
     with Reservations(store).locked() as places:
-        assert {board: list(held) for board, held in places.items()} == {"held": ["bench"]}
+        assert held(places) == {"held": ["bench"]}
