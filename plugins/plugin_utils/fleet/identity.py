@@ -98,7 +98,7 @@ class Identities:
     def device_id(self, name: str) -> str | None:
         """As the board says, else as it was when it was last proven."""
         before, sighting = self.before(name), self.sightings[name]
-        is_it = before and (before.host_keys or sighting.by_name)
+        is_it = before and (before.is_keyed or sighting.by_name)
         return sighting.device_id or (before.device_id if before and is_it else None)
 
     @cached_property
@@ -150,17 +150,22 @@ class Identities:
 
     def may_note_device(self, name: str, device_id: str | None) -> bool:
         """Whether no other remembered board, as far as it is still that one, has the device."""
+        return not self.keepers(name, device_id)
+
+    def keepers(self, name: str, device_id: str | None) -> list[str]:
+        """Those of which may_note_device speaks."""
         mine = {name, self.renamed.get(name)}
-        return not any(
-            other not in mine and self._is_still_possible(other) and not self._may_be_former(other, name)
-            for other in self.with_device(device_id)
-        )
+        return [
+            other
+            for other in sorted(self.with_device(device_id) - mine, key=natural)
+            if self._is_still_possible(other) and not self._may_be_former(other, name)
+        ]
 
     def _may_be_former(self, other: str, name: str) -> bool:
         """Whether a remembered board that is not there may be the one that is called ``name`` now: no key of it was
-        ever proven, or the one that this board shows."""
+        proven with its device, or the one that this board shows."""
         shown, known = set(self.sightings[name].host_keys), self._keys_of(other)
-        return other not in self.there and (not known or bool(shown and shown <= known))
+        return other not in self.there and (not self.remembered[other].is_keyed or bool(shown and shown <= known))
 
     def with_device(self, device_id: str | None) -> set[str]:
         """Names of remembered boards with that device."""
@@ -197,9 +202,9 @@ class Identities:
         return keys <= self._keys_of(name)
 
     def _owns(self, name: str, device_id: str) -> bool:
-        """Whether the board is remembered with that device, and shows the key that it is remembered with."""
+        """Whether the board is remembered with that device, and shows the key that was proven with it."""
         before = self.before(name)
-        return bool(before and before.device_id == device_id and self.sightings[name].host_keys and before.host_keys)
+        return bool(before and before.device_id == device_id and self.sightings[name].host_keys and before.is_keyed)
 
 
 def changed_keys(names: Sequence[str]) -> str:

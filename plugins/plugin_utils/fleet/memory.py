@@ -32,7 +32,9 @@ FRESH_FOR = timedelta(days=1)
 class Remembered:
     """A board as it was last proven: its ssh host keys (``SHA256:…``), device id, developer certificate's name, when
     (2026-01-01T00:00:00Z), and at which of the team's sites, empty where they have no names. ``update_proof`` is the
-    board's own word that it takes updates, None where it gave none since it was given what it holds."""
+    board's own word that it takes updates, None where it gave none since it was given what it holds.
+    ``device_by_name`` says that the host keys are of the time before the board of that name was this device: who has
+    proven that proved no host key."""
 
     host_keys: tuple[str, ...] = ()
     device_id: str | None = None
@@ -40,6 +42,12 @@ class Remembered:
     seen: str = ""
     site: str = ""
     update_proof: UpdateProof | None = None
+    device_by_name: bool = False
+
+    @property
+    def is_keyed(self) -> bool:
+        """Whether host keys and device were proven together."""
+        return bool(self.host_keys) and not self.device_by_name
 
     @classmethod
     def now(
@@ -106,8 +114,11 @@ def updated(
     for name, board in boards.items():
         before = known.get(name)
         if before:
-            proof = None if name in injected or board.device_id != before.device_id else before.update_proof
-            board = replace(board, host_keys=board.host_keys or before.host_keys, update_proof=proof)
+            is_other = board.device_id != before.device_id
+            proof = None if name in injected or is_other else before.update_proof
+            board = replace(board, update_proof=proof)
+            if before.host_keys and not board.host_keys:
+                board = replace(board, host_keys=before.host_keys, device_by_name=is_other or before.device_by_name)
         after[name] = before if before and not for_nothing and board.tells_as_much_as(before) else board
     return after
 
@@ -173,7 +184,10 @@ def require_known(
 def forget_host_keys(boards: Mapping[str, Remembered], names: Iterable[str]) -> dict[str, Remembered]:
     """``boards``, those of ``names`` without host keys, so that they may come with others."""
     fresh = set(names)
-    return {name: replace(board, host_keys=()) if name in fresh else board for name, board in boards.items()}
+    return {
+        name: replace(board, host_keys=(), device_by_name=False) if name in fresh else board
+        for name, board in boards.items()
+    }
 
 
 def write_fleet(store: Store, boards: Mapping[str, Remembered]) -> None:

@@ -97,6 +97,18 @@ def test_a_name_that_is_gone_and_was_never_proven_to_be_another_keeps_no_device_
     assert met(board, there="a x", memory=twice).now("x", "bench").device_id is None
 
 
+def test_a_key_that_was_not_proven_with_the_device_makes_nobody_its_owner() -> None:
+    """Who checks no host keys has proven the device of a board that was flashed anew, or another one's by that name."""
+    memory = {"a": Remembered((A,), DEVICE_B, "bench", SEEN, device_by_name=True)}
+    renamed = Sighting("x", (C,), DEVICE_B)
+    assert met(renamed, memory=memory).now("x", "bench").device_id == DEVICE_B
+    assert met(renamed, there="a x", memory=memory).now("x", "bench").device_id is None
+    both = {**memory, "b": Remembered((B,), DEVICE_B, "bench", SEEN)}
+    former, owner = Sighting("y", (A,), DEVICE_B), Sighting("b", (B,), DEVICE_B)
+    assert set(met(former, owner, memory=both).copies) == {"y"}
+    assert met(Sighting("y", (A,), by_name=False), memory=memory).device_id("y") is None
+
+
 def test_a_machine_that_is_not_the_fleet_s_takes_no_device_by_a_name_alone() -> None:
     """Who checked no host keys has remembered a board by a name that a stranger has now."""
     memory = {"a": Remembered((), DEVICE_A, "bench", SEEN)}

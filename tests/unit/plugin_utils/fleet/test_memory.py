@@ -100,6 +100,18 @@ def test_known_keys_are_not_replaced_by_none(store: Store) -> None:
     assert read_fleet(store)["one"] == anew
 
 
+def test_a_device_that_is_proven_without_a_key_does_not_belong_to_the_key_that_stays(store: Store) -> None:
+    other = replace(BOARD, host_keys=(), device_id="f" * 32)
+    remember(store, {"one": BOARD})
+    for board, keyed in ((replace(BOARD, host_keys=()), True), (other, False), (other, False)):
+        remember(store, {"one": board})
+        assert read_fleet(store)["one"].host_keys == BOARD.host_keys
+        assert read_fleet(store)["one"].is_keyed is keyed
+    remember(store, {"one": replace(other, host_keys=BOARD.host_keys)})
+    assert read_fleet(store)["one"].is_keyed
+    assert not replace(BOARD, host_keys=()).is_keyed
+
+
 def test_what_is_written_anyway_tells_when_each_board_was_seen(store: Store) -> None:
     remember(store, {"one": replace(BOARD, seen=LONG_AGO), "two": BOARD})
     later = "2026-01-01T01:00:00Z"
