@@ -85,6 +85,8 @@ class Fleet:
                 new.append(name)
         for why, names in unproven.items():
             yield f"Nothing proves which boards answered as {some(names, 10)}, since {why}."
+        kept = {m.name: self.identities.keepers(m.name, self.device_id(m)) for m in self.admitted}
+        yield from _kept({name: keepers for name, keepers in kept.items() if keepers})
         renamed = [f"{name} (was {former})" for name, former in self.identities.renamed.items()]
         if renamed:
             yield f"Known to the team under another name, by their ssh host keys: {some(renamed, 10)}."
@@ -95,6 +97,18 @@ class Fleet:
                 "These boards are new to the team and get keys where they lack any, since provision_pelion_roster is "
                 f"not set: {some(new, 10)}."
             )
+
+
+def _kept(keepers: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """What to tell users of boards whose devices are remembered as those of other boards, the keepers."""
+    if keepers:
+        boards = [f"{name} (as {', '.join(others)})" for name, others in keepers.items()]
+        names = dict.fromkeys(other for others in keepers.values() for other in others)
+        yield (
+            "The team knows the devices of these boards under other names, with other ssh host keys, and does not "
+            f"remember them as theirs: {some(boards, 10)}. Where both are one board, run pelion.mbl.forget_host with "
+            f"-e boards={','.join(names)}, then pelion.mbl.provision again."
+        )
 
 
 @dataclass(frozen=True)
@@ -313,13 +327,11 @@ class _Deciding:
             member, before = here.get(board), self._fleet.remembered.get(board, Remembered())
             device_id = self._fleet.device_id(member) if member else before.device_id
             will_be = device_id if member is None or member.board.has_identity else None
-            *_others, last = certificates
             for name, given_at in certificates.items():
                 # What had the name took the place, as another device than what has it now, or will be.
                 taken = before.device_id not in (None, will_be) and before.was_proven_since(given_at, name)
-                # Once the cloud counts the board, its reservation is one too many, and so are those before it.
-                held_by = before.device_id if taken else device_id
-                counted = cloud.counts(held_by, name) or cloud.counts(held_by, last)
+                # Once the cloud counts the board there, its reservation is one too many.
+                counted = cloud.counts(before.device_id if taken else device_id, name)
                 given_here = member and not taken and is_meant(member.wishes.dev_cert, member.wishes.spread, name)
                 reserved[name] += not (counted or given_here)
         return reserved
