@@ -45,6 +45,7 @@ class Invariants:
         self._world = world
         self._stores: dict[Path, Store] = {}
         self._nobodys: set[str] = set()
+        self._left: set[str] = set()
         self._given: dict[Path, set[str]] = {}
         self._memories: dict[Run, list[Mapping[str, Remembered]]] = {}
         """What the team remembered when a run began, and whenever that changed since: it decides by one of them."""
@@ -119,8 +120,15 @@ class Invariants:
             unnoted = [run for run, _actor in self._world.runs if any(UNNOTED in text for text in run.warnings)]
             names = {name for run in unnoted for name in run.given.values()}
             excused |= {one.id for one in state.certificates.values() if one.name in names}
+            excused |= self._of_those_that_left()
             if not any(certificate in why for certificate in excused if certificate):
                 raise BrokenError("no certificate has more boards than places", f"{board}: {why}")
+
+    def _of_those_that_left(self) -> set[str]:
+        """Certificates of boards that still hold them, and of which somebody has said that they are gone."""
+        boards = [board for board in self._world.boards if board.identities & self._left and board.disk.kcm]
+        held = {board.disk.kcm.items.get(rules.DEVICE_CERTIFICATE) for board in boards if board.disk.kcm}
+        return {one.id for one in self._world.cloud.state.certificates.values() if one.der in held}
 
     # --- what is told ---
 
@@ -150,6 +158,8 @@ class Invariants:
 
         Not so for deprovision: a board may take another one's name after it was looked at, and before it is emptied.
         """
+        if not run.check:
+            self._left.update(devices.values())
         if run.kind == "deprovision" or "cloned" in self._world.excuses:
             return
         memories = self._memories[run]

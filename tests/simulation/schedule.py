@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Sequence
@@ -23,10 +24,11 @@ from invariants import BrokenError, require
 from runs import Person, Run
 from store_model import patches, store_at
 from virtual import CLOCK, installed, restart
-from world import DAY, EVENTS, EVENTS_RATE, FAULTS, GOOD, MOST_ALIVE, World
+from world import DAY, EVENTS, EVENTS_RATE, FAULTS, GOOD, MOST_ALIVE, WHO_IS_WHO, World
 
 from ansible_collections.pelion.mbl.plugins.plugin_utils.cloud.api_transport import ApiTransport
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet import assignment
+from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.forgetting import forget_boards
 from ansible_collections.pelion.mbl.plugins.plugin_utils.fleet.memory import read_fleet
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report import status
 from ansible_collections.pelion.mbl.plugins.plugin_utils.report.entries import OK
@@ -35,6 +37,7 @@ MEMORY = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
 TO_SETTLE = 600.0
 UNFORESEEN = "before the run has decided"
 """In the warning of check mode."""
+HOST_KEYS = re.compile(r"forget_host with -e boards=(\S+), then")
 ON_ITS_OWN = ("bootstrapped-since", "changed-since")
 
 
@@ -130,12 +133,23 @@ class Schedule:
         self.hub.calm = True
         if pick(2):
             self.alone("provision", sorted(world.network))
+        self.past([event for event in only if event in WHO_IS_WHO])
         self.hub.calm = False
         self.hub.rates = {kind: rate for kind, rate in FAULTS.items() if pick(2)}
         events = list(dict.fromkeys(only[pick(len(only))] for _event in range(pick(6)))) if only else []
         self.trouble(1 + pick(5), events)
         self.heal()
         self.end()
+
+    def past(self, events: Sequence[str]) -> None:
+        """What the fleet has lived through: ``events``, several at once, and runs without faults after them."""
+        pick = self.choices.pick
+        for _time in range(pick(4) if events else 0):
+            for _event in range(1 + pick(4)):
+                self.world.happen(events[pick(len(events))])
+            begun = len(self.world.runs)
+            self.world.some_run()
+            self.until(lambda begun=begun: all(actor.gone for _run, actor in self.world.runs[begun:]))
 
     def trouble(self, runs: int, events: Sequence[str]) -> None:
         world = self.world
@@ -210,11 +224,12 @@ class Schedule:
         foreseen = self.alone("provision", names, check=True, person=person)
         done = self.alone("provision", names, person=person)
         # Of a board that is to be put in order, check mode says that nothing foresees what its client does then.
-        on_its_own = {name for name, result in done.results.items() if result.get("reason") in ON_ITS_OWN}
+        on_its_own = {name for name, result in done.results.items() if result.get("reason") in self.unforeseen}
         before, after = _told(foreseen, on_its_own), _told(done, on_its_own)
         if any(UNFORESEEN in text for text in foreseen.warnings):
             before["prepared"] = after["prepared"]
         require(before == after, "check mode foresees", f"{before} was {after}")
+        self.forget(person, done)
         self.settle()
         again = self.alone("provision", names, person=person)
         require(not again.problem, "everybody ends in order", again.problem)
@@ -258,6 +273,20 @@ class Schedule:
         if " more. " in said:
             wrong = [one for one in wrong if one in said]
         require(not wrong, "status tells of devices of nobody", f"{wrong}: {said}")
+
+    @property
+    def unforeseen(self) -> tuple[str, ...]:
+        """Of a board of which there was a copy, nobody knows whether the copy's device is its own."""
+        copies = ("injected-not-registered", "reconnected-not-registered") if "cloned" in self.world.excuses else ()
+        return (*ON_ITS_OWN, *copies)
+
+    def forget(self, person: Person, run: Run) -> None:
+        """What the warnings of a ``run`` and docs/simulation.md ask a person to do."""
+        team, told = store_at(person.store), " ".join(run.warnings)
+        keyless = [name for names in HOST_KEYS.findall(told) for name in names.split(",")]
+        forget_boards(team, keyless, host_keys_only=True)
+        if any(result.get("reason") == "copied" for result in run.results.values()):
+            forget_boards(team, [name for name, board in self.world.network.items() if board.lies])
 
 
 def _told(run: Run, without: Collection[str] = ()) -> dict[str, Any]:

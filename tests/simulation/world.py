@@ -380,6 +380,18 @@ EVENTS = (
     "an_hour",
 )
 """Methods of World."""
+WHO_IS_WHO = (
+    "power_cut",
+    "flashed_anew",
+    "cloned",
+    "renamed",
+    "swapped",
+    "device_deleted",
+    "stranger",
+    "odd_machine",
+    "trusting_person",
+)
+"""Those of which it takes several at once: boards that are gone, names that go from one to another, and strangers."""
 
 
 def _content(file: Path) -> bytes | None:
