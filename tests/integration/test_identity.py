@@ -164,6 +164,10 @@ def test_a_copied_board_is_not_in_order(fleet: Fleet, home: Path, play: Playing)
     source, copy, third = fleet.boards
     device = remembered(home)[source]["device_id"]
     fleet.copy_storage(source, copy, host_key=True)
+    refused = play("deprovision", "-e", f"boards={copy},{third}")
+    assert refused.returncode == 2, refused.output
+    assert f"Nothing was taken from any board, since {copy} did not answer: " in refused.output, refused.output
+    assert fleet.content(third)
     forgotten = play("forget_host", "-e", f"boards={copy}")
     assert f"{copy}: its host key is forgotten by ssh and by the team" in forgotten.output, forgotten.output
     told = play("provision")

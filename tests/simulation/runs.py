@@ -249,7 +249,10 @@ class Run:
 
     def deprovision(self) -> None:
         asked = {name: self._attempt(lambda name=name: self._look(name)) for name in self.names}
-        shows = {n: r["status"].host_keys if "status" in r else [] for n, r in asked.items()}
+        if any("status" not in result for result in asked.values()):
+            self.problem = "a board did not answer"
+            return
+        shows = {name: result["status"].host_keys for name, result in asked.items()}
         leaving(self.names, read_fleet(self.team), {}, self.inventory, shows)
         emptied = {name: self._attempt(lambda name=name: self._empty(name)) for name in self.names}
         self.results.update({n: {**_failed(r), "changed": bool(r.get("changed"))} for n, r in emptied.items()})
