@@ -45,7 +45,7 @@ class Invariants:
         self._world = world
         self._stores: dict[Path, Store] = {}
         self._nobodys: set[str] = set()
-        self._left: set[str] = set()
+        self._once_ours: set[str] = set()
         self._given: dict[Path, set[str]] = {}
         self._memories: dict[Run, list[Mapping[str, Remembered]]] = {}
         """What the team remembered when a run began, and whenever that changed since: it decides by one of them."""
@@ -54,6 +54,7 @@ class Invariants:
         self._memories[run] = [self._memory(run)]
 
     def memory_changed(self, store: Path) -> None:
+        self._once_ours.update(board.device_id for board in self._fleet(store).values() if board.device_id)
         for run, actor in self._world.runs:
             if run.person.store == store and not actor.gone:
                 self._memories[run].append(self._memory(run))
@@ -106,10 +107,7 @@ class Invariants:
     def emptied(self, old: Set) -> None:
         """A device that nobody has proven yet stays in the Device Directory. A run that gave out places before that can
         know nothing of it, and a run that is to give the board another device then needs two places for it."""
-        proven = {
-            remembered.device_id for person in self._world.people for remembered in self._fleet(person.store).values()
-        }
-        if old.identity and old.identity not in proven:
+        if old.identity and old.identity not in self._remembered_devices():
             self._nobodys.add(old.identity)
 
     def turned_away(self, board: Board, why: str) -> None:
@@ -125,10 +123,16 @@ class Invariants:
                 raise BrokenError("no certificate has more boards than places", f"{board}: {why}")
 
     def _of_those_that_left(self) -> set[str]:
-        """Certificates of boards that still hold them, and of which somebody has said that they are gone."""
-        boards = [board for board in self._world.boards if board.identities & self._left and board.disk.kcm]
-        held = {board.disk.kcm.items.get(rules.DEVICE_CERTIFICATE) for board in boards if board.disk.kcm}
+        """Certificates of boards that still hold them, and that no store remembers any more: somebody has said that
+        they are gone, or another board has come by their names."""
+        left = self._once_ours - self._remembered_devices()
+        sets = [board.disk.kcm for board in self._world.boards if board.disk.kcm and board.disk.kcm.identity in left]
+        held = {one.items.get(rules.DEVICE_CERTIFICATE) for one in sets}
         return {one.id for one in self._world.cloud.state.certificates.values() if one.der in held}
+
+    def _remembered_devices(self) -> set[str]:
+        memories = [self._fleet(person.store) for person in self._world.people]
+        return {board.device_id for memory in memories for board in memory.values() if board.device_id}
 
     # --- what is told ---
 
@@ -143,10 +147,12 @@ class Invariants:
             if board.lies:
                 continue
             require(claim.device_id in board.identities, "who is told as proven is so", f"{name} is {claim.device_id}?")
+            # Another board by that name, which nobody who checks no host keys notices, may have had the set before.
+            since = run.began if run.met[name][0] is board else 0
             registered = [
                 at
                 for (developer, update), at in board.registered_with.items()
-                if _fingerprint(update) == claim.update_certificate and at >= run.began
+                if _fingerprint(update) == claim.update_certificate and at >= since
             ]
             require(registered, "who is told as proven is so", f"{name}, {board}, {claim}")
 
@@ -158,8 +164,9 @@ class Invariants:
 
         Not so for deprovision: a board may take another one's name after it was looked at, and before it is emptied.
         """
-        if not run.check:
-            self._left.update(devices.values())
+        if run.kind == "deprovision":
+            for name in run.names:
+                self._emptied_as(run, name)
         if run.kind == "deprovision" or "cloned" in self._world.excuses:
             return
         memories = self._memories[run]
@@ -173,6 +180,15 @@ class Invariants:
                     require(
                         not stays or board.lies, "no device of another board leaves", f"{name}: {device} is {there}"
                     )
+
+    def _emptied_as(self, run: Run, name: str) -> None:
+        board, first = run.answered_last[name], run.met[name][0]
+        for memory in self._memories[run]:
+            here = memory.get(name, Remembered()).host_keys
+            elsewhere = [other for other, known in memory.items() if board.host_key in known.host_keys]
+            if board is not first or not here or not elsewhere or name in elsewhere or not run.person.checks_host_keys:
+                return
+        require(False, "no board is emptied as another one", f"{board} as {name}")
 
     # --- reading ---
 

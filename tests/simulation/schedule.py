@@ -273,6 +273,28 @@ class Schedule:
         if " more. " in said:
             wrong = [one for one in wrong if one in said]
         require(not wrong, "status tells of devices of nobody", f"{wrong}: {said}")
+        self.leave(person)
+
+    def leave(self, person: Person) -> None:
+        """Boards that are gone can be removed, unless a stranger is one of them, and one that is there can leave."""
+        network, devices = self.world.network, self.world.cloud.state.devices
+        memory = read_fleet(store_at(person.store))
+        strangers = [board for board in network.values() if board.stranger]
+        here, said = {board.host_key for board in strangers}, {board.lies or board.identity for board in strangers}
+        gone = [n for n in sorted(memory.keys() - network.keys()) if not here & {*memory[n].host_keys}]
+        gone = [name for name in gone if memory[name].device_id not in said]
+        if gone:
+            run = self.alone("remove_gone", gone, person=person)
+            require(not run.problem, "who is gone can be removed", f"{gone}: {run.problem}")
+        for name, board in sorted(network.items()):
+            if not board.stranger:
+                identity = board.identity
+                run = self.alone("deprovision", [name], person=person)
+                require(not run.problem and run.results[name]["changed"], "boards can leave", f"{name}: {run.problem}")
+                # It stays where the team knows it by another name, which a stranger keeps there.
+                known = {one.device_id for one in read_fleet(store_at(person.store)).values()}
+                require(identity not in devices.keys() - known, "boards can leave", f"{name} is still {identity}")
+                return
 
     @property
     def unforeseen(self) -> tuple[str, ...]:
@@ -286,7 +308,9 @@ class Schedule:
         keyless = [name for names in HOST_KEYS.findall(told) for name in names.split(",")]
         forget_boards(team, keyless, host_keys_only=True)
         if any(result.get("reason") == "copied" for result in run.results.values()):
-            forget_boards(team, [name for name, board in self.world.network.items() if board.lies])
+            keys = {board.host_key for board in self.world.boards if board.lies}
+            names = {name for name, board in read_fleet(team).items() if keys & {*board.host_keys}}
+            forget_boards(team, names | {name for name, board in self.world.network.items() if board.lies})
 
 
 def _told(run: Run, without: Collection[str] = ()) -> dict[str, Any]:
