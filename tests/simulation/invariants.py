@@ -139,6 +139,7 @@ class Invariants:
     def told_in_order(self, run: Run, names: Iterable[str]) -> None:
         for name in names:
             board = run.answered_last[name]
+            self._no_copy(run, name, board)
             require(board.registered_with or board.stranger, "who is told as proven is so", f"{name}, {board}")
 
     def told_proven(self, run: Run, claims: Mapping[str, Claim]) -> None:
@@ -146,6 +147,7 @@ class Invariants:
             board = run.answered_last[name]
             if board.lies:
                 continue
+            self._no_copy(run, name, board)
             require(claim.device_id in board.identities, "who is told as proven is so", f"{name} is {claim.device_id}?")
             # Another board by that name, which nobody who checks no host keys notices, may have had the set before.
             since = run.began if run.met[name][0] is board else 0
@@ -155,6 +157,17 @@ class Invariants:
                 if _fingerprint(update) == claim.update_certificate and at >= since
             ]
             require(registered, "who is told as proven is so", f"{name}, {board}, {claim}")
+
+    def _no_copy(self, run: Run, name: str, board: Board) -> None:
+        """Of boards with one ssh host key, one that the team knows has been there all the time."""
+        copies = {
+            other
+            for other in run.inventory - {name}
+            if (one := self._world.network.get(other)) and one.powered and one.host_key == board.host_key
+        }
+        for memory in self._memories[run]:
+            copies &= {other for other, known in memory.items() if known.host_keys == (board.host_key,)}
+        require(not copies or not run.person.checks_host_keys, "no copy is told as proven", f"{name} and {copies}")
 
     def told_leaving(self, run: Run, devices: Mapping[str, str], silent: Collection[str]) -> None:
         """No device goes that is that of a board which stays; whose it is of two copies, nobody knows.
