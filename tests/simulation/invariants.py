@@ -163,7 +163,9 @@ class Invariants:
         copies = {
             other
             for other in run.inventory - {name}
-            if (one := self._world.network.get(other)) and one.powered and one.host_key == board.host_key
+            if (one := self._world.network.get(other, board)) is not board
+            and one.powered
+            and one.host_key == board.host_key
         }
         for memory in self._memories[run]:
             copies &= {other for other, known in memory.items() if known.host_keys == (board.host_key,)}

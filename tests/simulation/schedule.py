@@ -224,15 +224,19 @@ class Schedule:
         foreseen = self.alone("provision", names, check=True, person=person)
         done = self.alone("provision", names, person=person)
         # Of a board that is to be put in order, check mode says that nothing foresees what its client does then.
-        on_its_own = {name for name, result in done.results.items() if result.get("reason") in self.unforeseen}
+        is_unforeseen = any(UNFORESEEN in text for text in foreseen.warnings)
+        reasons = {*self.unforeseen, *(["copied"] if is_unforeseen else [])}
+        on_its_own = {name for name, result in done.results.items() if result.get("reason") in reasons}
         before, after = _told(foreseen, on_its_own), _told(done, on_its_own)
-        if any(UNFORESEEN in text for text in foreseen.warnings):
+        if is_unforeseen:
             before["prepared"] = after["prepared"]
         require(before == after, "check mode foresees", f"{before} was {after}")
         self.forget(person, done)
         self.settle()
         again = self.alone("provision", names, person=person)
         require(not again.problem, "everybody ends in order", again.problem)
+        if "cloned" in world.excuses and any("has its" in result.get("msg", "") for result in again.results.values()):
+            return  # Its copy has taken its place as another device, which nobody can tell from its own.
         for name, board in world.network.items():
             if not board.stranger:
                 result = again.results[name]
