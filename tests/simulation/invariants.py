@@ -124,8 +124,9 @@ class Invariants:
 
     def _of_those_that_left(self) -> set[str]:
         """Certificates of boards that still hold them, and that no store remembers any more: somebody has said that
-        they are gone, or another board has come by their names."""
-        left = self._once_ours - self._remembered_devices()
+        they are gone, or another board has come by their names. And of those whose devices somebody has deleted, while
+        they were off."""
+        left = (self._once_ours - self._remembered_devices()) | self._world.without_device
         sets = [board.disk.kcm for board in self._world.boards if board.disk.kcm and board.disk.kcm.identity in left]
         held = {one.items.get(rules.DEVICE_CERTIFICATE) for one in sets}
         return {one.id for one in self._world.cloud.state.certificates.values() if one.der in held}

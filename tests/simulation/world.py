@@ -67,6 +67,8 @@ class World:
         self._names = (f"b{number}" for number in itertools.count(1))
         self._numbers = itertools.count(1)
         self._off: list[Board] = []
+        self._were_off: list[Board] = []
+        self._deleted: set[str] = set()
 
     # --- what runs ask of it and tell it ---
 
@@ -232,6 +234,12 @@ class World:
         if board.powered:
             board.power_off()
             self._off.append(board)
+            self._were_off.append(board)
+
+    @property
+    def without_device(self) -> set[str]:
+        """Devices that were deleted, of boards that have been off before or since."""
+        return {identity for board in self._were_off for identity in board.identities & self._deleted}
 
     def power_comes(self, board: Board) -> None:
         for off in self._off:
@@ -319,6 +327,7 @@ class World:
         if there:
             device = there[self.choices.pick(len(there))]
             self.cloud.state.delete_device(self.cloud.account.id, device.id)
+            self._deleted.add(device.id)
 
     def others_take_places(self, board: Board) -> None:
         self.excuses.add("others")
