@@ -46,6 +46,7 @@ class Invariants:
         self._stores: dict[Path, Store] = {}
         self._nobodys: set[str] = set()
         self._once_ours: set[str] = set()
+        self._went_astray: set[bytes] = set()
         self._given: dict[Path, set[str]] = {}
         self._memories: dict[Run, list[Mapping[str, Remembered]]] = {}
         """What the team remembered when a run began, and whenever that changed since: it decides by one of them."""
@@ -68,6 +69,8 @@ class Invariants:
         if run.person.checks_host_keys:  # nobody can tell a copy that holds as little by it
             proven = met is board or board.host_key in keys.fingerprints
             require(proven, "keys go to the board that was asked", f"{met} was asked, {board} got them")
+        if met is not board:
+            self._went_astray.add(delivery.items[rules.DEVICE_CERTIFICATE])
         require(self._admitted(delivery), "keys go to known boards only", f"{board} as {delivery.name} ({run.wishes})")
         self._given.setdefault(run.person.store, set()).add(_fingerprint(delivery.items[rules.UPDATE_CERTIFICATE]))
         self.store_changed(run.person.store)
@@ -125,10 +128,11 @@ class Invariants:
     def _of_those_that_left(self) -> set[str]:
         """Certificates of boards that still hold them, and that no store remembers any more: somebody has said that
         they are gone, or another board has come by their names. And of those whose devices somebody has deleted, while
-        they were off."""
+        they were off. And those that somebody who checks no host keys has given to others than the boards that were
+        asked."""
         left = (self._once_ours - self._remembered_devices()) | self._world.without_device
         sets = [board.disk.kcm for board in self._world.boards if board.disk.kcm and board.disk.kcm.identity in left]
-        held = {one.items.get(rules.DEVICE_CERTIFICATE) for one in sets}
+        held = {one.items.get(rules.DEVICE_CERTIFICATE) for one in sets} | self._went_astray
         return {one.id for one in self._world.cloud.state.certificates.values() if one.der in held}
 
     def _remembered_devices(self) -> set[str]:
