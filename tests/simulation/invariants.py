@@ -121,15 +121,15 @@ class Invariants:
             unnoted = [run for run, _actor in self._world.runs if any(UNNOTED in text for text in run.warnings)]
             names = {name for run in unnoted for name in run.given.values()}
             excused |= {one.id for one in state.certificates.values() if one.name in names}
-            excused |= self._of_those_that_left()
+            excused |= self._with_unknown_places()
             if not any(certificate in why for certificate in excused if certificate):
                 raise BrokenError("no certificate has more boards than places", f"{board}: {why}")
 
-    def _of_those_that_left(self) -> set[str]:
-        """Certificates of boards that still hold them, and that no store remembers any more: somebody has said that
-        they are gone, or another board has come by their names. And of those whose devices somebody has deleted, while
-        they were off. And those that somebody who checks no host keys has given to others than the boards that were
-        asked."""
+    def _with_unknown_places(self) -> set[str]:
+        """Certificates with places of which no run knows: those of boards that no store remembers any more, since
+        somebody has said that they are gone, or another board has come by their names; of boards whose devices somebody
+        has deleted while they were off; and those that somebody who checks no host keys has given to another board than
+        the one that was asked."""
         left = (self._once_ours - self._remembered_devices()) | self._world.without_device
         sets = [board.disk.kcm for board in self._world.boards if board.disk.kcm and board.disk.kcm.identity in left]
         held = {one.items.get(rules.DEVICE_CERTIFICATE) for one in sets} | self._went_astray
