@@ -208,6 +208,7 @@ class World:
                 self._merge_notes(file)
             elif file.name.endswith(".update-resources.yml"):
                 self._keep_both(person.store, file.name)
+        self.invariants.memory_changed(self.team)
 
     def _merge_notes(self, file: Path) -> None:
         sides = [NotedFile(store_at(at), file.name, unknown="", remedy="") for at in (self.team, file.parent)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 
 from ..board.errors import BoardError
@@ -246,7 +247,8 @@ class _Deciding:
         refused = {**self._fleet.refused, **refusals(self._fleet.admitted, self._stock)}
         members = [member for member in self._fleet.admitted if member.name not in refused]
         seekers = {
-            m.name: replace(self._seekers[m.name], reserved=tuple(self._reserved.get(m.name, ()))) for m in members
+            member.name: replace(self._seekers[member.name], reserved=tuple(self._places_left(member)))
+            for member in members
         }
         assignment = self._assign(members, seekers.values())
         refused.update(assignment.homeless)
@@ -318,6 +320,19 @@ class _Deciding:
             return Assignment({member.name: self._stored_wish(member) for member in members}, [], {})
         return assign(seekers, cloud.rooms(self._places_of_others(members, cloud)), cloud.certificates_left)
 
+    def _places_left(self, member: Member) -> list[str]:
+        """The certificates in which other runs give the board places that it has not taken yet."""
+        places = self._reserved.get(member.name, {})
+        return [name for name, given_at in places.items() if not self._is_taken(member.name, member, name, given_at)]
+
+    def _is_taken(self, board: str, member: Member | None, certificate: str, given_at: datetime) -> bool:
+        """Whether what had the name of the ``board`` took the place, as another device than what has it now, the
+        ``member`` of this run, or will be."""
+        before = self._fleet.remembered.get(board, Remembered())
+        device_id = self._fleet.device_id(member) if member else before.device_id
+        will_be = device_id if member is None or member.board.has_identity else None
+        return before.device_id not in (None, will_be) and before.was_proven_since(given_at, certificate)
+
     def _places_of_others(self, members: Iterable[Member], cloud: CloudStock) -> Counter[str]:
         """How many places other runs are giving to boards that this one gives none, as it does to ``members``; by
         certificate, also of those that they are about to make."""
@@ -326,10 +341,8 @@ class _Deciding:
         for board, certificates in self._reserved.items():
             member, before = here.get(board), self._fleet.remembered.get(board, Remembered())
             device_id = self._fleet.device_id(member) if member else before.device_id
-            will_be = device_id if member is None or member.board.has_identity else None
             for name, given_at in certificates.items():
-                # What had the name took the place, as another device than what has it now, or will be.
-                taken = before.device_id not in (None, will_be) and before.was_proven_since(given_at, name)
+                taken = self._is_taken(board, member, name, given_at)
                 # Once the cloud counts the board there, its reservation is one too many.
                 counted = cloud.counts(before.device_id if taken else device_id, name)
                 given_here = member and not taken and is_meant(member.wishes.dev_cert, member.wishes.spread, name)

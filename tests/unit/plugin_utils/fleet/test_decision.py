@@ -999,6 +999,22 @@ def test_a_place_that_a_board_took_before_it_was_emptied_or_flashed_anew_is_not_
         assert set(codes(decision)) == found
 
 
+def test_a_place_that_a_board_took_before_it_was_flashed_anew_is_not_given_to_it_again(
+    cloud: Cloud, store: Store, deciding: Deciding, reservations: Reservations
+) -> None:
+    """Another run gives the last one to another board."""
+    have(cloud, store)
+    [former, *_others] = devices_under(cloud, store, 99)
+    spread = replace(WISHES, spread=True)
+    reservations.keep({"a": "bench"})
+    moment = f"{datetime.now(timezone.utc) + timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"
+    remembered = {"a": Remembered((KEY,), former, "bench", moment)}
+    keys = {"a": HostKeys(("SHA256:anew",))}
+    reservations.keep({"b": "bench"})
+    found = deciding(fresh("a", "b"), spread, remembered=remembered, keys=keys, reservations=reservations)
+    assert {name: part.dev_cert for name, part in found.parts.items()} == {"a": "bench-01", "b": "bench"}
+
+
 def test_two_runs_fill_a_certificate_that_neither_has_made_yet(deciding: Deciding, reservations: Reservations) -> None:
     spread = replace(WISHES, spread=True)
     one, two = (
