@@ -46,13 +46,15 @@ class Invariants:
         self._stores: dict[Path, Store] = {}
         self._nobodys: set[str] = set()
         self._once_ours: set[str] = set()
-        self._went_astray: set[bytes] = set()
+        self._places_unknown: set[bytes] = set()
         self._given: dict[Path, set[str]] = {}
+        self._networks: dict[Run, Mapping[str, Board]] = {}
         self._memories: dict[Run, list[Mapping[str, Remembered]]] = {}
         """What the team remembered when a run began, and whenever that changed since: it decides by one of them."""
 
     def begins(self, run: Run) -> None:
         self._memories[run] = [self._memory(run)]
+        self._networks[run] = dict(self._world.network)
 
     def memory_changed(self, store: Path) -> None:
         self._once_ours.update(board.device_id for board in self._fleet(store).values() if board.device_id)
@@ -70,7 +72,7 @@ class Invariants:
             proven = met is board or board.host_key in keys.fingerprints
             require(proven, "keys go to the board that was asked", f"{met} was asked, {board} got them")
         if met is not board:
-            self._went_astray.add(delivery.items[rules.DEVICE_CERTIFICATE])
+            self._places_unknown.add(delivery.items[rules.DEVICE_CERTIFICATE])
         require(self._admitted(delivery), "keys go to known boards only", f"{board} as {delivery.name} ({run.wishes})")
         self._given.setdefault(run.person.store, set()).add(_fingerprint(delivery.items[rules.UPDATE_CERTIFICATE]))
         self.store_changed(run.person.store)
@@ -134,7 +136,7 @@ class Invariants:
         the one that was asked."""
         left = (self._once_ours - self._remembered_devices()) | self._world.without_device
         sets = [board.disk.kcm for board in self._world.boards if board.disk.kcm and board.disk.kcm.identity in left]
-        held = {one.items.get(rules.DEVICE_CERTIFICATE) for one in sets} | self._went_astray
+        held = {one.items.get(rules.DEVICE_CERTIFICATE) for one in sets} | self._places_unknown
         return {one.id for one in self._world.cloud.state.certificates.values() if one.der in held}
 
     def _remembered_devices(self) -> set[str]:
@@ -167,13 +169,15 @@ class Invariants:
 
     def _no_copy(self, run: Run, name: str, board: Board) -> None:
         """Of boards with one ssh host key, one that the team knows has been there all the time."""
+        before, now = self._networks[run], self._world.network
+        there = [other for other in run.inventory & now.keys() if before.get(other) is now[other]]
         copies = {
             other
-            for other in run.inventory - {name}
-            if (one := self._world.network.get(other, board)) is not board
-            and one.powered
-            and one.host_key == board.host_key
+            for other in there
+            if now[other] is not board and now[other].powered and now[other].host_key == board.host_key
         }
+        if now.get(name) is not board:
+            return
         for memory in self._memories[run]:
             copies &= {other for other, known in memory.items() if known.host_keys == (board.host_key,)}
         require(not copies or not run.person.checks_host_keys, "no copy is told as proven", f"{name} and {copies}")
@@ -186,6 +190,9 @@ class Invariants:
 
         Not so for deprovision: a board may take another one's name after it was looked at, and before it is emptied.
         """
+        if not run.check:
+            left = [one.disk.kcm for one in self._world.boards if one.identity in devices.values()]
+            self._places_unknown.update(held.items[rules.DEVICE_CERTIFICATE] for held in left if held and held.items)
         if run.kind == "deprovision":
             for name in run.names:
                 self._emptied_as(run, name)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from actors import Actor, Hub
-from board_model import Board, Disk
+from board_model import Board, Disk, Set
 from choices import Choices
 from cloud.service_error import ServiceError
 from cloud_model import Cloud
@@ -259,6 +259,7 @@ class World:
     def flashed_anew(self, board: Board) -> None:
         powered = board.powered
         board.power_off()
+        self._watched(lambda: self.invariants.emptied(board.disk.kcm or Set()))
         board.disk, board.host_key = Disk(), f"SHA256:{next(self._numbers):043}"
         if powered:
             board.power_on()
