@@ -57,10 +57,11 @@ class Invariants:
         self._networks[run] = dict(self._world.network)
 
     def memory_changed(self, store: Path) -> None:
-        self._once_ours.update(board.device_id for board in self._fleet(store).values() if board.device_id)
+        memory = self._fleet(store)
+        self._once_ours.update(board.device_id for board in memory.values() if board.device_id)
         for run, actor in self._world.runs:
             if run.person.store == store and not actor.gone:
-                self._memories[run].append(self._memory(run))
+                self._memories[run].append(memory)
 
     # --- keys, and what they take the place of ---
 
@@ -170,17 +171,13 @@ class Invariants:
     def _no_copy(self, run: Run, name: str, board: Board) -> None:
         """Of boards with one ssh host key, one that the team knows has been there all the time."""
         before, now = self._networks[run], self._world.network
-        there = [other for other in run.inventory & now.keys() if before.get(other) is now[other]]
-        copies = {
-            other
-            for other in there
-            if now[other] is not board and now[other].powered and now[other].host_key == board.host_key
-        }
-        if now.get(name) is not board:
+        if now.get(name) is not board or not run.person.checks_host_keys:
             return
+        there = {other: now[other] for other in run.inventory & now.keys() if before.get(other) is now[other]}
+        copies = {n for n, one in there.items() if one is not board and one.powered and one.host_key == board.host_key}
         for memory in self._memories[run]:
             copies &= {other for other, known in memory.items() if known.host_keys == (board.host_key,)}
-        require(not copies or not run.person.checks_host_keys, "no copy is told as proven", f"{name} and {copies}")
+        require(not copies, "no copy is told as proven", f"{name} and {copies}")
 
     def told_leaving(self, run: Run, devices: Mapping[str, str], silent: Collection[str]) -> None:
         """No device goes that is that of a board which stays; whose it is of two copies, nobody knows.
@@ -196,7 +193,8 @@ class Invariants:
         if run.kind == "deprovision":
             for name in run.names:
                 self._emptied_as(run, name)
-        if run.kind == "deprovision" or "cloned" in self._world.excuses:
+            return
+        if "cloned" in self._world.excuses:
             return
         memories = self._memories[run]
         not_asked = {name for memory in memories for name, remembered in memory.items() if remembered.device_id}
@@ -211,13 +209,18 @@ class Invariants:
                     )
 
     def _emptied_as(self, run: Run, name: str) -> None:
+        """Not as one that the team knows, while it knows this one by another name."""
         board, first = run.answered_last[name], run.met[name][0]
-        for memory in self._memories[run]:
+        if board is not first or not run.person.checks_host_keys:
+            return
+
+        def is_another(memory: Mapping[str, Remembered]) -> bool:
+            known_as = {other for other, known in memory.items() if board.host_key in known.host_keys}
             here = memory.get(name, Remembered()).host_keys
-            elsewhere = [other for other, known in memory.items() if board.host_key in known.host_keys]
-            if board is not first or not here or not elsewhere or name in elsewhere or not run.person.checks_host_keys:
-                return
-        require(False, "no board is emptied as another one", f"{board} as {name}")
+            return bool(here and known_as and name not in known_as)
+
+        wrong = all(is_another(memory) for memory in self._memories[run])
+        require(not wrong, "no board is emptied as another one", f"{board} as {name}")
 
     # --- reading ---
 

@@ -38,6 +38,7 @@ TO_SETTLE = 600.0
 UNFORESEEN = "before the run has decided"
 """In the warning of check mode."""
 HOST_KEYS = re.compile(r"forget_host with -e boards=(\S+), then")
+"""In a warning: the boards whose host keys are to be forgotten."""
 ON_ITS_OWN = ("bootstrapped-since", "changed-since")
 
 
@@ -147,9 +148,8 @@ class Schedule:
         for _time in range(pick(4) if events else 0):
             for _event in range(1 + pick(4)):
                 self.world.happen(events[pick(len(events))])
-            begun = len(self.world.runs)
             self.world.some_run()
-            self.until(lambda begun=begun: all(actor.gone for _run, actor in self.world.runs[begun:]))
+            self.until(lambda: all(actor.gone for _run, actor in self.world.runs))
 
     def trouble(self, runs: int, events: Sequence[str]) -> None:
         world = self.world
@@ -285,8 +285,11 @@ class Schedule:
         memory = read_fleet(store_at(person.store))
         strangers = [board for board in network.values() if board.stranger]
         here, said = {board.host_key for board in strangers}, {board.lies or board.identity for board in strangers}
-        gone = [n for n in sorted(memory.keys() - network.keys()) if not here & {*memory[n].host_keys}]
-        gone = [name for name in gone if memory[name].device_id not in said]
+        gone = [
+            name
+            for name in sorted(memory.keys() - network.keys())
+            if not here & {*memory[name].host_keys} and memory[name].device_id not in said
+        ]
         if gone:
             run = self.alone("remove_gone", gone, person=person)
             require(not run.problem, "who is gone can be removed", f"{gone}: {run.problem}")

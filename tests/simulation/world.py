@@ -123,6 +123,11 @@ class World:
 
     # --- boards ---
 
+    @property
+    def without_device(self) -> set[str]:
+        """Devices that were deleted, of boards that have been off before or since."""
+        return {identity for board in self._were_off for identity in board.identities & self._deleted}
+
     def add_board(self, *, odd: bool = False, stranger: bool = False) -> tuple[str, Board]:
         name = next(self._names)
         board = Board(next(self._numbers), self.hub, self.cloud.state, odd=odd, stranger=stranger)
@@ -236,11 +241,6 @@ class World:
             board.power_off()
             self._off.append(board)
             self._were_off.append(board)
-
-    @property
-    def without_device(self) -> set[str]:
-        """Devices that were deleted, of boards that have been off before or since."""
-        return {identity for board in self._were_off for identity in board.identities & self._deleted}
 
     def power_comes(self, board: Board) -> None:
         for off in self._off:

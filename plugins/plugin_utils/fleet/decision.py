@@ -18,7 +18,7 @@ from ..store.errors import StoreError
 from ..team.known_certificates import without_key
 from ..words import some
 from .assignment import Assignment, Seeker, assign, is_meant
-from .identity import Identities, changed_keys
+from .identity import Identities, changed_keys, kept_devices
 from .member import Member
 from .memory import Remembered
 from .part import Part
@@ -76,8 +76,11 @@ class Fleet:
     def _about_identities(self) -> Iterator[str]:
         unproven: dict[str, list[str]] = {}
         new, changed = [], []
+        kept: dict[str, Sequence[str]] = {}
         for member in self.admitted:
             name, keys = member.name, member.host_keys
+            if keepers := self.identities.keepers(name, self.device_id(member)):
+                kept[name] = keepers
             if keys.unproven:
                 unproven.setdefault(keys.unproven, []).append(name)
             if self.identities.is_changed(name) and not keys.pinned:
@@ -86,8 +89,8 @@ class Fleet:
                 new.append(name)
         for why, names in unproven.items():
             yield f"Nothing proves which boards answered as {some(names, 10)}, since {why}."
-        kept = {m.name: self.identities.keepers(m.name, self.device_id(m)) for m in self.admitted}
-        yield from _kept({name: keepers for name, keepers in kept.items() if keepers})
+        if kept:
+            yield kept_devices(kept)
         renamed = [f"{name} (was {former})" for name, former in self.identities.renamed.items()]
         if renamed:
             yield f"Known to the team under another name, by their ssh host keys: {some(renamed, 10)}."
@@ -98,18 +101,6 @@ class Fleet:
                 "These boards are new to the team and get keys where they lack any, since provision_pelion_roster is "
                 f"not set: {some(new, 10)}."
             )
-
-
-def _kept(keepers: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """What to tell users of boards whose devices are remembered as those of other boards, the keepers."""
-    if keepers:
-        boards = [f"{name} (as {', '.join(others)})" for name, others in keepers.items()]
-        names = dict.fromkeys(other for others in keepers.values() for other in others)
-        yield (
-            "The team knows the devices of these boards under other names, with other ssh host keys, and does not "
-            f"remember them as theirs: {some(boards, 10)}. Where both are one board, run pelion.mbl.forget_host with "
-            f"-e boards={','.join(names)}, then pelion.mbl.provision again."
-        )
 
 
 @dataclass(frozen=True)
@@ -323,14 +314,12 @@ class _Deciding:
     def _places_left(self, member: Member) -> list[str]:
         """The certificates in which other runs give the board places that it has not taken yet."""
         places = self._reserved.get(member.name, {})
-        return [name for name, given_at in places.items() if not self._is_taken(member.name, member, name, given_at)]
+        before = self._fleet.remembered.get(member.name, Remembered())
+        return [name for name, given_at in places.items() if not self._is_taken(before, member, name, given_at)]
 
-    def _is_taken(self, board: str, member: Member | None, certificate: str, given_at: datetime) -> bool:
-        """Whether what had the name of the ``board`` took the place, as another device than what has it now, the
-        ``member`` of this run, or will be."""
-        before = self._fleet.remembered.get(board, Remembered())
-        device_id = self._fleet.device_id(member) if member else before.device_id
-        will_be = device_id if member is None or member.board.has_identity else None
+    def _is_taken(self, before: Remembered, member: Member, certificate: str, given_at: datetime) -> bool:
+        """Whether what had the board's name took the place, as another device than what has it now, or will be."""
+        will_be = self._fleet.device_id(member) if member.board.has_identity else None
         return before.device_id not in (None, will_be) and before.was_proven_since(given_at, certificate)
 
     def _places_of_others(self, members: Iterable[Member], cloud: CloudStock) -> Counter[str]:
@@ -342,7 +331,7 @@ class _Deciding:
             member, before = here.get(board), self._fleet.remembered.get(board, Remembered())
             device_id = self._fleet.device_id(member) if member else before.device_id
             for name, given_at in certificates.items():
-                taken = self._is_taken(board, member, name, given_at)
+                taken = member and self._is_taken(before, member, name, given_at)
                 # Once the cloud counts the board there, its reservation is one too many.
                 counted = cloud.counts(before.device_id if taken else device_id, name)
                 given_here = member and not taken and is_meant(member.wishes.dev_cert, member.wishes.spread, name)

@@ -149,11 +149,11 @@ class Identities:
         return [self.renamed[name] for name in names if name in self.renamed]
 
     def may_note_device(self, name: str, device_id: str | None) -> bool:
-        """Whether no other remembered board, as far as it is still that one, has the device."""
+        """Whether it has no keepers."""
         return not self.keepers(name, device_id)
 
     def keepers(self, name: str, device_id: str | None) -> list[str]:
-        """Those of which may_note_device speaks."""
+        """The other remembered boards, as far as they are still these ones, that have the device."""
         mine = {name, self.renamed.get(name)}
         return [
             other
@@ -212,6 +212,17 @@ def changed_keys(names: Sequence[str]) -> str:
     return (
         "Their ssh host keys have changed since the team provisioned them, so they were flashed anew, or other "
         f"machines answer in their places: {some(names, MOST_NAMED)}."
+    )
+
+
+def kept_devices(keepers: Mapping[str, Sequence[str]]) -> str:
+    """What to tell users of boards whose devices are remembered as those of others, their keepers."""
+    boards = [f"{name} (as {', '.join(others)})" for name, others in keepers.items()]
+    names = dict.fromkeys(other for others in keepers.values() for other in others)
+    return (
+        "The team knows the devices of these boards under other names, with other ssh host keys, and does not remember "
+        f"them as theirs: {some(boards, MOST_NAMED)}. Where both are one board, run pelion.mbl.forget_host with "
+        f"-e boards={','.join(names)}, then pelion.mbl.provision again."
     )
 
 

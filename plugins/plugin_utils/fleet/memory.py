@@ -114,11 +114,13 @@ def updated(
     for name, board in boards.items():
         before = known.get(name)
         if before:
-            is_other = board.device_id != before.device_id
-            proof = None if name in injected or is_other else before.update_proof
-            board = replace(board, update_proof=proof)
-            if before.host_keys and not board.host_keys:
-                board = replace(board, host_keys=before.host_keys, device_by_name=is_other or before.device_by_name)
+            is_other, keeps_keys = board.device_id != before.device_id, bool(before.host_keys and not board.host_keys)
+            board = replace(
+                board,
+                host_keys=board.host_keys or before.host_keys,
+                update_proof=None if name in injected or is_other else before.update_proof,
+                device_by_name=keeps_keys and (is_other or before.device_by_name),
+            )
         after[name] = before if before and not for_nothing and board.tells_as_much_as(before) else board
     return after
 
